@@ -1,0 +1,1 @@
+"""Desist: runs workflow executions on Kubernetes and stops them, with proof."""

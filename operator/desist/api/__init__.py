@@ -1,0 +1,1 @@
+"""api: the custom resources, and the only place that knows field names."""

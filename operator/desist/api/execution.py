@@ -1,0 +1,48 @@
+"""`WorkflowExecution`: one instance of a workflow, and the request to stop it.
+
+Contract: `spec` is the user's, `status` the controller's (status.py). Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from desist.api.base import Model, Opaque
+from desist.api.cancellation import Cancellation
+from desist.api.meta import ObjectMeta
+from desist.api.status import WorkflowExecutionStatus
+from desist.api.workflow import ActiveDeadlineSeconds, WorkflowSpec
+
+
+class WorkflowRef(Model):
+    """A Workflow in the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Its name."""
+
+
+class WorkflowExecutionSpec(Model):
+    """What to run, and whether it shall be stopped."""
+
+    workflow_ref: WorkflowRef | None = None
+    """The Workflow to run. Exactly one of workflowRef and workflowSpec."""
+    workflow_spec: WorkflowSpec | None = None
+    """A Workflow's spec in place. Exactly one of workflowRef and workflowSpec."""
+    arguments: Opaque | None = None
+    """A JSON object, at most 32 KiB; the process finds it in the file /desist/arguments.json."""
+    active_deadline_seconds: ActiveDeadlineSeconds | None = None
+    """Instead of the workflow's: seconds from the run's first process on; then it is killed and ends as TimedOut."""
+    cancellation: Cancellation | None = None
+    """The request to stop the run. Patch it to stop; raise its mode to stop harder."""
+
+
+class WorkflowExecution(Model):
+    """One instance of a workflow. Patch spec.cancellation to stop it."""
+
+    metadata: ObjectMeta
+    spec: WorkflowExecutionSpec
+    """What to run, and whether it shall be stopped."""
+    status: WorkflowExecutionStatus | None = None
+    """What has happened; written by the controller only."""

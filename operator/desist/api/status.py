@@ -1,0 +1,231 @@
+"""The status of a `WorkflowExecution`: everything that must outlive the controller.
+
+Contract: what was accepted is here before anything is done about it. The core builds new values with
+`model_copy(update=...)`; nothing else makes one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from desist.api.base import Model, Opaque, Time
+from desist.api.cancellation import Cancellation
+from desist.api.meta import Condition
+from desist.api.vocabulary import (
+    Bucket,
+    ClosedReason,
+    CommandKind,
+    CommandSource,
+    CommandStatus,
+    FailureCategory,
+    HistoryType,
+    Mode,
+    Phase,
+    ProcessState,
+    RejectionReason,
+    TargetScope,
+)
+from desist.api.workflow import WorkflowSpec
+
+Id = Annotated[str, Field(max_length=36)]
+Text = Annotated[str, Field(max_length=4096)]
+Name = Annotated[str, Field(max_length=253)]
+Short = Annotated[str, Field(max_length=128)]
+FreeText = Annotated[str, Field(max_length=1024)]
+
+
+class Failure(Model):
+    """Why a run did not succeed."""
+
+    id: Id
+    """A ULID; the terminal history entry carries the same one."""
+    category: FailureCategory
+    """What kind of failure it was."""
+    propagation: Short
+    """How it reached the run: `closedReason`'s value for cancelled, terminated and timed_out, else `workflow`."""
+    message: Text
+    """In words."""
+
+
+class CancellationStatus(Model):
+    """What is being done about the request."""
+
+    observed: Cancellation | None = None
+    """A copy of the request that was judged last."""
+    mode: Mode | None = None
+    """The mode in force."""
+    command_id: Id | None = None
+    """The command in force."""
+    since: Time | None = None
+    """When the mode in force was accepted."""
+    grace_period_seconds: Annotated[int, Field(ge=0)] | None = None
+    """The grace in force, in seconds; absent: no deadline (Cancel); 0: SIGKILL at once."""
+    kill_at: Time | None = None
+    """When SIGKILL is due; absent: never."""
+    kill_after: Time | None = None
+    """When the stop becomes a Kill by itself; absent: never."""
+    kill_after_command_id: Id | None = None
+    """The command whose killAfterSeconds that is."""
+    forget_lost_nodes: bool | None = None
+    """True once `onLostNode: Forget` was taken; it is not taken back."""
+    end_mode: Mode | None = None
+    """The strongest mode requested before a deadline fired; it names the end. Absent after a deadline without one: TimedOut."""
+
+
+class ProcessStatus(Model):
+    """One process of the run's current attempt, and what is known about it."""
+
+    pod: Name
+    """Name of its pod."""
+    pod_uid: Id | None = None
+    """UID of its pod; absent until the pod has been seen."""
+    node: Name | None = None
+    """Node it is bound to."""
+    boot_id: Short | None = None
+    """Boot ID of that node when the pod was bound."""
+    role: Short = "workflow"
+    """What the process is: `workflow`."""
+    state: ProcessState
+    """alive, unconfirmed (its node does not answer), gone (proven), unproven (closed without proof)."""
+    exit_code: int | None = None
+    """Exit code of the workflow process."""
+    signal: int | None = None
+    """Signal that ended it, where the exit code tells."""
+    reason: Short | None = None
+    """The kubelet's reason, or ours."""
+    since: Time
+    """When the state was first seen (for a pod that is missed: when that was)."""
+
+
+class UnconfirmedProcess(Model):
+    """A process that nobody can prove to be gone."""
+
+    pod: Name
+    pod_uid: Id | None = None
+    node: Name | None = None
+    since: Time
+    reason: Short
+    """NodeLost or Unkillable."""
+
+
+class CommandRecord(Model):
+    """One command that the controller got, and what became of it."""
+
+    id: Id
+    """A ULID."""
+    sequence: Annotated[int, Field(ge=1)]
+    """Strictly rising over the execution's life."""
+    kind: CommandKind
+    mode: Mode
+    status: CommandStatus
+    """Accepted, Duplicate (the same mode again) or Rejected."""
+    outcome: ClosedReason | None = None
+    """The run's closedReason, once it is closed; never before."""
+    rejection_reason: RejectionReason | None = None
+    message: Text | None = None
+    """In words: what was cut, merged or refused, and what is in force."""
+    reason: FreeText | None = None
+    details: FreeText | None = None
+    source: CommandSource
+    """api (spec.cancellation), deadline (activeDeadlineSeconds) or escalation (killAfterSeconds)."""
+    field_manager: Short | None = None
+    """Field manager that wrote the request's mode."""
+    request_id: Short | None = None
+    target_scope: TargetScope
+    """`run` where the request named one, else `instance`."""
+    requested_run_id: Id | None = None
+    resolved_run_id: Id | None = None
+    """The run that was current when the command was judged."""
+    accepted_at: Time | None = None
+    rejected_at: Time | None = None
+    applied_at: Time | None = None
+    """When the last stop of this command was posted."""
+    superseded_by: Short | None = None
+    """Id of the stronger command that took over, or `completion`."""
+
+
+class HistoryEntry(Model):
+    """One thing that happened to the run."""
+
+    seq: Annotated[int, Field(ge=1)]
+    """Strictly rising over the execution's life."""
+    type: HistoryType
+    time: Time
+    command_id: Id | None = None
+    reason: FreeText | None = None
+    failure: Failure | None = None
+    message: Text | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    """How many entries this one stands for, where older ones were folded."""
+
+
+class BlockedReason(Model):
+    """Why a mode would not be accepted now."""
+
+    action: Mode
+    reason: RejectionReason
+
+
+class WorkflowExecutionStatus(Model):
+    """What has happened; written by the controller only."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The generation of the spec that this status speaks of."""
+    phase: Phase | None = None
+    """Pending, Running, Cancelling, ForceCancelling, Terminating, KillCancelling; then Succeeded, Failed, TimedOut, Cancelled or Terminated, which never changes."""
+    bucket: Bucket | None = None
+    """running, completed or failed."""
+    closed_reason: ClosedReason | None = None
+    """completed, failed, timed_out, cancelled or terminated; absent while the run is open."""
+    run_id: Id | None = None
+    """ULID of the run."""
+    attempt: Annotated[int, Field(ge=0)] | None = None
+    """Number of the current attempt, from 1; absent before the run has begun."""
+    disruptions: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts ended by a drain, an eviction, a deletion or a vanished pod."""
+    next_attempt_at: Time | None = None
+    """When the next attempt starts, while the run waits in back-off."""
+    start_time: Time | None = None
+    """When the run's first process started."""
+    end_time: Time | None = None
+    """When the workflow process ended; set once."""
+    failure: Failure | None = None
+    """Why the run did not succeed."""
+    result: Opaque | None = None
+    """What the process reported."""
+    cancellation: CancellationStatus | None = None
+    """What is being done about the request to stop."""
+    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16)] = ()
+    """The current attempt's processes."""
+    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16)] = ()
+    """Processes that may still run and that nobody can confirm; the run stays open."""
+    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
+    """In words: what the run waits for."""
+    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64)] = ()
+    """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
+    command_count: Annotated[int, Field(ge=0)] = 0
+    """How many commands there were in all."""
+    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256)] = ()
+    """What happened, in order."""
+    history_count: Annotated[int, Field(ge=0)] = 0
+    """The highest seq given so far."""
+    can_cancel: bool | None = None
+    """Whether mode Cancel would be accepted now."""
+    can_force: bool | None = None
+    """Whether mode Force would be accepted now."""
+    can_terminate: bool | None = None
+    """Whether mode Terminate would be accepted now."""
+    can_kill: bool | None = None
+    """Whether mode Kill would be accepted now."""
+    blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4)] = ()
+    """For each mode that would not be accepted: why."""
+    workflow_spec: WorkflowSpec | None = None
+    """What the run was started with; later changes of the Workflow do not count."""
+    arguments: Opaque | None = None
+    """The arguments that the run was started with."""
+    late_starts: Annotated[int, Field(ge=0)] | None = None
+    """How many pods that no attempt wanted any more were stopped."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    """Started, Finished, Cancelled, NodeLost, Unkillable, Stalled, Reconciling."""

@@ -1,0 +1,66 @@
+"""`Workflow`: a definition. How the workflow process runs, its limits, and how it likes to be stopped.
+
+Contract: what section "What a template may say" refuses is judged by the controller; the schema holds shapes,
+limits and defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from desist.api.base import Model, Opaque
+from desist.api.meta import Condition, ObjectMeta
+
+DEFAULT_GRACE_SECONDS = 5
+DEFAULT_MAX_GRACE_SECONDS = 3600
+DEFAULT_SIGNAL = "SIGTERM"
+
+GraceSeconds = Annotated[int, Field(ge=1, le=3600)]
+KillAfterSeconds = Annotated[int, Field(ge=1, le=31_536_000)]
+ActiveDeadlineSeconds = Annotated[int, Field(ge=1, le=31_536_000)]
+SignalName = Annotated[str, Field(max_length=12, pattern=r"^SIG(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$")]
+
+
+class StopPolicy(Model):
+    """How the workflow process likes to be stopped."""
+
+    grace_period_seconds: GraceSeconds = DEFAULT_GRACE_SECONDS
+    """Seconds from the stop signal to SIGKILL under Kill, 1 to 3600; default 5. A request may ask for another one."""
+    max_grace_period_seconds: GraceSeconds = DEFAULT_MAX_GRACE_SECONDS
+    """What a request may ask for at most, in seconds; default 3600. A longer one is cut to this, and the record of the command says so."""
+    signal: SignalName = DEFAULT_SIGNAL
+    """The stop signal: SIGTERM (default), SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGWINCH. The STOPSIGNAL of the image is not read."""
+    kill_after_seconds: KillAfterSeconds | None = None
+    """A stop that has not ended the run after so many seconds becomes a Kill by itself. Absent: never."""
+
+
+class WorkflowSpec(Model):
+    """What a run of the workflow is made of."""
+
+    template: Opaque
+    """A PodTemplateSpec with exactly one regular container, the workflow process, which must name its `command`. Helpers are native sidecars (init containers with restartPolicy Always)."""
+    stop_policy: StopPolicy = StopPolicy()
+    """How the workflow process likes to be stopped."""
+    active_deadline_seconds: ActiveDeadlineSeconds | None = None
+    """Seconds from the run's first process on, over all its attempts; then the run is killed and ends as TimedOut."""
+
+
+class WorkflowStatus(Model):
+    """What the controller found out about the definition."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """The generation that the conditions speak of."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+    """`Ready`: the template is one that Desist can run, and the API server accepts it in a dry run."""
+
+
+class Workflow(Model):
+    """A workflow definition: how its process runs, its limits, and how it likes to be stopped."""
+
+    metadata: ObjectMeta
+    spec: WorkflowSpec
+    """What a run of the workflow is made of."""
+    status: WorkflowStatus | None = None
+    """What the controller found out about the definition."""

@@ -1,0 +1,1 @@
+"""controller: the kopf operator. Observe, decide, apply."""

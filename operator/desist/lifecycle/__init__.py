@@ -1,0 +1,1 @@
+"""lifecycle: the pure core. decide(observed, now) -> Plan."""

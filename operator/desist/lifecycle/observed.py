@@ -1,0 +1,152 @@
+"""What one pass sees: one execution and everything of the cluster that bears on it, as frozen records.
+
+Contract: no method here decides anything. The controller (or a simulation) fills these from its caches; the core
+only reads them. A pod is in exactly one of `pods` (it exists as far as the cache knows) and `deleted` (its DELETED
+event was seen, with its last state). A pod that status lists and that is in neither has vanished, or was never made.
+Times are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from desist.api.execution import WorkflowExecution
+from desist.api.workflow import Workflow
+from desist.lifecycle.settings import Settings
+
+
+class ContainerKind(StrEnum):
+    """Which list of the pod a container is from."""
+
+    INIT = "init"
+    SIDECAR = "sidecar"
+    REGULAR = "regular"
+
+
+class ContainerPhase(StrEnum):
+    """Kubernetes' three states of a container."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container's status. A container without a status yet is `waiting` with an empty reason."""
+
+    name: str
+    kind: ContainerKind
+    phase: ContainerPhase = ContainerPhase.WAITING
+    container_id: str = ""
+    reason: str = ""
+    message: str = ""
+    """Waiting: why. Terminated: the termination message."""
+    exit_code: int | None = None
+    signal: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod of the execution, any attempt's."""
+
+    name: str
+    uid: str
+    resource_version: str
+    run_id: str
+    attempt: int
+    phase: str
+    """Pending, Running, Succeeded, Failed or Unknown."""
+    containers: tuple[ContainerView, ...]
+    """All of them: init containers, sidecars, and the one regular container (the workflow process)."""
+    node: str = ""
+    reason: str = ""
+    message: str = ""
+    created_at: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    deletion_grace_seconds: int | None = None
+    grace_seconds: int = 30
+    """The pod's own terminationGracePeriodSeconds."""
+    disruption_reason: str = ""
+    """Reason of the condition DisruptionTarget where it is True (DeletionByPodGC, EvictionByEvictionAPI, ...)."""
+    unschedulable: str = ""
+    """Message of PodScheduled=False, reason Unschedulable."""
+    mailbox: str = ""
+    """The annotation desist.dev/stop as it is stored; empty: none."""
+
+    @property
+    def workflow(self) -> ContainerView:
+        """The workflow process's container."""
+        return next(c for c in self.containers if c.kind is ContainerKind.REGULAR)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node, as far as proof needs it."""
+
+    name: str
+    boot_id: str
+    ready: bool
+    ready_since: datetime
+    """When the condition Ready last changed (to whatever it is)."""
+    out_of_service: bool = False
+    """Tainted node.kubernetes.io/out-of-service: an administrator's word that nothing runs there."""
+
+
+class Answer(StrEnum):
+    """The API server's answer to a create, tried or real."""
+
+    PASSED = "passed"
+    INVALID = "invalid"
+    """400 or 422: the template is wrong, and will be until somebody changes it."""
+    REFUSED = "refused"
+    """Anything else (quota, a namespace that ends, a policy, 5xx): it may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAnswer:
+    """What the API server said about a pod."""
+
+    answer: Answer
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that one pass over one execution may look at."""
+
+    execution: WorkflowExecution
+    settings: Settings
+    workflow: Workflow | None = None
+    """The Workflow that spec.workflowRef names, if it exists."""
+    pods: tuple[PodView, ...] = ()
+    deleted: tuple[PodView, ...] = ()
+    """Last states of pods whose DELETED event was seen (kept in memory; lost when the controller restarts)."""
+    nodes: tuple[NodeView, ...] = ()
+    """All nodes that a pod or status.processes names, as far as they exist."""
+    live_absent: bool = False
+    """A GET made before the pass answered 404 for the current attempt's pod."""
+    trial: CreateAnswer | None = None
+    """Answer to a dry-run create of the first attempt's pod, where `questions` asked for it."""
+    created: CreateAnswer | None = None
+    """Answer to the last real create of the current attempt's pod, where it was refused."""
+    field_manager: str | None = None
+    """Field manager that wrote spec.cancellation.mode last."""
+
+    def node(self, name: str) -> NodeView | None:
+        """The node of that name; None where no such object exists."""
+        return next((n for n in self.nodes if n.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What the controller must ask the API server before a pass; an answer goes into the next `Observed`."""
+
+    trial: bool = False
+    """Dry-run create of the first attempt's pod (`manifest.pod_manifest`)."""
+    live_pod: str = ""
+    """Name of a pod to GET live; empty: none."""

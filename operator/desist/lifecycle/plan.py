@@ -1,0 +1,80 @@
+"""What a pass wants done: actions in order, as frozen values.
+
+Contract: the controller does them in this order and stops at the first that fails; the next pass decides anew from
+what is there. At most one `WriteStatus` a plan, and it comes before everything that touches a pod; Events come after
+it. Every action may be repeated without harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from desist.api.base import Opaque
+from desist.api.status import WorkflowExecutionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Replace status, under the resourceVersion that was judged."""
+
+    status: WorkflowExecutionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePod:
+    """Create a pod; 409 AlreadyExists is fine."""
+
+    name: str
+    manifest: Opaque
+
+
+@dataclass(frozen=True, slots=True)
+class PostMailbox:
+    """PATCH the annotation desist.dev/stop under the pod's UID and resourceVersion."""
+
+    pod: str
+    uid: str
+    resource_version: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """DELETE under the pod's UID."""
+
+    pod: str
+    uid: str
+    grace_seconds: int | None
+    """None: the pod's own."""
+    resource_version: str = ""
+    """Precondition; empty: none. `AFTER_POST`: the one that this plan's PostMailbox to the same pod returned."""
+
+
+AFTER_POST = "after-post"
+
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """A Kubernetes Event about the execution."""
+
+    warning: bool
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Pass again at that time at the latest."""
+
+    when: datetime
+
+
+Action = WriteStatus | CreatePod | PostMailbox | DeletePod | EmitEvent | WakeAt
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Actions in order."""
+
+    actions: tuple[Action, ...] = ()
