@@ -1,0 +1,67 @@
+# `make` alone lists the targets. Everything runs from a virtual environment that `setup` makes from uv.lock.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+export DESIST_HOME ?= $(HOME)/.cache/desist
+export GOCACHE ?= $(DESIST_HOME)/go/build
+export GOMODCACHE ?= $(DESIST_HOME)/go/mod
+GO_TEST = $(PY) -m hack.go
+
+.PHONY: help setup cluster-up cluster-down cluster-status images install demo figures test check lint unit launcher-test cluster-test generate format
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from the lock file (every other target does it by itself)
+	@hack/setup
+
+demo: setup ## Bring a cluster up, install the chart, run the examples and stop them in every way
+	@$(PY) -m hack.demo $(ARGS)
+
+test: setup check launcher-test install ## The whole test suite, on a real cluster; ARGS go to pytest
+	@$(PYTEST) tests $(ARGS)
+
+check: setup lint ## What to run at every change: lint, types, contracts, generated files, unit and property tests
+	@$(PYTEST) tests/unit -q $(ARGS)
+
+lint: setup ## Ruff, mypy, import contracts, stale generated files
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/mypy operator hack tests
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m hack.generators.crds --check
+	@$(PY) -m hack.generators.conformance --check
+
+unit: setup ## Unit and property tests only
+	@$(PYTEST) tests/unit -q $(ARGS)
+
+launcher-test: setup ## The launcher's own tests (Go), with vet
+	@$(GO_TEST) vet ./... && $(GO_TEST) test ./...
+
+cluster-test: setup install ## The tests that need the cluster; ARGS go to pytest, e.g. ARGS='-k kill'
+	@$(PYTEST) tests/cluster $(ARGS)
+
+cluster-up: setup ## Bring the cluster up (engine, tools and node image are found or made)
+	@$(PY) -m hack.cluster up
+
+cluster-down: setup ## Delete the cluster; ARGS=--all also stops the engine
+	@$(PY) -m hack.cluster down $(ARGS)
+
+cluster-status: setup ## Say what is up, and where its files are
+	@$(PY) -m hack.cluster status $(ARGS)
+
+images: setup cluster-up ## Build the images and load them into the nodes
+	@$(PY) -m hack.image load
+
+install: setup images ## Install this checkout's chart on the cluster
+	@$(PY) -m hack.image install
+
+figures: setup install ## Measure what the README quotes: latencies, memory, sizes
+	@$(PY) -m hack.bench.figures $(ARGS)
+
+generate: setup ## Write the generated files (crds/, docs/conformance.md)
+	@$(PY) -m hack.generators.crds
+	@$(PY) -m hack.generators.conformance
+
+format: setup ## Format the Python code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

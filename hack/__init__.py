@@ -1,0 +1,1 @@
+"""Tools of the repository: cluster, images, generators, figures. Not part of the distribution."""

@@ -1,0 +1,67 @@
+"""The demo's command line: brings everything up, runs the scenarios, tells what happened.
+
+Contract: can be run again and again; leaves cluster, release and executions for the user to look at. Exits with 1
+where an execution did not end as its scenario says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from rich.console import Console
+from rich.live import Live
+
+from hack.cluster.api import cluster_lock, kubeconfig
+from hack.demo.scenarios import SCENARIOS
+from hack.demo.stage import NAMESPACE, Stage
+from hack.demo.view import live, report
+
+
+def main() -> None:
+    """Parse the options and run."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--plain", action="store_true", help="no live view: only the reports at the end")
+    parser.add_argument("--no-setup", action="store_true", help="the cluster is up and the chart installed already")
+    options = parser.parse_args()
+    if not options.no_setup:
+        for step in (["hack.cluster", "up"], ["hack.image", "load"], ["hack.image", "install"]):
+            subprocess.run([sys.executable, "-m", *step], check=True)
+    console = Console(width=150 if options.plain else None, highlight=False)
+    with cluster_lock():
+        sys.exit(perform(console, plain=options.plain or not console.is_terminal))
+
+
+def perform(console: Console, *, plain: bool) -> int:
+    """Run all scenarios at once; 0 where each ended as it should."""
+    stage = Stage(SCENARIOS)
+    console.print(f"Making the namespace {NAMESPACE} and removing what an earlier demo left there ...")
+    stage.prepare()
+    stage.begin()
+    if plain:
+        stage.run(lambda: None)
+    else:
+        with Live(live(stage.stories, stage.now), console=console, auto_refresh=False) as view:
+            stage.run(lambda: view.update(live(stage.stories, stage.now), refresh=True))
+    report(console, stage.stories)
+    console.print(_what_next())
+    wrong = [story.scenario.execution for story in stage.stories if not story.as_promised]
+    if wrong:
+        console.print(f"[bold red]not as promised: {', '.join(wrong)}[/]")
+    return 1 if wrong else 0
+
+
+def _what_next() -> str:
+    return (
+        "\nThe cluster is yours to play with:\n"
+        f"  export KUBECONFIG={kubeconfig()}\n"
+        f"  kubectl -n {NAMESPACE} get wfx\n"
+        f"  kubectl -n {NAMESPACE} get wfx stubborn-report-1 -o yaml\n"
+        f"  kubectl explain wfx.spec.cancellation --recursive\n"
+        "`make cluster-down` deletes it, `make cluster-down ARGS=--all` stops the engine too."
+    )
+
+
+if __name__ == "__main__":
+    main()
