@@ -8,7 +8,7 @@ export GOCACHE ?= $(DESIST_HOME)/go/build
 export GOMODCACHE ?= $(DESIST_HOME)/go/mod
 GO_TEST = $(PY) -m hack.go
 
-.PHONY: help setup cluster-up cluster-down cluster-status images install demo figures test check lint unit launcher-test cluster-test generate format
+.PHONY: all-tests help setup cluster-up cluster-down cluster-status images install demo figures test check lint unit launcher-test cluster-test generate format
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ setup: ## Make .venv from the lock file (every other target does it by itself)
 	@hack/setup
 
 demo: setup ## Bring a cluster up, install the chart, run the examples and stop them in every way
-	@$(PY) -m hack.demo $(ARGS)
+	@$(PY) -m hack.timing demo $(PY) -m hack.demo $(ARGS)
 
-test: setup check launcher-test install ## The whole test suite, on a real cluster; ARGS go to pytest
+test: setup ## The whole test suite, on a real cluster; ARGS go to pytest
+	@$(PY) -m hack.timing test $(MAKE) --no-print-directory lint launcher-test install all-tests
+
+check: setup ## What to run at every change: lint, types, contracts, generated files, unit and property tests
+	@$(PY) -m hack.timing check $(MAKE) --no-print-directory lint unit
+
+all-tests:
 	@$(PYTEST) tests $(ARGS)
-
-check: setup lint ## What to run at every change: lint, types, contracts, generated files, unit and property tests
-	@$(PYTEST) tests/unit -q $(ARGS)
 
 lint: setup ## Ruff, mypy, import contracts, stale generated files
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

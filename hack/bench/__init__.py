@@ -1,0 +1,1 @@
+"""Measurements: distributions with the method written down. Tests never assert on them."""

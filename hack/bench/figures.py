@@ -1,0 +1,97 @@
+"""`make figures`: what the README quotes, measured on the cluster that is up.
+
+Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a polite process and
+as many Kills of a deaf one (grace 5 s), one at a time; memory of operator and launcher; sizes of the images; how long
+the make targets took when they ran last. `--output json` for programs. The method of each figure is in probe.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hack import timing
+from hack.bench.probe import DEAF, POLITE, Cluster, Stop, find_process, resident
+from hack.cluster.api import cluster_lock, docker_env
+from hack.image import images
+
+STEPS: dict[str, Callable[[Stop], float]] = {
+    "request to signal": lambda stop: stop.signalled - stop.requested,
+    "signal to dead": lambda stop: stop.dead - stop.signalled,
+    "dead to terminal phase": lambda stop: stop.terminal - stop.dead,
+    "request to terminal phase": lambda stop: stop.terminal - stop.requested,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="make figures", description=__doc__)
+    parser.add_argument("--runs", type=int, default=20, help="stops of each kind (default 20)")
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    options = parser.parse_args()
+    with cluster_lock():
+        figures = measure(options.runs)
+    if options.output == "json":
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+
+
+def measure(runs: int) -> dict[str, Any]:
+    """All figures, as a JSON object."""
+    cluster = Cluster()
+    cluster.fresh_namespace()
+    stops: dict[str, Any] = {}
+    memory: dict[str, float] = {}
+    for mode, program in (("Cancel", POLITE), ("Kill", DEAF)):
+        measured = []
+        for number in range(runs):
+            marker = cluster.start(f"{mode.lower()}-{number}", program)
+            memory["launcher"] = max(memory.get("launcher", 0), resident(find_process(marker, "desist-launcher")))
+            measured.append(cluster.stop(f"{mode.lower()}-{number}", mode, marker))
+            print(f"{mode} {number + 1} of {runs}", file=sys.stderr)
+        stops[mode] = {step: spread([duration(stop) for stop in measured]) for step, duration in STEPS.items()}
+    memory["operator"] = resident(find_process("desist.controller"))
+    return {"stops": stops, "memoryMiB": memory, "imageMB": image_sizes(), "makeSeconds": timing.latest()}
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """Minimum, median, 95th percentile and maximum in seconds."""
+    ordered = sorted(seconds)
+    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+    values = {"min": ordered[0], "p50": statistics.median(ordered), "p95": p95, "max": ordered[-1]}
+    return {name: round(value, 3) for name, value in values.items()}
+
+
+def image_sizes() -> dict[str, float]:
+    """Uncompressed size of both images in MB."""
+    built = images()
+    return {"operator": _size(built.operator), "launcher": _size(built.launcher)}
+
+
+def _size(name: str) -> float:
+    command = ["docker", "image", "inspect", "--format", "{{.Size}}", name]
+    done = subprocess.run(command, env=docker_env(), capture_output=True, text=True, check=True)
+    return round(int(done.stdout) / 1e6, 1)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures for people."""
+    for mode, steps in figures["stops"].items():
+        print(f"\n{mode} of a {'polite' if mode == 'Cancel' else 'deaf'} process, seconds")
+        for step, values in steps.items():
+            print(f"  {step:<26}" + "  ".join(f"{name} {value:7.3f}" for name, value in values.items()))
+    memory, sizes = figures["memoryMiB"], figures["imageMB"]
+    print(f"\nresident memory: operator {memory['operator']:.1f} MiB, launcher {memory['launcher']:.1f} MiB")
+    print(f"image sizes: operator {sizes['operator']} MB, launcher {sizes['launcher']} MB")
+    for name, entry in sorted(figures["makeSeconds"].items()):
+        print(f"make {name}: {entry['seconds']:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
