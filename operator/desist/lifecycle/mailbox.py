@@ -1,0 +1,120 @@
+"""The mailbox: what the annotation `desist.dev/stop` of a pod says, and how a new stop is merged into it.
+
+Contract: a posting never replaces a stronger one. `merge` gives the text that both the present and the wanted stop ask
+for, or None where the present one asks for as much already; so what a pod's mailbox holds is the record of what was
+posted to it. The format is written down in docs/mailbox.md; the launcher reads it, and ignores a sequence that it has
+read. The launcher counts each grace from its own first reading and keeps its earliest deadline; `posted_at` and
+`grace_seconds` are therefore always those of the one posting that set the earliest deadline, never a mixture.
+Rejected: a list of postings (it grows, and the launcher would have to merge).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from desist.api.base import rfc3339
+from desist.api.vocabulary import Mode
+from desist.lifecycle import wire
+
+LONGEST_GRACE = 31_536_000.0
+LATEST_POSTING = datetime(9000, 1, 1, tzinfo=UTC)
+"""Later ones are malformed, so that a deadline is always a time that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One posting: how the processes of the pod are to be stopped."""
+
+    sequence: int
+    """From 1, one higher with each posting to this pod."""
+    run_id: str
+    command_id: str
+    mode: Mode
+    signal: str
+    """The stop signal, as the workflow's stopPolicy spells it (SIGTERM)."""
+    grace_seconds: float | None
+    """Seconds from the stop signal to SIGKILL; None: no deadline; 0: SIGKILL at once."""
+    reason: str | None
+    details: str | None
+    posted_at: datetime
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When SIGKILL is due, by the controller's clock; None: never."""
+        return None if self.grace_seconds is None else self.posted_at + timedelta(seconds=self.grace_seconds)
+
+
+def parse(text: str) -> Stop | None:
+    """The stop that an annotation's value is; None where it is empty or malformed (never raises)."""
+    try:
+        return _stop(wire.read_object(text))
+    except wire.Malformed:
+        return None
+
+
+def render(stop: Stop) -> str:
+    """The annotation's value: compact JSON, absent fields left out."""
+    grace = stop.grace_seconds
+    fields = {
+        "sequence": stop.sequence,
+        "runId": stop.run_id,
+        "commandId": stop.command_id,
+        "mode": stop.mode.value,
+        "signal": stop.signal,
+        "graceSeconds": int(grace) if grace is not None and grace.is_integer() else grace,
+        "reason": stop.reason,
+        "details": stop.details,
+        "postedAt": rfc3339(stop.posted_at),
+    }
+    present = {name: value for name, value in fields.items() if value is not None}
+    return json.dumps(present, separators=(",", ":"), ensure_ascii=False)
+
+
+def merge(present: Stop | None, wanted: Stop) -> Stop | None:
+    """What to post, so that both hold; None where `present` is as strong and as early already.
+
+    The result has the stronger mode with its command, reason and details (at equal strength the wanted one's), the
+    earliest deadline with the grace and time of the posting that set it, and the signal of the first posting.
+    """
+    if present is None:
+        return replace(wanted, sequence=1)
+    if present.mode.strength >= wanted.mode.strength and not _earlier(wanted, present):
+        return None
+    who = wanted if wanted.mode.strength >= present.mode.strength else present
+    when = wanted if _earlier(wanted, present) or present.deadline is None else present
+    return replace(
+        who,
+        sequence=present.sequence + 1,
+        signal=present.signal,
+        grace_seconds=when.grace_seconds,
+        posted_at=when.posted_at,
+    )
+
+
+def _earlier(one: Stop, other: Stop) -> bool:
+    """True where `one` has a deadline, and `other` none or a later one."""
+    if one.deadline is None:
+        return False
+    return other.deadline is None or one.deadline < other.deadline
+
+
+def _stop(found: wire.Json) -> Stop:
+    posted_at = wire.moment(found, "postedAt")
+    if posted_at > LATEST_POSTING:
+        raise wire.Malformed("postedAt is too late")
+    mode = wire.text(found, "mode", 16)
+    if mode not in list(Mode):
+        raise wire.Malformed("mode is none of Cancel, Force, Terminate, Kill")
+    return Stop(
+        sequence=wire.count(found, "sequence"),
+        run_id=wire.text(found, "runId", 64),
+        command_id=wire.text(found, "commandId", 64),
+        mode=Mode(mode),
+        signal=wire.text(found, "signal", 16),
+        grace_seconds=wire.seconds(found, "graceSeconds", LONGEST_GRACE),
+        reason=wire.optional_text(found, "reason", 4096),
+        details=wire.optional_text(found, "details", 4096),
+        posted_at=posted_at,
+    )

@@ -1,0 +1,190 @@
+"""The pod of one attempt, as a pure function of what the run was started with.
+
+Contract: the same arguments give the same pod, byte for byte, so that creating it twice is a 409 that is fine. The
+template has no `template.refusals`; everything of it that is not set here is kept as it is. Nothing that is added
+changes the pod's QoS class, its quota or its process namespace, or needs more than the level `restricted` allows.
+Rejected: a mutating webhook (it would stand in the way of every pod), generateName (a create that timed out could not
+be told from one that never was), a token or an API connection for the launcher.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from desist.api.base import Opaque
+from desist.api.execution import WorkflowExecution
+from desist.api.meta import (
+    API_VERSION,
+    ARGUMENTS_ANNOTATION,
+    ATTEMPT_LABEL,
+    EXECUTION_LABEL,
+    EXECUTION_UID_LABEL,
+    GROUP,
+    ROLE_LABEL,
+    RUN_ID_LABEL,
+    STOP_ANNOTATION,
+)
+from desist.api.workflow import WorkflowSpec
+from desist.lifecycle.settings import LauncherDelivery, Settings
+from desist.lifecycle.template import termination_bytes
+
+LABEL_LIMIT = 63
+WORKFLOW_ROLE = "workflow"
+LAUNCHER = "/desist/bin/desist-launcher"
+OUTCOME = "/desist/outcome/outcome.json"
+UNPRIVILEGED_USER = 65532
+
+Json = dict[str, Any]
+
+
+def pod_name(execution_name: str, run_id: str, attempt: int) -> str:
+    """Name of the pod of an attempt (from 1): a DNS label of at most 63 characters, another one for each attempt."""
+    end = f"-{attempt}-{_hash(execution_name, run_id, str(attempt))}"
+    start = execution_name.lower().replace(".", "-")[: LABEL_LIMIT - len(end)].rstrip("-")
+    return start + end
+
+
+def pod_manifest(
+    execution: WorkflowExecution,
+    spec: WorkflowSpec,
+    arguments: Opaque | None,
+    run_id: str,
+    attempt: int,
+    settings: Settings,
+) -> Opaque:
+    """The complete v1 Pod of an attempt (from 1) of a run; `arguments` absent: the process reads `{}`."""
+    template = spec.template.value
+    pod = template["spec"]
+    _add_volumes(pod, settings)
+    if settings.launcher_delivery is LauncherDelivery.INIT_CONTAINER:
+        pod["initContainers"] = [_installer(pod, settings), *(pod.get("initContainers") or [])]
+    limit = termination_bytes(len(pod["containers"]) + len(pod.get("initContainers") or []))
+    environment = {
+        "DESIST_EXECUTION": execution.metadata.name,
+        "DESIST_RUN_ID": run_id,
+        "DESIST_ATTEMPT": str(attempt),
+        "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
+        "DESIST_OUTCOME": OUTCOME,
+        "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
+    }
+    _wrap(pod["containers"][0], environment)
+    pod["restartPolicy"] = "Never"
+    metadata = _metadata(execution, template.get("metadata") or {}, run_id, attempt)
+    metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
+    return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+
+
+def _metadata(execution: WorkflowExecution, given: Json, run_id: str, attempt: int) -> Json:
+    owner = execution.metadata
+    return {
+        **{name: value for name, value in given.items() if name == "finalizers"},
+        "name": pod_name(owner.name, run_id, attempt),
+        "namespace": owner.namespace,
+        "labels": _users(given.get("labels"))
+        | {
+            EXECUTION_UID_LABEL: owner.uid,
+            EXECUTION_LABEL: _label(owner.name),
+            RUN_ID_LABEL: run_id,
+            ATTEMPT_LABEL: str(attempt),
+            ROLE_LABEL: WORKFLOW_ROLE,
+        },
+        "annotations": _users(given.get("annotations")),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": "WorkflowExecution",
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def _users(given: Json | None) -> Json:
+    """Labels or annotations of the template, less those that are Desist's."""
+    return {key: value for key, value in (given or {}).items() if not key.startswith(f"{GROUP}/")}
+
+
+def _add_volumes(pod: Json, settings: Settings) -> None:
+    image = {"reference": settings.launcher_image, "pullPolicy": settings.launcher_pull_policy}
+    by_image = settings.launcher_delivery is LauncherDelivery.IMAGE_VOLUME
+    pod["volumes"] = [
+        *(pod.get("volumes") or []),
+        {"name": "desist-launcher", **({"image": image} if by_image else {"emptyDir": {}})},
+        {"name": "desist-mailbox", "downwardAPI": _projected("stop", STOP_ANNOTATION)},
+        {"name": "desist-arguments", "downwardAPI": _projected("arguments.json", ARGUMENTS_ANNOTATION)},
+        {"name": "desist-outcome", "emptyDir": {"sizeLimit": "1Mi"}},
+    ]
+
+
+def _projected(path: str, annotation: str) -> Json:
+    return {"items": [{"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}]}
+
+
+def _wrap(container: Json, environment: dict[str, str]) -> None:
+    """Put the launcher in front of the workflow process's command."""
+    container["command"] = [LAUNCHER, "run", "--", *container["command"]]
+    # First, so that the template's own variables may refer to them.
+    container["env"] = [
+        *({"name": name, "value": value} for name, value in environment.items()),
+        *(container.get("env") or []),
+    ]
+    container["volumeMounts"] = [
+        *(container.get("volumeMounts") or []),
+        {"name": "desist-launcher", "mountPath": "/desist/bin", "readOnly": True},
+        {"name": "desist-mailbox", "mountPath": "/desist/mailbox", "readOnly": True},
+        # A subPath is never updated; the arguments of an attempt never change.
+        {
+            "name": "desist-arguments",
+            "mountPath": "/desist/arguments.json",
+            "subPath": "arguments.json",
+            "readOnly": True,
+        },
+        {"name": "desist-outcome", "mountPath": "/desist/outcome"},
+    ]
+
+
+def _installer(pod: Json, settings: Settings) -> Json:
+    """The init container that copies the launcher; with the main container's resources it costs nothing extra."""
+    resources = pod["containers"][0].get("resources") or {}
+    return {
+        "name": "desist-launcher",
+        "image": settings.launcher_image,
+        "imagePullPolicy": settings.launcher_pull_policy,
+        "command": ["/desist-launcher", "install", LAUNCHER],
+        "resources": {kind: resources[kind] for kind in ("limits", "requests") if resources.get(kind)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": _user(pod),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [{"name": "desist-launcher", "mountPath": "/desist/bin"}],
+    }
+
+
+def _user(pod: Json) -> int:
+    """The workflow process's user where it is one that `restricted` allows, as some clusters fix a range of them."""
+    for holder in (pod["containers"][0], pod):
+        user = (holder.get("securityContext") or {}).get("runAsUser")
+        if isinstance(user, int) and not isinstance(user, bool):
+            return user if user > 0 else UNPRIVILEGED_USER
+    return UNPRIVILEGED_USER
+
+
+def _label(name: str) -> str:
+    """A name as a label's value; a longer one is cut, and made unique again by a hash."""
+    if len(name) <= LABEL_LIMIT:
+        return name
+    return f"{name[:52].rstrip('-.')}-{_hash(name)}"
+
+
+def _hash(*parts: str) -> str:
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:10]

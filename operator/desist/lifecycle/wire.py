@@ -1,0 +1,110 @@
+"""Reading what comes over the wire from pods: JSON that is taken by its shape only, never trusted.
+
+Contract: each reader returns a value of the type that it names, within its bounds, or raises `Malformed`; nothing else
+is ever raised. What passes can be written into status as it is: finite numbers, text that is valid Unicode.
+Rejected: pydantic models here (they coerce, "5" would pass as 5) and `json.loads` alone (it takes NaN, 1e999, lone
+surrogates, and raises RecursionError on nested lists).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class Malformed(ValueError):
+    """The text does not have the shape that it should have; the message says where."""
+
+
+def read_object(text: str) -> Json:
+    """The JSON object that `text` is."""
+    value = _read(text)
+    if not isinstance(value, dict):
+        raise Malformed("not a JSON object")
+    return value
+
+
+def _read(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"not JSON: {error}") from error
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise Malformed(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise Malformed("a number is too large")
+    return number
+
+
+def _bounded(digits: str) -> int:
+    number = int(digits) if len(digits) < 20 else 2**63
+    if not -(2**63) <= number < 2**63:
+        raise Malformed("a number is too large")
+    return number
+
+
+def text(found: Json, key: str, limit: int) -> str:
+    """A string of at most `limit` characters that must be there."""
+    value = found.get(key)
+    if not isinstance(value, str) or len(value) > limit:
+        raise Malformed(f"{key} is not a string of at most {limit} characters")
+    return value
+
+
+def optional_text(found: Json, key: str, limit: int) -> str | None:
+    """The same, or None where it is absent."""
+    return None if found.get(key) is None else text(found, key, limit)
+
+
+def flag(found: Json, key: str) -> bool:
+    """A boolean; absent: False."""
+    value = found.get(key, False)
+    if not isinstance(value, bool):
+        raise Malformed(f"{key} is not a boolean")
+    return value
+
+
+def count(found: Json, key: str) -> int:
+    """An integer from 1 on that must be there."""
+    value = found.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Malformed(f"{key} is not a number from 1 on")
+    return value
+
+
+def seconds(found: Json, key: str, limit: float) -> float | None:
+    """Seconds from 0 to `limit`, or None where they are absent."""
+    value = found.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= limit:
+        raise Malformed(f"{key} is not a number from 0 to {limit:.0f}")
+    return float(value)
+
+
+def moment(found: Json, key: str) -> datetime:
+    """A time in RFC 3339 that must be there, in UTC, cut to microseconds."""
+    try:
+        value = datetime.fromisoformat(text(found, key, 64))
+        if value.tzinfo is None:
+            raise Malformed(f"{key} has no time zone")
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Malformed(f"{key} is not a time in RFC 3339") from error
+
+
+def optional_moment(found: Json, key: str) -> datetime | None:
+    """The same, or None where it is absent."""
+    return None if found.get(key) is None else moment(found, key)
