@@ -1,1 +1,1 @@
-"""Writers of committed files: each knows `--check`, which fails when what is committed is stale."""
+"""Programs that write committed files from the code; each has `--check`, which says when a file is stale."""

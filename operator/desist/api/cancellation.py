@@ -10,11 +10,12 @@ from typing import Annotated
 from pydantic import Field
 
 from desist.api.base import Model
+from desist.api.rules import RUN_ID, TEXT_BYTES
 from desist.api.vocabulary import Mode, OnLostNode
 from desist.api.workflow import GraceSeconds, KillAfterSeconds
 
-RunId = Annotated[str, Field(max_length=26, pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
-FreeText = Annotated[str, Field(max_length=1024)]
+RunId = Annotated[str, Field(max_length=26), RUN_ID]
+FreeText = Annotated[str, Field(max_length=1024), TEXT_BYTES]
 
 
 class Cancellation(Model):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from desist.api.base import Model, Opaque
 from desist.api.cancellation import Cancellation
+from desist.api.markers import rules
 from desist.api.meta import ObjectMeta
+from desist.api.rules import EXECUTION_RULES, ONE_WORKFLOW
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.workflow import ActiveDeadlineSeconds, WorkflowSpec
 
@@ -25,6 +27,8 @@ class WorkflowRef(Model):
 
 class WorkflowExecutionSpec(Model):
     """What to run, and whether it shall be stopped."""
+
+    model_config = ConfigDict(json_schema_extra=rules(ONE_WORKFLOW))
 
     workflow_ref: WorkflowRef | None = None
     """The Workflow to run. Exactly one of workflowRef and workflowSpec."""
@@ -40,6 +44,8 @@ class WorkflowExecutionSpec(Model):
 
 class WorkflowExecution(Model):
     """One instance of a workflow. Patch spec.cancellation to stop it."""
+
+    model_config = ConfigDict(json_schema_extra=rules(*EXECUTION_RULES))
 
     metadata: ObjectMeta
     spec: WorkflowExecutionSpec

@@ -25,17 +25,6 @@ STOP_ANNOTATION = f"{GROUP}/stop"
 ARGUMENTS_ANNOTATION = f"{GROUP}/arguments"
 
 
-class ManagedFieldsEntry(Model):
-    """Who wrote which fields, for `commands[].fieldManager`."""
-
-    manager: str = ""
-    operation: str = ""
-    time: Time | None = None
-    subresource: str = ""
-    fields_mode: bool = False
-    """True when the entry owns `spec.cancellation.mode` (the parser of the controller sets it)."""
-
-
 class ObjectMeta(Model):
     """Identity and age of an object."""
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from desist.api.base import Model, Opaque, Time
 from desist.api.cancellation import Cancellation
+from desist.api.markers import AnyJson, ListMap
 from desist.api.meta import Condition
 from desist.api.vocabulary import (
     Bucket,
@@ -34,6 +35,7 @@ Text = Annotated[str, Field(max_length=4096)]
 Name = Annotated[str, Field(max_length=253)]
 Short = Annotated[str, Field(max_length=128)]
 FreeText = Annotated[str, Field(max_length=1024)]
+"""A copy of a request's text; its bytes were checked in the request."""
 
 
 class Failure(Model):
@@ -103,11 +105,15 @@ class UnconfirmedProcess(Model):
     """A process that nobody can prove to be gone."""
 
     pod: Name
+    """Name of its pod; the pod need not exist any more."""
     pod_uid: Id | None = None
+    """UID of its pod; absent until the pod has been seen."""
     node: Name | None = None
+    """Node it was bound to: the one to look at."""
     since: Time
+    """When it stopped being confirmed."""
     reason: Short
-    """NodeLost or Unkillable."""
+    """NodeLost (the node does not answer) or Unkillable (SIGKILL was due, the node answers, the process is still there)."""
 
 
 class CommandRecord(Model):
@@ -118,28 +124,37 @@ class CommandRecord(Model):
     sequence: Annotated[int, Field(ge=1)]
     """Strictly rising over the execution's life."""
     kind: CommandKind
+    """What was asked for: `cancellation`."""
     mode: Mode
+    """The mode that was asked for."""
     status: CommandStatus
     """Accepted, Duplicate (the same mode again) or Rejected."""
     outcome: ClosedReason | None = None
     """The run's closedReason, once it is closed; never before."""
     rejection_reason: RejectionReason | None = None
+    """Why it was rejected: instance_not_started, selected_run_not_current, weaker_than_current or run_not_active."""
     message: Text | None = None
     """In words: what was cut, merged or refused, and what is in force."""
     reason: FreeText | None = None
+    """The request's reason; absent and empty are different."""
     details: FreeText | None = None
+    """The request's details."""
     source: CommandSource
     """api (spec.cancellation), deadline (activeDeadlineSeconds) or escalation (killAfterSeconds)."""
     field_manager: Short | None = None
     """Field manager that wrote the request's mode."""
     request_id: Short | None = None
+    """The request's requestId, the caller's own label."""
     target_scope: TargetScope
     """`run` where the request named one, else `instance`."""
     requested_run_id: Id | None = None
+    """The run that the request named, if it named one."""
     resolved_run_id: Id | None = None
     """The run that was current when the command was judged."""
     accepted_at: Time | None = None
+    """When it was accepted, or found to be a duplicate."""
     rejected_at: Time | None = None
+    """When it was rejected."""
     applied_at: Time | None = None
     """When the last stop of this command was posted."""
     superseded_by: Short | None = None
@@ -152,11 +167,17 @@ class HistoryEntry(Model):
     seq: Annotated[int, Field(ge=1)]
     """Strictly rising over the execution's life."""
     type: HistoryType
+    """What happened."""
     time: Time
+    """When it happened, as far as that is known; else when it was seen."""
     command_id: Id | None = None
+    """The command that it belongs to; at the end of a run, the one that was in force."""
     reason: FreeText | None = None
+    """That command's reason."""
     failure: Failure | None = None
+    """At the end of a run that did not succeed: the failure that status.failure shows, under the same id."""
     message: Text | None = None
+    """More, in words."""
     count: Annotated[int, Field(ge=1)] | None = None
     """How many entries this one stands for, where older ones were folded."""
 
@@ -165,7 +186,9 @@ class BlockedReason(Model):
     """Why a mode would not be accepted now."""
 
     action: Mode
+    """The mode."""
     reason: RejectionReason
+    """The code with which it would be rejected; `duplicate` where it is in force already."""
 
 
 class WorkflowExecutionStatus(Model):
@@ -193,8 +216,8 @@ class WorkflowExecutionStatus(Model):
     """When the workflow process ended; set once."""
     failure: Failure | None = None
     """Why the run did not succeed."""
-    result: Opaque | None = None
-    """What the process reported."""
+    result: Annotated[Opaque, AnyJson()] | None = None
+    """What the process reported, any JSON value."""
     cancellation: CancellationStatus | None = None
     """What is being done about the request to stop."""
     processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16)] = ()
@@ -203,11 +226,11 @@ class WorkflowExecutionStatus(Model):
     """Processes that may still run and that nobody can confirm; the run stays open."""
     waiting_on: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
     """In words: what the run waits for."""
-    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64)] = ()
+    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), ListMap("id")] = ()
     """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
     command_count: Annotated[int, Field(ge=0)] = 0
     """How many commands there were in all."""
-    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256)] = ()
+    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256), ListMap("seq")] = ()
     """What happened, in order."""
     history_count: Annotated[int, Field(ge=0)] = 0
     """The highest seq given so far."""
@@ -219,7 +242,7 @@ class WorkflowExecutionStatus(Model):
     """Whether mode Terminate would be accepted now."""
     can_kill: bool | None = None
     """Whether mode Kill would be accepted now."""
-    blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4)] = ()
+    blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4), ListMap("action")] = ()
     """For each mode that would not be accepted: why."""
     workflow_spec: WorkflowSpec | None = None
     """What the run was started with; later changes of the Workflow do not count."""
@@ -227,5 +250,5 @@ class WorkflowExecutionStatus(Model):
     """The arguments that the run was started with."""
     late_starts: Annotated[int, Field(ge=0)] | None = None
     """How many pods that no attempt wanted any more were stopped."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
     """Started, Finished, Cancelled, NodeLost, Unkillable, Stalled, Reconciling."""

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from desist.api.base import Model, Opaque
+from desist.api.markers import ListMap, OneOf
 from desist.api.meta import Condition, ObjectMeta
 
 DEFAULT_GRACE_SECONDS = 5
@@ -20,7 +21,8 @@ DEFAULT_SIGNAL = "SIGTERM"
 GraceSeconds = Annotated[int, Field(ge=1, le=3600)]
 KillAfterSeconds = Annotated[int, Field(ge=1, le=31_536_000)]
 ActiveDeadlineSeconds = Annotated[int, Field(ge=1, le=31_536_000)]
-SignalName = Annotated[str, Field(max_length=12, pattern=r"^SIG(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$")]
+STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+SignalName = Annotated[str, Field(pattern=f"^({'|'.join(STOP_SIGNALS)})$"), OneOf(STOP_SIGNALS)]
 
 
 class StopPolicy(Model):
@@ -52,7 +54,7 @@ class WorkflowStatus(Model):
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The generation that the conditions speak of."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8), ListMap("type")] = ()
     """`Ready`: the template is one that Desist can run, and the API server accepts it in a dry run."""
 
 

@@ -1,0 +1,143 @@
+"""The CEL rules of the custom resources: what the API server refuses, whoever asks, and in which words.
+
+Contract: these hold also while the controller is down, and against administrators. One rule says one thing, so that
+the message names exactly what was weakened, what is in force and what is allowed instead. They see a request and the
+stored object, so a stop that was stored is never lost; what is in force by a deadline or an escalation they cannot
+see, and the controller judges against that.
+Traps: a rule below `status` is not asked when `status` is removed, so rules that must hold then sit at the root.
+Optional chains (`a.?b.?c`) exceed the cost limit where `has()` does not. Strings in rules need a `maxLength`.
+Rejected: one rule for all of it (its message could only say "weakened"), and an admission webhook (it would stand in
+the way of every stop).
+"""
+
+from __future__ import annotations
+
+from desist.api.markers import Rule
+from desist.api.vocabulary import TERMINAL_PHASES, Mode, OnLostNode
+
+MAX_TEXT_BYTES = 2048
+
+_TERMINAL = "[" + ", ".join(f"'{phase}'" for phase in TERMINAL_PHASES) + "]"
+_STRENGTH = "{" + ", ".join(f"'{mode}': {mode.strength}" for mode in Mode) + "}"
+
+
+def _and_stronger(mode: Mode) -> str:
+    """`Cancel, Force, Terminate or Kill`: the mode and all above it, as one would say it."""
+    names = [str(other) for other in Mode if other.strength >= mode.strength]
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+_ALLOWED = "{" + ", ".join(f"'{mode}': '{_and_stronger(mode)}'" for mode in Mode) + "}"
+
+_OLD = "oldSelf.spec.cancellation"
+_NEW = "self.spec.cancellation"
+_OLD_RUN = "oldSelf.status.runId"
+_HAS_OLD_RUN = f"has(oldSelf.status) && has({_OLD_RUN})"
+_ENDED = f"has(oldSelf.status) && has(oldSelf.status.phase) && oldSelf.status.phase in {_TERMINAL}"
+_OTHER_RUN = f"has({_OLD}.runId) && !({_HAS_OLD_RUN} && {_OLD}.runId == {_OLD_RUN})"
+_FREE = f"!has({_OLD}) || ({_ENDED}) || ({_OTHER_RUN})"
+"""Nothing is being stopped: no request, or the run has ended, or the request names a run that is not the current one."""
+
+
+def _told(text: str, *values: str) -> str:
+    """A CEL message: the mode in force, then `text`, whose %s and %d stand for the CEL values."""
+    return f"'the run is being stopped with mode %s; until it has ended {text}'.format([{', '.join((f'{_OLD}.mode', *values))}])"
+
+
+def _never_weaker(field: str, holds: str, plain: str, told: str) -> Rule:
+    """A rule that asks `holds` of a request that stays, while a stop is in force.
+
+    `plain` ends the message where there are no values to name, `told` is the CEL message that names them.
+    """
+    return Rule(
+        rule=f"{_FREE} || !has({_NEW}) || {holds}",
+        message=f"the run is being stopped; until it has ended {plain}",
+        message_expression=told,
+        field_path=f".spec.cancellation.{field}",
+    )
+
+
+_STAYS = "the request cannot be removed"
+_MODE = "the mode cannot become weaker"
+_GRACE = "gracePeriodSeconds can be shortened, not lengthened or left out"
+_KILL_AFTER = "killAfterSeconds can be shortened, not lengthened or left out, unless the mode becomes Kill"
+_FORGET = "onLostNode: Forget cannot be taken back"
+_RUN = "runId can name only the current run, or be left out"
+
+REQUEST_STAYS = Rule(
+    rule=f"{_FREE} || has({_NEW})",
+    message=f"the run is being stopped; until it has ended {_STAYS}",
+    message_expression=_told(f"{_STAYS}; allowed modes: %s", f"{_ALLOWED}[{_OLD}.mode]"),
+    field_path=".spec.cancellation",
+)
+MODE_NOT_WEAKER = _never_weaker(
+    "mode",
+    f"{_STRENGTH}[{_NEW}.mode] >= {_STRENGTH}[{_OLD}.mode]",
+    _MODE,
+    _told("the mode cannot become %s; allowed modes: %s", f"{_NEW}.mode", f"{_ALLOWED}[{_OLD}.mode]"),
+)
+GRACE_NOT_LONGER = _never_weaker(
+    "gracePeriodSeconds",
+    f"!has({_OLD}.gracePeriodSeconds) || (has({_NEW}.gracePeriodSeconds)"
+    f" && {_NEW}.gracePeriodSeconds <= {_OLD}.gracePeriodSeconds)",
+    _GRACE,
+    _told(f"{_GRACE}; allowed: 1 to %d", f"{_OLD}.gracePeriodSeconds"),
+)
+KILL_AFTER_NOT_LATER = _never_weaker(
+    "killAfterSeconds",
+    f"!has({_OLD}.killAfterSeconds) || {_NEW}.mode == '{Mode.KILL}' || (has({_NEW}.killAfterSeconds)"
+    f" && {_NEW}.killAfterSeconds <= {_OLD}.killAfterSeconds)",
+    _KILL_AFTER,
+    _told(f"{_KILL_AFTER}; allowed: 1 to %d", f"{_OLD}.killAfterSeconds"),
+)
+FORGET_STAYS = _never_weaker(
+    "onLostNode",
+    f"!has({_OLD}.onLostNode) || {_OLD}.onLostNode != '{OnLostNode.FORGET}' || (has({_NEW}.onLostNode)"
+    f" && {_NEW}.onLostNode == '{OnLostNode.FORGET}')",
+    _FORGET,
+    _told(_FORGET),
+)
+RUN_STAYS = _never_weaker(
+    "runId",
+    f"!has({_NEW}.runId) || ({_HAS_OLD_RUN} && {_NEW}.runId == {_OLD_RUN})",
+    _RUN,
+    _told(f"{_RUN}; %s", f"{_HAS_OLD_RUN} ? 'the current run is ' + {_OLD_RUN} : 'no run has begun'"),
+)
+
+TERMINAL_PHASE_STAYS = Rule(
+    rule=f"!({_ENDED}) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)",
+    message="the run has ended; its terminal phase never changes",
+    message_expression="'the run has ended as ' + oldSelf.status.phase + '; its terminal phase never changes'",
+    field_path=".status.phase",
+)
+ENDED_RUN_STAYS = Rule(
+    rule=f"!({_ENDED}) || !has({_OLD_RUN}) || !has(self.status)"
+    f" || (has(self.status.runId) && self.status.runId == {_OLD_RUN})",
+    message="the run has ended; its runId never changes",
+    message_expression=f"'the run ' + {_OLD_RUN} + ' has ended; its runId never changes'",
+    field_path=".status.runId",
+)
+
+EXECUTION_RULES = (
+    REQUEST_STAYS,
+    MODE_NOT_WEAKER,
+    GRACE_NOT_LONGER,
+    KILL_AFTER_NOT_LATER,
+    FORGET_STAYS,
+    RUN_STAYS,
+    TERMINAL_PHASE_STAYS,
+    ENDED_RUN_STAYS,
+)
+
+ONE_WORKFLOW = Rule(
+    rule="has(self.workflowRef) != has(self.workflowSpec)",
+    message="set exactly one of workflowRef (the name of a Workflow) and workflowSpec (a Workflow's spec in place)",
+)
+TEXT_BYTES = Rule(
+    rule=f"bytes(self).size() <= {MAX_TEXT_BYTES}",
+    message=f"at most 1,024 characters and {MAX_TEXT_BYTES:,} bytes of UTF-8",
+)
+RUN_ID = Rule(
+    rule="self.matches('^[0-9A-HJKMNP-TV-Z]{26}$')",
+    message="must be a run's id as status.runId shows it: 26 digits and capital letters (a ULID)",
+)
