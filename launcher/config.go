@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// The kubelet keeps this much of a termination message.
+const kubeletMessageBytes = 4096
+
+// config is what the pod's environment says. Everything has a default, so
+// that a damaged environment never keeps the command from running.
+type config struct {
+	mailboxDir     string
+	outcomeFile    string
+	messageFile    string
+	messageLimit   int            // bytes, of outcome and receipt together
+	kubeletSignal  syscall.Signal // sent when a SIGTERM comes before any stop
+	commandPath    string         // PATH, for the look-up of the command
+	badEnvironment []string       // what was ignored, for the log
+}
+
+func configFrom(environ []string) config {
+	env := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			env[name] = value
+		}
+	}
+	c := config{
+		mailboxDir:    or(env["DESIST_MAILBOX"], "/desist/mailbox"),
+		outcomeFile:   or(env["DESIST_OUTCOME"], "/desist/outcome/outcome.json"),
+		messageFile:   or(env["DESIST_TERMINATION_LOG"], "/dev/termination-log"),
+		messageLimit:  kubeletMessageBytes,
+		kubeletSignal: syscall.SIGTERM,
+		commandPath:   or(env["PATH"], "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+	}
+	if text := env["DESIST_OUTCOME_LIMIT_BYTES"]; text != "" {
+		if n, err := strconv.Atoi(text); err == nil && n > 0 && n <= kubeletMessageBytes {
+			c.messageLimit = n
+		} else {
+			c.badEnvironment = append(c.badEnvironment, "DESIST_OUTCOME_LIMIT_BYTES="+text)
+		}
+	}
+	if text := env["DESIST_STOP_SIGNAL"]; text != "" {
+		if number, ok := signalByName(text); ok {
+			c.kubeletSignal = number
+		} else {
+			c.badEnvironment = append(c.badEnvironment, "DESIST_STOP_SIGNAL="+text)
+		}
+	}
+	return c
+}
+
+func or(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

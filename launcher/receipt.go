@@ -1,0 +1,77 @@
+package main
+
+import (
+	"strings"
+	"time"
+)
+
+const (
+	receiptVersion = 1
+	// receiptLimit and the newline before it are 512 bytes.
+	receiptLimit = 511
+	// commandIDShown is more than a ULID; a longer id is cut in the receipt.
+	commandIDShown = 64
+	// byMailbox is the way by which a stop was read.
+	byMailbox = "mailbox"
+)
+
+// receipt is the last line of the termination message: what was read and
+// when, by the launcher's own clock.
+type receipt struct {
+	Receipt  int          `json:"receipt"`
+	Started  bool         `json:"started"`
+	Stop     *receiptStop `json:"stop,omitempty"`
+	Last     *receiptStop `json:"last,omitempty"`
+	SIGTERM  string       `json:"sigterm,omitempty"`
+	Deadline string       `json:"deadline,omitempty"`
+	Killed   bool         `json:"killed,omitempty"`
+	Error    string       `json:"error,omitempty"`
+	Outcome  string       `json:"outcome"`
+}
+
+// receiptStop is a stop that was read; By is given for the first one.
+type receiptStop struct {
+	Sequence  int64  `json:"sequence"`
+	CommandID string `json:"commandId"`
+	Mode      string `json:"mode"`
+	At        string `json:"at"`
+	By        string `json:"by,omitempty"`
+}
+
+func timestamp(t time.Time) string {
+	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
+}
+
+// read notes a stop: the first one stays, of later ones the last.
+func (r *receipt) read(s stop, at time.Time) {
+	entry := &receiptStop{Sequence: s.sequence, CommandID: cut(s.commandID, commandIDShown), Mode: s.mode, At: timestamp(at)}
+	if r.Stop == nil {
+		entry.By = byMailbox
+		r.Stop = entry
+	} else {
+		r.Last = entry
+	}
+}
+
+// line encodes the receipt within limit bytes. Only texts of others can be
+// too long; they are shortened before a stop is left out.
+func (r receipt) line(limit int) []byte {
+	for {
+		line := jsonLine(r)
+		switch {
+		case len(line) <= limit:
+			return line
+		case r.Error != "":
+			r.Error = cut(r.Error, len(r.Error)*3/4)
+		case r.Last != nil:
+			r.Last = nil
+		default:
+			return jsonLine(receipt{Receipt: r.Receipt, Started: r.Started, Outcome: r.Outcome})
+		}
+	}
+}
+
+// cut shortens a text to at most n bytes and keeps it UTF-8.
+func cut(text string, n int) string {
+	return strings.ToValidUTF8(text[:min(len(text), n)], "")
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// sweepFor bounds the walk against a command that forks without end and
+	// whose processes may not be signalled.
+	sweepFor = 2 * time.Second
+	// doubtfulPasses bounds the wait for a walk in which no parent vanished:
+	// outside a namespace of its own, the launcher sees others come and go.
+	doubtfulPasses = 10
+	initPID        = 1
+)
+
+// tree signals the command and all that it has started.
+type tree struct {
+	self    int
+	command int // pid and process group
+	log     *logger
+}
+
+func newTree(command int, log *logger) *tree {
+	return &tree{self: os.Getpid(), command: command, log: log}
+}
+
+// tell sends the stop signal once to every process that there is now, then
+// SIGCONT. All of them are stopped first, until a walk finds nothing new: so
+// no fork escapes the walk, and what a handler starts in order to clean up is
+// told from what was there before and left alone. It returns how many were
+// signalled.
+func (t *tree) tell(number unix.Signal) int {
+	processes, err := t.sweep(unix.SIGSTOP)
+	if err != nil {
+		t.log.printf("the process table cannot be read (%v): the command's group is signalled", err)
+		t.sendBlindly(number)
+		t.sendBlindly(unix.SIGCONT)
+		return 1
+	}
+	told := t.each(processes, number)
+	// Children first: when a session's leader ends while others of it are
+	// stopped, the kernel sends them a SIGHUP.
+	slices.Reverse(processes)
+	t.each(processes, unix.SIGCONT)
+	return told
+}
+
+// sweep signals each process once, pass after pass, until a pass finds no new
+// one. Neither a stopped nor a killed process can fork, so the last pass has
+// seen them all.
+func (t *tree) sweep(number unix.Signal) ([]process, error) {
+	var all []process
+	seen := map[identity]bool{}
+	doubtful := 0
+	for until := time.Now().Add(sweepFor); time.Now().Before(until); {
+		table, err := snapshot()
+		if err != nil {
+			if len(all) == 0 {
+				return nil, err
+			}
+			break
+		}
+		mine, sure := own(table, t.self)
+		fresh := slices.DeleteFunc(mine, func(p process) bool { return p.dead || seen[p.id] })
+		if len(fresh) == 0 {
+			if doubtful++; sure || doubtful == doubtfulPasses {
+				return all, nil
+			}
+			continue
+		}
+		doubtful = 0
+		for _, p := range fresh {
+			seen[p.id] = true
+		}
+		t.each(fresh, number)
+		all = append(all, fresh...)
+	}
+	t.log.printf("the walk of /proc did not come to an end: %d processes found", len(all))
+	return all, nil
+}
+
+// each signals processes and returns how many could be. One that has ended is
+// none; one of another user (a setuid program) is said and left.
+func (t *tree) each(processes []process, number unix.Signal) int {
+	reached := 0
+	for _, p := range processes {
+		switch err := p.id.send(number); {
+		case err == nil:
+			reached++
+		case !errors.Is(err, unix.ESRCH) && number != unix.SIGSTOP && number != unix.SIGCONT:
+			t.log.printf("process %d cannot be signalled: %v", p.id.pid, err)
+		}
+	}
+	return reached
+}
+
+// kill sends SIGKILL to every process of the namespace, exec sessions too; in
+// a namespace that is not the launcher's own, to the command's.
+func (t *tree) kill() {
+	if t.self == initPID {
+		t.sendBlindly(unix.SIGKILL)
+		return
+	}
+	if _, err := t.sweep(unix.SIGKILL); err != nil {
+		t.log.printf("the process table cannot be read (%v): the command's group is killed", err)
+		t.sendBlindly(unix.SIGKILL)
+	}
+}
+
+// sendBlindly does without /proc.
+func (t *tree) sendBlindly(number unix.Signal) {
+	target := -t.command
+	if t.self == initPID {
+		target = -1 // all but the caller
+	}
+	if err := unix.Kill(target, number); err != nil && !errors.Is(err, unix.ESRCH) {
+		t.log.printf("signal %d cannot be sent: %v", number, err)
+	}
+}
