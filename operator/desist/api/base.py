@@ -2,7 +2,9 @@
 
 Contract: a model is immutable and hashable (lists are tuples, free-form JSON is `Opaque`), so that the core can
 compare, store and search observed states. Parsing ignores fields that this version does not know: a newer
-controller may have written them. `wire()` is the only way back to JSON; it leaves absent fields out.
+controller may have written them. `wire()` is the only way back to JSON; parsing its result gives an equal model.
+It leaves absent fields and empty lists out, so it is a whole to replace the stored one with, never a merge patch.
+Defaults are written out: what a run was started with must still say the same when a later version defaults otherwise.
 Rejected: TypedDicts and plain dicts (nobody checks their names), msgspec structs here (no JSON schema constraints
 of the kind that a CRD needs, so the CRDs could not be generated from them).
 """
@@ -10,13 +12,25 @@ of the kind that a CRD needs, so the CRDs could not be generated from them).
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import not_
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from desist.api.markers import PRESERVE
 
 
 class Model(BaseModel):
@@ -27,40 +41,33 @@ class Model(BaseModel):
     )
 
     def wire(self) -> dict[str, Any]:
-        """The JSON object as Kubernetes stores it: camelCase, absent fields left out, times in RFC 3339."""
+        """The JSON object as Kubernetes stores it: camelCase, absent fields and empty lists left out, RFC 3339."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Opaque:
     """Free-form JSON kept as canonical text: immutable, hashable, compared by content.
 
     `Opaque.of(value)` takes any JSON value; `.value` gives a fresh copy of it back.
     """
 
-    __slots__ = ("text",)
-
     text: str
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
     @classmethod
     def of(cls, value: Any) -> Opaque:
-        """Wrap a JSON value (objects, lists, strings, numbers, booleans, None)."""
+        """Wrap a JSON value (objects, lists, strings, numbers, booleans, None).
+
+        Raises TypeError or ValueError for what JSON cannot hold (NaN, dates, ...).
+        """
         if isinstance(value, Opaque):
             return value
-        return cls(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        return cls(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
     @property
     def value(self) -> Any:
         """A fresh copy of the JSON value."""
         return json.loads(self.text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Opaque) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
 
     def __repr__(self) -> str:
         return f"Opaque({self.text[:60]!r})"
@@ -74,13 +81,19 @@ class Opaque:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        return {"type": "object", PRESERVE: True}
+
+
+NULL = Opaque.of(None)
 
 
 def rfc3339(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, the one spelling of times in Desist."""
+    """RFC 3339 in UTC with microseconds, the one spelling of times in Desist. `moment` must be aware."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
-"""A moment in UTC."""
+Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""A moment with its time zone; written in UTC."""
+
+LEFT_OUT_EMPTY = Field(exclude_if=not_)
+"""For lists whose default is the empty one: `wire()` leaves them out then."""

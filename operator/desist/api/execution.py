@@ -22,7 +22,7 @@ class WorkflowRef(Model):
     """A Workflow in the same namespace."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Its name."""
+    """Name of the Workflow."""
 
 
 class WorkflowExecutionSpec(Model):
@@ -31,15 +31,15 @@ class WorkflowExecutionSpec(Model):
     model_config = ConfigDict(json_schema_extra=rules(ONE_WORKFLOW))
 
     workflow_ref: WorkflowRef | None = None
-    """The Workflow to run. Exactly one of workflowRef and workflowSpec."""
+    """The Workflow to run, by name. Set exactly one of workflowRef and workflowSpec."""
     workflow_spec: WorkflowSpec | None = None
-    """A Workflow's spec in place. Exactly one of workflowRef and workflowSpec."""
+    """A Workflow's spec in place. Set exactly one of workflowRef and workflowSpec."""
     arguments: Opaque | None = None
     """A JSON object, at most 32 KiB; the process finds it in the file /desist/arguments.json."""
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
     """Instead of the workflow's: seconds from the run's first process on; then it is killed and ends as TimedOut."""
     cancellation: Cancellation | None = None
-    """The request to stop the run. Patch it to stop; raise its mode to stop harder."""
+    """The request to stop the current run. While it is there, the run is being stopped, at least as strongly as it says. Add it to stop, raise its mode to stop harder; until the run has ended it cannot be weakened or removed. Applying it again unchanged does nothing."""
 
 
 class WorkflowExecution(Model):
@@ -51,4 +51,4 @@ class WorkflowExecution(Model):
     spec: WorkflowExecutionSpec
     """What to run, and whether it shall be stopped."""
     status: WorkflowExecutionStatus | None = None
-    """What has happened; written by the controller only."""
+    """What has happened and what is being done about the request to stop."""

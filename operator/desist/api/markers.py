@@ -82,7 +82,5 @@ class AnyJson:
     """For an `Opaque` that may be any JSON value, not only an object."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """No type at all. Nullable, so that writing null is not an error: it is stored, and read as absent."""
-        return {PRESERVE: True, "nullable": True}
-
-
+        """No type at all."""
+        return {PRESERVE: True}

@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 _NULL: Schema = {"type": "null"}
 _REF = "#/$defs/"
 _DROPPED = frozenset({"title"})
-_COMMON = ("description", "nullable", "default", VALIDATIONS)
+_COMMON = ("description", "default", VALIDATIONS)
 _KEPT: Mapping[str, tuple[str, ...]] = {
     "string": ("enum", "format", "minLength", "maxLength", "pattern"),
     "integer": ("minimum", "maximum"),

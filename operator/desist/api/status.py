@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from desist.api.base import Model, Opaque, Time
+from desist.api.base import LEFT_OUT_EMPTY, NULL, Model, Opaque, Time
 from desist.api.cancellation import Cancellation
 from desist.api.markers import AnyJson, ListMap
 from desist.api.meta import Condition
@@ -52,7 +52,7 @@ class Failure(Model):
 
 
 class CancellationStatus(Model):
-    """What is being done about the request."""
+    """What is being done to stop the run."""
 
     observed: Cancellation | None = None
     """A copy of the request that was judged last."""
@@ -192,14 +192,14 @@ class BlockedReason(Model):
 
 
 class WorkflowExecutionStatus(Model):
-    """What has happened; written by the controller only."""
+    """What has happened and what is being done about the request to stop."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The generation of the spec that this status speaks of."""
     phase: Phase | None = None
     """Pending, Running, Cancelling, ForceCancelling, Terminating, KillCancelling; then Succeeded, Failed, TimedOut, Cancelled or Terminated, which never changes."""
     bucket: Bucket | None = None
-    """running, completed or failed."""
+    """The phase, coarsely: running, completed (Succeeded) or failed (all other ends)."""
     closed_reason: ClosedReason | None = None
     """completed, failed, timed_out, cancelled or terminated; absent while the run is open."""
     run_id: Id | None = None
@@ -216,21 +216,21 @@ class WorkflowExecutionStatus(Model):
     """When the workflow process ended; set once."""
     failure: Failure | None = None
     """Why the run did not succeed."""
-    result: Annotated[Opaque, AnyJson()] | None = None
-    """What the process reported, any JSON value."""
+    result: Annotated[Annotated[Opaque, AnyJson()] | None, Field(exclude_if=NULL.__eq__)] = None
+    """What the process reported: any JSON value; null is the same as none."""
     cancellation: CancellationStatus | None = None
-    """What is being done about the request to stop."""
-    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16)] = ()
+    """What is being done to stop the run; absent while nothing is."""
+    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
     """The current attempt's processes."""
-    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16)] = ()
+    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
     """Processes that may still run and that nobody can confirm; the run stays open."""
-    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16)] = ()
+    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
     """In words: what the run waits for."""
-    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), ListMap("id")] = ()
+    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), LEFT_OUT_EMPTY, ListMap("id")] = ()
     """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
     command_count: Annotated[int, Field(ge=0)] = 0
     """How many commands there were in all."""
-    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256), ListMap("seq")] = ()
+    history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256), LEFT_OUT_EMPTY, ListMap("seq")] = ()
     """What happened, in order."""
     history_count: Annotated[int, Field(ge=0)] = 0
     """The highest seq given so far."""
@@ -242,7 +242,7 @@ class WorkflowExecutionStatus(Model):
     """Whether mode Terminate would be accepted now."""
     can_kill: bool | None = None
     """Whether mode Kill would be accepted now."""
-    blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4), ListMap("action")] = ()
+    blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4), LEFT_OUT_EMPTY, ListMap("action")] = ()
     """For each mode that would not be accepted: why."""
     workflow_spec: WorkflowSpec | None = None
     """What the run was started with; later changes of the Workflow do not count."""
@@ -250,5 +250,5 @@ class WorkflowExecutionStatus(Model):
     """The arguments that the run was started with."""
     late_starts: Annotated[int, Field(ge=0)] | None = None
     """How many pods that no attempt wanted any more were stopped."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
-    """Started, Finished, Cancelled, NodeLost, Unkillable, Stalled, Reconciling."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), LEFT_OUT_EMPTY, ListMap("type")] = ()
+    """Started, Finished (also for `kubectl wait`), Cancelled (also for Terminated), NodeLost, Unkillable, Stalled (what is wrong, in words) and Reconciling (the run goes on)."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from desist.api.base import Model, Opaque
+from desist.api.base import LEFT_OUT_EMPTY, Model, Opaque
 from desist.api.markers import ListMap, OneOf
 from desist.api.meta import Condition, ObjectMeta
 
@@ -54,7 +54,7 @@ class WorkflowStatus(Model):
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The generation that the conditions speak of."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8), ListMap("type")] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8), LEFT_OUT_EMPTY, ListMap("type")] = ()
     """`Ready`: the template is one that Desist can run, and the API server accepts it in a dry run."""
 
 
