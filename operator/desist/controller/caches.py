@@ -1,0 +1,96 @@
+"""What the cluster does, as far as passes look at it: pods by execution, nodes, and which executions a node concerns.
+
+Contract: the reflectors call `pod_*` and `node_*`; each call gives the UIDs of the executions that it concerns, for the
+queue. A pod's last state is kept after its DELETED event (`deleted`), at most a few an execution, until `release` says
+that nobody asks any more: it may hold the proof. A pod that a new list no longer has (`seen` is False: its end was
+missed) is kept only if it was bound: that it never was could be told by its DELETED event alone.
+All of it is memory only: after a restart such a pod is judged as vanished, which is the slower road to the same end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from desist.controller.views import NodeRecord, PodRecord
+from desist.lifecycle.observed import NodeView, PodView
+
+DELETED_KEPT = 16
+"""Last states kept for one execution; the newest are the current attempt's."""
+
+
+class Caches:
+    """Pods and nodes, indexed by what a pass asks for."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, dict[str, PodRecord]] = defaultdict(dict)
+        self._deleted: dict[str, dict[str, PodView]] = {}
+        self._nodes: dict[str, NodeRecord] = {}
+        self._concerned: dict[str, set[str]] = defaultdict(set)
+
+    def pods(self, execution: str) -> tuple[PodView, ...]:
+        """The execution's pods, oldest attempt first."""
+        views = (record.view for record in self._pods.get(execution, {}).values())
+        return tuple(sorted(views, key=lambda view: (view.attempt, view.uid)))
+
+    def deleted(self, execution: str) -> tuple[PodView, ...]:
+        """Last states of its pods that are gone."""
+        return tuple(self._deleted.get(execution, {}).values())
+
+    def nodes(self, names: Iterable[str]) -> tuple[NodeView, ...]:
+        """The nodes of these names, as far as they exist."""
+        return tuple(self._nodes[name].view for name in sorted(set(names)) if name in self._nodes)
+
+    def runtimes(self) -> tuple[str, ...]:
+        """The container runtimes of all nodes, as the kubelets spell them."""
+        return tuple(node.runtime for node in self._nodes.values())
+
+    def pod_changed(self, record: PodRecord) -> str:
+        """A pod was added or modified."""
+        self._pods[record.execution_uid][record.view.uid] = record
+        self._deleted.get(record.execution_uid, {}).pop(record.view.uid, None)
+        self._concern(record.execution_uid, record.view.node)
+        return record.execution_uid
+
+    def pod_deleted(self, record: PodRecord, seen: bool) -> str:
+        """A pod is gone; `seen`: its DELETED event was, and `record` is the state that it carried."""
+        execution = record.execution_uid
+        siblings = self._pods.get(execution, {})
+        siblings.pop(record.view.uid, None)
+        if not siblings:
+            self._pods.pop(execution, None)
+        if seen or record.view.node:
+            kept = self._deleted.setdefault(execution, {})
+            kept[record.view.uid] = record.view
+            while len(kept) > DELETED_KEPT:
+                del kept[next(iter(kept))]
+        return execution
+
+    def node_changed(self, record: NodeRecord) -> frozenset[str]:
+        """A node was added or modified; what did not change for a pass concerns nobody."""
+        known = self._nodes.get(record.view.name)
+        self._nodes[record.view.name] = record
+        unchanged = known is not None and known.view == record.view
+        return frozenset() if unchanged else frozenset(self._concerned.get(record.view.name, ()))
+
+    def node_deleted(self, name: str) -> frozenset[str]:
+        """A node's object is gone."""
+        self._nodes.pop(name, None)
+        return frozenset(self._concerned.get(name, ()))
+
+    def attend(self, execution: str, nodes: Iterable[str]) -> None:
+        """Wake this execution when one of these nodes changes."""
+        for node in nodes:
+            self._concern(execution, node)
+
+    def release(self, execution: str) -> None:
+        """The execution has ended or is gone: nobody asks for its nodes and its deleted pods any more."""
+        self._deleted.pop(execution, None)
+        for name in [name for name, concerned in self._concerned.items() if execution in concerned]:
+            self._concerned[name].discard(execution)
+            if not self._concerned[name]:
+                del self._concerned[name]
+
+    def _concern(self, execution: str, node: str) -> None:
+        if node:
+            self._concerned[node].add(execution)

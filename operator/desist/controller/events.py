@@ -1,0 +1,77 @@
+"""Kubernetes Events about executions and workflows, for `kubectl describe` and whoever collects them.
+
+Contract: an Event tells of something that is already true: it is made after the status write that it speaks of. Its
+name is a hash of what it says and of the version that it speaks of, so that saying it twice is a 409 that is fine.
+A failure is logged and blocks nothing: Events are not the record, status is. Rejected: kopf's posting (its queue and
+its names are not ours, and it writes an Event for every log line unless told otherwise).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from desist.api.base import rfc3339
+from desist.api.meta import API_VERSION, GROUP, ObjectMeta
+
+CONTROLLER = f"{GROUP}/operator"
+NOTE_BYTES = 1024
+"""The API server's limit for an Event's note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that an Event is about."""
+
+    kind: str
+    metadata: ObjectMeta
+
+    @property
+    def reference(self) -> dict[str, str]:
+        """A Kubernetes ObjectReference."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": self.kind,
+            "namespace": self.metadata.namespace,
+            "name": self.metadata.name,
+            "uid": self.metadata.uid,
+            "resourceVersion": self.metadata.resource_version,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an Event says."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+def event_body(subject: Subject, notice: Notice, now: datetime, instance: str) -> dict[str, Any]:
+    """The events.k8s.io/v1 object. `instance` names this process (at most 128 characters)."""
+    metadata = subject.metadata
+    told = "\0".join((metadata.uid, metadata.resource_version, notice.reason, notice.message))
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "namespace": metadata.namespace,
+            "name": f"{metadata.name[:230].rstrip('.-')}.{hashlib.sha256(told.encode()).hexdigest()[:16]}",
+        },
+        "eventTime": rfc3339(now),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128],
+        "type": "Warning" if notice.warning else "Normal",
+        "reason": notice.reason,
+        "action": notice.reason,
+        "regarding": subject.reference,
+        "note": _cut(notice.message),
+    }
+
+
+def _cut(text: str) -> str:
+    data = text.encode()
+    return text if len(data) <= NOTE_BYTES else data[: NOTE_BYTES - 3].decode(errors="ignore") + "..."

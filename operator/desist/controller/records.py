@@ -1,0 +1,128 @@
+"""Slim records of what users write: `WorkflowExecution` and `Workflow` objects as kopf's watch delivers them.
+
+Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise `Unreadable` with the
+object's name (a newer schema, or an object from before the schema); the caller says so and goes on, because one bad
+object must never stop the others. The managed fields are read here once and then forgotten: they are half of a body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from desist.api.execution import WorkflowExecution
+from desist.api.meta import ObjectMeta
+from desist.api.vocabulary import CommandStatus
+from desist.api.workflow import Workflow
+
+
+class Unreadable(ValueError):
+    """An object that this version cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """One execution as it was last seen."""
+
+    execution: WorkflowExecution
+    field_manager: str | None = None
+    """Who wrote spec.cancellation.mode last."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and age."""
+        return self.execution.metadata
+
+    @property
+    def open(self) -> bool:
+        """Whether its run has not ended."""
+        status = self.execution.status
+        return status is None or status.phase is None or not status.phase.terminal
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a stop is asked for that was not judged, or judged and not posted."""
+        status = self.execution.status
+        asked = self.execution.spec.cancellation
+        if not self.open:
+            return False
+        if status is None or status.cancellation is None:
+            return asked is not None
+        if asked is not None and asked != status.cancellation.observed:
+            return True
+        in_force = status.cancellation.command_id
+        return any(
+            command.id == in_force and command.status is CommandStatus.ACCEPTED and command.applied_at is None
+            for command in status.commands
+        )
+
+    @property
+    def awaited_workflow(self) -> str | None:
+        """Name of the Workflow that its run would begin with; None once it has begun."""
+        begun = self.execution.status is not None and self.execution.status.workflow_spec is not None
+        reference = self.execution.spec.workflow_ref
+        return None if begun or reference is None or not self.open else reference.name
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Nodes whose state bears on it."""
+        status = self.execution.status
+        if status is None:
+            return frozenset()
+        return frozenset(p.node for p in (*status.processes, *status.unconfirmed) if p.node)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRecord:
+    """One workflow as it was last seen."""
+
+    workflow: Workflow
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and age."""
+        return self.workflow.metadata
+
+
+def execution_record(body: Mapping[str, Any]) -> ExecutionRecord:
+    """The record of an execution's body. Raises Unreadable."""
+    try:
+        execution = WorkflowExecution.model_validate(body)
+    except ValidationError as error:
+        raise Unreadable(_complaint("WorkflowExecution", body, error)) from error
+    asked = execution.spec.cancellation is not None
+    return ExecutionRecord(execution, field_manager(body["metadata"].get("managedFields", ())) if asked else None)
+
+
+def workflow_record(body: Mapping[str, Any]) -> WorkflowRecord:
+    """The record of a workflow's body. Raises Unreadable."""
+    try:
+        return WorkflowRecord(Workflow.model_validate(body))
+    except ValidationError as error:
+        raise Unreadable(_complaint("Workflow", body, error)) from error
+
+
+def field_manager(entries: Iterable[Mapping[str, Any]]) -> str | None:
+    """The manager of the latest entry that owns spec.cancellation.mode; None where nobody does."""
+    owners = [
+        (str(entry.get("time", "")), str(entry.get("manager", "")))
+        for entry in entries
+        if "f:mode" in _below(entry.get("fieldsV1"), "f:spec", "f:cancellation")
+    ]
+    return max(owners, key=lambda owner: owner[0])[1] if owners else None
+
+
+def _below(fields: Any, *path: str) -> Mapping[str, Any]:
+    for step in path:
+        fields = fields.get(step) if isinstance(fields, Mapping) else None
+    return fields if isinstance(fields, Mapping) else {}
+
+
+def _complaint(kind: str, body: Mapping[str, Any], error: ValidationError) -> str:
+    metadata = body.get("metadata", {})
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return f"{kind} {metadata.get('namespace')}/{metadata.get('name')} cannot be read: {where}: {first['msg']}"

@@ -1,0 +1,106 @@
+"""What is known of one kind of object that users write: records by UID, healed by comparing them with lists.
+
+Contract: `note` takes what a watch, a list or an own write says and keeps the newer; an older one changes nothing.
+`forget` drops a record whose object is gone. `compare` says what a list knows better (the list's own
+resourceVersion matters: what was noted after the list was made is not missing). Nobody else writes here, and nothing
+is decided from it but through a pass. Why lists at all: kopf does not report what was deleted while its watch was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from desist.api.meta import ObjectMeta
+
+
+class HasMetadata(Protocol):
+    """A record that knows which object it is of."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and age."""
+
+
+Record = TypeVar("Record", bound=HasMetadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a list knows better than a store."""
+
+    gone: frozenset[str] = frozenset()
+    """UIDs of records whose objects are no longer there."""
+    behind: frozenset[tuple[str, str]] = frozenset()
+    """(namespace, name) of objects that are newer than their record, or that have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object of a metadata list."""
+
+    namespace: str
+    name: str
+    version: int
+
+
+class Store(Generic[Record]):
+    """Records of one kind, by UID and by name."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, Record] = {}
+        self._by_name: dict[tuple[str, str], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(list(self._by_uid.values()))
+
+    def get(self, uid: str) -> Record | None:
+        """The record of that UID."""
+        return self._by_uid.get(uid)
+
+    def named(self, namespace: str, name: str) -> Record | None:
+        """The record of the object that bears the name now."""
+        uid = self._by_name.get((namespace, name))
+        return None if uid is None else self._by_uid.get(uid)
+
+    def note(self, record: Record) -> bool:
+        """Keep the record if it is newer than what is known; says whether it was."""
+        known = self._by_uid.get(record.metadata.uid)
+        if known is not None and version(known.metadata) >= version(record.metadata):
+            return False
+        self._by_uid[record.metadata.uid] = record
+        named = self.named(record.metadata.namespace, record.metadata.name)
+        # A late report of an object that is gone must not take the name from the one that bears it now.
+        if named is None or version(named.metadata) <= version(record.metadata):
+            self._by_name[record.metadata.namespace, record.metadata.name] = record.metadata.uid
+        return True
+
+    def forget(self, uid: str) -> Record | None:
+        """Drop the record; gives it back if there was one."""
+        record = self._by_uid.pop(uid, None)
+        if record is not None:
+            key = (record.metadata.namespace, record.metadata.name)
+            if self._by_name.get(key) == uid:
+                del self._by_name[key]
+        return record
+
+    def compare(self, listed: Mapping[str, Listed], list_version: int) -> Difference:
+        """What the list (objects by UID, and the list's own version) knows better."""
+        gone = {uid for uid, record in self._by_uid.items() if uid not in listed}
+        return Difference(
+            gone=frozenset(uid for uid in gone if version(self._by_uid[uid].metadata) <= list_version),
+            behind=frozenset((o.namespace, o.name) for uid, o in listed.items() if self._is_behind(uid, o)),
+        )
+
+    def _is_behind(self, uid: str, listed: Listed) -> bool:
+        known = self._by_uid.get(uid)
+        return known is None or version(known.metadata) < listed.version
+
+
+def version(metadata: ObjectMeta) -> int:
+    """The resourceVersion as the number that it is: Kubernetes promises that they can be compared within a kind."""
+    return int(metadata.resource_version)

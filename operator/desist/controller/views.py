@@ -1,0 +1,286 @@
+"""What the cluster says about pods and nodes, cut down to what a pass looks at.
+
+Contract: msgspec decodes only the fields named here (a pod of 6 KB becomes one small record) and the functions turn
+them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* an owner
+reference of our kind name the same UID: a foreign pod that carries our label is not ours, whatever it says.
+Rejected: bodies as dicts (64 MB become 500 for 10,000 pods), pydantic here (ten times slower to decode).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Raw(msgspec.Struct, frozen=True, rename="camel"):
+    """A part of a Kubernetes object; what is not named is skipped."""
+
+
+class OwnerReference(Raw, frozen=True):
+    """Who owns the object."""
+
+    api_version: str = ""
+    kind: str = ""
+    uid: str = ""
+
+
+class Metadata(Raw, frozen=True):
+    """Identity, age and marks of an object."""
+
+    name: str
+    uid: str
+    resource_version: str = ""
+    namespace: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    deletion_grace_period_seconds: int | None = None
+
+
+class Container(Raw, frozen=True):
+    """A container as the spec has it."""
+
+    name: str
+    restart_policy: str = ""
+
+
+class Waiting(Raw, frozen=True):
+    """Why a container does not run."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Running(Raw, frozen=True):
+    """Since when it runs."""
+
+    started_at: datetime | None = None
+
+
+class Terminated(Raw, frozen=True):
+    """How it ended."""
+
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    container_id: str = msgspec.field(default="", name="containerID")
+
+
+class ContainerState(Raw, frozen=True):
+    """One of three."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Raw, frozen=True):
+    """What the kubelet reports of a container."""
+
+    name: str
+    state: ContainerState = ContainerState()
+    container_id: str = msgspec.field(default="", name="containerID")
+
+
+class RawCondition(Raw, frozen=True):
+    """A condition of a pod or a node."""
+
+    type: str
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class PodSpec(Raw, frozen=True):
+    """The part of a pod's spec that proof needs."""
+
+    node_name: str = ""
+    init_containers: tuple[Container, ...] = ()
+    containers: tuple[Container, ...] = ()
+    termination_grace_period_seconds: int = 30
+
+
+class PodStatus(Raw, frozen=True):
+    """The part of a pod's status that proof needs."""
+
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    conditions: tuple[RawCondition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class RawPod(Raw, frozen=True):
+    """A pod as the watch delivers it."""
+
+    metadata: Metadata
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class Taint(Raw, frozen=True):
+    """A taint of a node."""
+
+    key: str
+
+
+class NodeSpec(Raw, frozen=True):
+    """The part of a node's spec that proof needs."""
+
+    taints: tuple[Taint, ...] = ()
+
+
+class NodeInfo(Raw, frozen=True):
+    """What runs on a node."""
+
+    boot_id: str = msgspec.field(default="", name="bootID")
+    container_runtime_version: str = ""
+
+
+class NodeStatus(Raw, frozen=True):
+    """The part of a node's status that proof needs."""
+
+    conditions: tuple[RawCondition, ...] = ()
+    node_info: NodeInfo = NodeInfo()
+
+
+class RawNode(Raw, frozen=True):
+    """A node as the watch delivers it."""
+
+    metadata: Metadata
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+@dataclass(frozen=True, slots=True)
+class PodRecord:
+    """A pod of a run, and whose it is."""
+
+    namespace: str
+    execution_uid: str
+    view: PodView
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A node, and what its runtime can do."""
+
+    view: NodeView
+    runtime: str
+    """As the kubelet spells it: `containerd://2.3.4`."""
+
+
+def pod_record(pod: RawPod) -> PodRecord | None:
+    """The record of a pod of ours; None for one that only looks like it."""
+    owner = _owner(pod.metadata)
+    if owner is None or len(pod.spec.containers) != 1 or not pod.metadata.labels.get(ATTEMPT_LABEL, "").isdecimal():
+        return None
+    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod))
+
+
+def node_record(node: RawNode) -> NodeRecord:
+    """The record of a node. Without a condition Ready it has not been Ready since it was made."""
+    ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
+    since = ready.last_transition_time if ready else None
+    view = NodeView(
+        name=node.metadata.name,
+        boot_id=node.status.node_info.boot_id,
+        ready=ready is not None and ready.status == "True",
+        ready_since=since or node.metadata.creation_timestamp or EPOCH,
+        out_of_service=any(taint.key == "node.kubernetes.io/out-of-service" for taint in node.spec.taints),
+    )
+    return NodeRecord(view, node.status.node_info.container_runtime_version)
+
+
+def _owner(metadata: Metadata) -> str | None:
+    labelled = metadata.labels.get(EXECUTION_UID_LABEL)
+    owned = any(
+        ref.uid == labelled and ref.kind == "WorkflowExecution" and ref.api_version.split("/")[0] == GROUP
+        for ref in metadata.owner_references
+    )
+    return labelled if owned else None
+
+
+def _pod_view(pod: RawPod) -> PodView:
+    metadata, spec, status = pod.metadata, pod.spec, pod.status
+    disruption = _condition(status, "DisruptionTarget", "True")
+    scheduled = _condition(status, "PodScheduled", "False")
+    return PodView(
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        run_id=metadata.labels.get(RUN_ID_LABEL, ""),
+        attempt=int(metadata.labels[ATTEMPT_LABEL]),
+        phase=status.phase,
+        containers=_containers(spec, status),
+        node=spec.node_name,
+        reason=status.reason,
+        message=status.message,
+        created_at=metadata.creation_timestamp,
+        deletion_timestamp=metadata.deletion_timestamp,
+        deletion_grace_seconds=metadata.deletion_grace_period_seconds,
+        grace_seconds=spec.termination_grace_period_seconds,
+        disruption_reason=disruption.reason if disruption else "",
+        unschedulable=scheduled.message if scheduled and scheduled.reason == "Unschedulable" else "",
+        mailbox=metadata.annotations.get(STOP_ANNOTATION, ""),
+    )
+
+
+def _condition(status: PodStatus, kind: str, value: str) -> RawCondition | None:
+    return next((c for c in status.conditions if c.type == kind and c.status == value), None)
+
+
+def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
+    first = {s.name: s for s in status.init_container_statuses}
+    regular = {s.name: s for s in status.container_statuses}
+    kinds = [ContainerKind.SIDECAR if c.restart_policy == "Always" else ContainerKind.INIT for c in spec.init_containers]
+    return (
+        *(_container(c.name, kind, first.get(c.name)) for c, kind in zip(spec.init_containers, kinds, strict=True)),
+        *(_container(c.name, ContainerKind.REGULAR, regular.get(c.name)) for c in spec.containers),
+    )
+
+
+def _container(name: str, kind: ContainerKind, status: ContainerStatus | None) -> ContainerView:
+    if status is None:
+        return ContainerView(name, kind)
+    if (ended := status.state.terminated) is not None:
+        return ContainerView(
+            name=name,
+            kind=kind,
+            phase=ContainerPhase.TERMINATED,
+            # Not the status's own ID: only an end that names its container was seen by the runtime.
+            container_id=ended.container_id,
+            reason=ended.reason,
+            message=ended.message,
+            exit_code=ended.exit_code,
+            signal=ended.signal or None,
+            started_at=_real(ended.started_at),
+            finished_at=_real(ended.finished_at),
+        )
+    if (running := status.state.running) is not None:
+        return ContainerView(
+            name, kind, ContainerPhase.RUNNING, status.container_id, started_at=_real(running.started_at)
+        )
+    waiting = status.state.waiting or Waiting()
+    return ContainerView(
+        name, kind, ContainerPhase.WAITING, status.container_id, reason=waiting.reason, message=waiting.message
+    )
+
+
+def _real(moment: datetime | None) -> datetime | None:
+    """The kubelet reports the epoch where it does not know."""
+    return moment if moment is not None and moment > EPOCH else None

@@ -1,0 +1,84 @@
+"""Pods and nodes lead to the executions that they concern, and the last state of a deleted pod is kept while it counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from desist.controller.caches import DELETED_KEPT, Caches
+from desist.controller.views import NodeRecord, PodRecord
+from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+CONTAINERS = (ContainerView("workflow", ContainerKind.REGULAR),)
+
+
+def pod(uid: str = "p1", node: str = "worker", attempt: int = 1, execution: str = "wfx") -> PodRecord:
+    return PodRecord("shop", execution, PodView(uid, uid, "5", "RUN", attempt, "Running", CONTAINERS, node))
+
+
+def node(name: str = "worker", ready: bool = True) -> NodeRecord:
+    return NodeRecord(NodeView(name, "boot", ready, NOW), "containerd://2.3.4")
+
+
+def test_a_pod_wakes_its_execution_and_is_seen_by_it() -> None:
+    caches = Caches()
+    assert caches.pod_changed(pod("p2", attempt=2)) == "wfx"
+    caches.pod_changed(pod("p1"))
+    caches.pod_changed(pod("p3", execution="other"))
+    assert [view.uid for view in caches.pods("wfx")] == ["p1", "p2"]
+
+
+def test_the_last_state_of_a_deleted_pod_is_kept_until_the_execution_is_released() -> None:
+    caches = Caches()
+    caches.pod_changed(pod())
+    last = replace(pod(), view=replace(pod().view, phase="Failed"))
+    assert caches.pod_deleted(last, seen=True) == "wfx"
+    assert caches.pods("wfx") == ()
+    assert caches.deleted("wfx") == (last.view,)
+    caches.release("wfx")
+    assert caches.deleted("wfx") == ()
+
+
+def test_a_pod_whose_deletion_was_missed_does_not_count_as_never_bound() -> None:
+    caches = Caches()
+    caches.pod_deleted(pod("bound"), seen=False)
+    caches.pod_deleted(pod("unbound", node=""), seen=False)
+    caches.pod_deleted(pod("seen", node=""), seen=True)
+    assert [view.uid for view in caches.deleted("wfx")] == ["bound", "seen"]
+
+
+def test_last_states_are_bounded_and_the_newest_stay() -> None:
+    caches = Caches()
+    for number in range(DELETED_KEPT + 3):
+        caches.pod_deleted(pod(f"p{number}"), seen=True)
+    kept = [view.uid for view in caches.deleted("wfx")]
+    assert len(kept) == DELETED_KEPT
+    assert kept[-1] == f"p{DELETED_KEPT + 2}"
+
+
+def test_a_node_wakes_the_executions_with_a_pod_on_it_or_that_attend_to_it() -> None:
+    caches = Caches()
+    caches.pod_changed(pod(execution="by-pod"))
+    caches.attend("by-status", ["worker"])
+    caches.attend("elsewhere", ["worker2"])
+    assert caches.node_changed(node()) == {"by-pod", "by-status"}
+    assert caches.node_changed(node()) == frozenset()
+    assert caches.node_changed(node(ready=False)) == {"by-pod", "by-status"}
+    assert caches.node_deleted("worker") == {"by-pod", "by-status"}
+
+
+def test_a_released_execution_is_not_woken_by_a_node() -> None:
+    caches = Caches()
+    caches.pod_changed(pod())
+    caches.release("wfx")
+    assert caches.node_changed(node()) == frozenset()
+
+
+def test_only_nodes_that_exist_are_seen() -> None:
+    caches = Caches()
+    caches.node_changed(node())
+    assert [view.name for view in caches.nodes(["worker", "lost"])] == ["worker"]
+    caches.node_deleted("worker")
+    assert caches.nodes(["worker"]) == ()
+    assert caches.runtimes() == ()

@@ -1,0 +1,179 @@
+"""Raw pods and nodes become the core's slim records, and nobody else's pod becomes ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from desist.controller.views import EPOCH, NodeRecord, PodRecord, RawNode, RawPod, node_record, pod_record
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
+
+STARTED = "2026-05-01T10:00:00Z"
+ENDED = "2026-05-01T10:00:05Z"
+
+
+def raw_pod(**changes: Any) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "metadata": {
+            "name": "order-1-abc",
+            "namespace": "shop",
+            "uid": "pod-uid",
+            "resourceVersion": "41",
+            "creationTimestamp": STARTED,
+            "labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/attempt": "2", "desist.dev/run-id": "RUN"},
+            "annotations": {"desist.dev/stop": "{}"},
+            "ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "WorkflowExecution", "uid": "wfx-uid"}],
+        },
+        "spec": {
+            "nodeName": "worker",
+            "terminationGracePeriodSeconds": 7,
+            "initContainers": [{"name": "setup"}, {"name": "proxy", "restartPolicy": "Always"}],
+            "containers": [{"name": "workflow"}],
+        },
+        "status": {"phase": "Running"},
+    }
+    for path, value in changes.items():
+        place = pod
+        *above, last = path.split("__")
+        for step in above:
+            place = place[step]
+        place[last] = value
+    return pod
+
+
+def record_of(raw: dict[str, Any]) -> PodRecord | None:
+    return pod_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod))
+
+
+def view_of(raw: dict[str, Any]) -> PodRecord:
+    record = record_of(raw)
+    assert record is not None
+    return record
+
+
+def test_a_pod_keeps_its_identity_its_owner_and_its_mailbox() -> None:
+    record = view_of(raw_pod())
+    view = record.view
+    assert (record.namespace, record.execution_uid) == ("shop", "wfx-uid")
+    assert (view.name, view.uid, view.resource_version) == ("order-1-abc", "pod-uid", "41")
+    assert (view.run_id, view.attempt, view.node, view.grace_seconds, view.mailbox) == ("RUN", 2, "worker", 7, "{}")
+    assert view.created_at == datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+def test_containers_without_a_status_wait_and_know_their_kind() -> None:
+    assert [(c.name, c.kind, c.phase) for c in view_of(raw_pod()).view.containers] == [
+        ("setup", ContainerKind.INIT, ContainerPhase.WAITING),
+        ("proxy", ContainerKind.SIDECAR, ContainerPhase.WAITING),
+        ("workflow", ContainerKind.REGULAR, ContainerPhase.WAITING),
+    ]
+
+
+FOREIGN = [
+    {"metadata__ownerReferences": []},
+    {"metadata__ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "WorkflowExecution", "uid": "other"}]},
+    {"metadata__ownerReferences": [{"apiVersion": "batch/v1", "kind": "WorkflowExecution", "uid": "wfx-uid"}]},
+    {"metadata__ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "Other", "uid": "wfx-uid"}]},
+    {"metadata__labels": {"desist.dev/attempt": "2"}},
+    {"metadata__labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/attempt": "two"}},
+    {"spec__containers": [{"name": "a"}, {"name": "b"}]},
+]
+
+
+@pytest.mark.parametrize("change", FOREIGN)
+def test_a_foreign_pod_that_carries_our_label_is_not_ours(change: dict[str, Any]) -> None:
+    assert record_of(raw_pod()) is not None
+    assert record_of(raw_pod(**change)) is None
+
+
+def container_of(state: dict[str, Any], **status: Any) -> ContainerView:
+    raw = raw_pod(status__containerStatuses=[{"name": "workflow", "state": state, **status}])
+    return view_of(raw).view.workflow
+
+
+def test_a_running_container_shows_its_id_and_its_start() -> None:
+    seen = container_of({"running": {"startedAt": STARTED}}, containerID="containerd://1")
+    assert (seen.phase, seen.container_id) == (ContainerPhase.RUNNING, "containerd://1")
+    assert seen.started_at == datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+def test_a_waiting_container_says_why() -> None:
+    seen = container_of({"waiting": {"reason": "ErrImagePull", "message": "no such image"}})
+    assert (seen.phase, seen.reason, seen.message) == (ContainerPhase.WAITING, "ErrImagePull", "no such image")
+
+
+def test_an_ended_container_shows_code_message_and_times() -> None:
+    ended = {"exitCode": 143, "signal": 15, "reason": "Error", "message": "{}", "startedAt": STARTED, "finishedAt": ENDED}
+    seen = container_of({"terminated": ended | {"containerID": "containerd://1"}}, containerID="containerd://1")
+    assert (seen.phase, seen.exit_code, seen.signal) == (ContainerPhase.TERMINATED, 143, 15)
+    assert (seen.message, seen.container_id) == ("{}", "containerd://1")
+    assert seen.finished_at == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
+
+
+def test_an_end_that_names_no_container_is_not_given_the_id_of_the_status() -> None:
+    seen = container_of({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}, containerID="containerd://1")
+    assert seen.container_id == ""
+
+
+@pytest.mark.parametrize("moment", [None, "1970-01-01T00:00:00Z"])
+def test_a_time_that_the_kubelet_does_not_know_is_absent(moment: str | None) -> None:
+    assert container_of({"terminated": {"exitCode": 1, "startedAt": moment, "finishedAt": moment}}).finished_at is None
+
+
+def test_disruption_and_unschedulable_are_read_from_conditions_that_hold() -> None:
+    conditions = [
+        {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"},
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
+    ]
+    view = view_of(raw_pod(status__conditions=conditions)).view
+    assert (view.disruption_reason, view.unschedulable) == ("EvictionByEvictionAPI", "0/3 nodes")
+
+
+def test_conditions_that_do_not_hold_say_nothing() -> None:
+    conditions = [
+        {"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"},
+        {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "gated"},
+    ]
+    view = view_of(raw_pod(status__conditions=conditions)).view
+    assert (view.disruption_reason, view.unschedulable) == ("", "")
+
+
+def test_a_deletion_is_kept_with_its_grace() -> None:
+    view = view_of(raw_pod(metadata__deletionTimestamp=ENDED, metadata__deletionGracePeriodSeconds=1)).view
+    assert view.deletion_timestamp == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
+    assert view.deletion_grace_seconds == 1
+
+
+def node_of(**parts: Any) -> NodeRecord:
+    raw = {"metadata": {"name": "worker", "uid": "n", "creationTimestamp": STARTED}, **parts}
+    return node_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawNode))
+
+
+def test_a_ready_node_shows_since_when_its_boot_and_its_runtime() -> None:
+    record = node_of(
+        status={
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": ENDED}],
+            "nodeInfo": {"bootID": "boot", "containerRuntimeVersion": "containerd://2.3.4"},
+        }
+    )
+    assert (record.view.ready, record.view.boot_id, record.runtime) == (True, "boot", "containerd://2.3.4")
+    assert record.view.ready_since == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("status", ["False", "Unknown"])
+def test_a_node_that_does_not_say_that_it_is_ready_is_not(status: str) -> None:
+    assert not node_of(status={"conditions": [{"type": "Ready", "status": status}]}).view.ready
+
+
+def test_a_node_without_the_condition_has_not_been_ready_since_it_was_made() -> None:
+    view = node_of().view
+    assert (view.ready, view.ready_since) == (False, datetime(2026, 5, 1, 10, tzinfo=UTC))
+    assert view.ready_since > EPOCH
+
+
+def test_an_administrators_taint_is_seen() -> None:
+    tainted = node_of(spec={"taints": [{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]})
+    assert tainted.view.out_of_service
+    assert not node_of(spec={"taints": [{"key": "node.kubernetes.io/unreachable"}]}).view.out_of_service
