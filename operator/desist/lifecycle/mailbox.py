@@ -18,7 +18,8 @@ from desist.api.base import rfc3339
 from desist.api.vocabulary import Mode
 from desist.lifecycle import wire
 
-LONGEST_GRACE = 31_536_000.0
+LONGEST_GRACE = 315_360_000.0
+"""Ten years; a longer one is cut to this."""
 LATEST_POSTING = datetime(9000, 1, 1, tzinfo=UTC)
 """Later ones are malformed, so that a deadline is always a time that can be told."""
 
@@ -63,7 +64,7 @@ def render(stop: Stop) -> str:
         "commandId": stop.command_id,
         "mode": stop.mode.value,
         "signal": stop.signal,
-        "graceSeconds": int(grace) if grace is not None and grace.is_integer() else grace,
+        "graceSeconds": int(grace) if grace is not None and grace == int(grace) else grace,
         "reason": stop.reason,
         "details": stop.details,
         "postedAt": rfc3339(stop.posted_at),
@@ -110,9 +111,9 @@ def _stop(found: wire.Json) -> Stop:
     return Stop(
         sequence=wire.count(found, "sequence"),
         run_id=wire.text(found, "runId", 64),
-        command_id=wire.text(found, "commandId", 64),
+        command_id=wire.name(found, "commandId", 64),
         mode=Mode(mode),
-        signal=wire.text(found, "signal", 16),
+        signal=wire.name(found, "signal", 16),
         grace_seconds=wire.seconds(found, "graceSeconds", LONGEST_GRACE),
         reason=wire.optional_text(found, "reason", 4096),
         details=wire.optional_text(found, "details", 4096),

@@ -17,7 +17,7 @@ from desist.lifecycle import wire
 
 OUTCOMES = (Phase.CANCELLED, Phase.SUCCEEDED, Phase.FAILED)
 TEXT_LIMIT = 1024
-CUT = "the outcome in the termination message is cut or is not JSON"
+CUT = "the outcome in the termination message cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,50 +78,45 @@ class Termination:
 def parse(message: str) -> Termination:
     """Read a container's termination message."""
     before, _, last = message.rstrip("\r\n").rpartition("\n")
-    receipt = _receipt_of(last)
-    rest = (before if receipt else message).strip()
+    receipt, said = _receipt_of(last)
+    rest = (before if receipt else message.partition("\n")[0]).strip()
     if not rest:
-        return Termination(receipt)
+        return Termination(receipt, invalid=None if said in ("", "absent") else CUT)
     try:
-        found = wire.read_object(rest)
-    except wire.Malformed:
-        return Termination(receipt, invalid=CUT if receipt else None)
-    return _with_outcome(receipt, found)
+        return _with_outcome(receipt, wire.read_object(rest))
+    except wire.Malformed as error:
+        # Without a receipt it is the runtime's or a program's own text, and claims nothing.
+        return Termination(receipt, invalid=f"{CUT}: {error}"[:TEXT_LIMIT] if receipt else None)
 
 
 def _with_outcome(receipt: Receipt | None, found: wire.Json) -> Termination:
-    if "outcome" not in found and "invalid" not in found:
-        # Without a receipt this is a program's own JSON and claims nothing.
-        return Termination(receipt, invalid=CUT if receipt else None)
-    try:
-        if found.get("invalid") is not None:
-            return Termination(receipt, invalid=str(found["invalid"])[:TEXT_LIMIT])
-        return Termination(receipt, outcome=_outcome(found))
-    except wire.Malformed as error:
-        return Termination(receipt, invalid=str(error)[:TEXT_LIMIT])
-
-
-def _outcome(found: wire.Json) -> UserOutcome:
-    phase = found.get("outcome")
-    if phase not in list(OUTCOMES):
+    if isinstance(found.get("invalid"), str):
+        return Termination(receipt, invalid=f"not a valid outcome: {found['invalid']}"[:TEXT_LIMIT])
+    if found.get("outcome") not in list(OUTCOMES):
         raise wire.Malformed("outcome must be Cancelled, Succeeded or Failed")
-    failure, result = found.get("failure"), found.get("result")
-    if failure is not None and not isinstance(failure, dict):
-        raise wire.Malformed('failure must be an object: {"message": "..."}')
-    return UserOutcome(
-        phase=Phase(phase),
+    result = found.get("result")
+    outcome = UserOutcome(
+        phase=Phase(found["outcome"]),
         result=None if result is None else Opaque.of(result),
-        failure_message=wire.optional_text(failure or {}, "message", 4 * TEXT_LIMIT),
-        truncated=wire.flag(found, "truncated"),
+        failure_message=_failure_message(found.get("failure")),
+        truncated=found.get("truncated") is True,
     )
+    return Termination(receipt, outcome)
 
 
-def _receipt_of(line: str) -> Receipt | None:
+def _failure_message(failure: object) -> str | None:
+    """The message of `failure`, which users write as an object; a mere text is taken too."""
+    message = failure.get("message") if isinstance(failure, dict) else failure
+    return message[:TEXT_LIMIT] if isinstance(message, str) else None
+
+
+def _receipt_of(line: str) -> tuple[Receipt | None, str]:
+    """The receipt, and what it says about the outcome: absent, ok, invalid, tooLarge or nothing."""
     try:
         found = wire.read_object(line)
-        return _receipt(found)
+        return _receipt(found), wire.optional_text(found, "outcome", 16) or ""
     except wire.Malformed:
-        return None
+        return None, ""
 
 
 def _receipt(found: wire.Json) -> Receipt:
@@ -139,14 +134,14 @@ def _receipt(found: wire.Json) -> Receipt:
 
 
 def _stop(receipt: wire.Json, key: str) -> ReceivedStop | None:
-    found = receipt.get(key)
-    if found is None:
+    if key not in receipt:
         return None
+    found = receipt[key]
     if not isinstance(found, dict) or found.get("mode") not in list(Mode):
         raise wire.Malformed(f"{key} is not a stop")
     return ReceivedStop(
         sequence=wire.count(found, "sequence"),
-        command_id=wire.text(found, "commandId", 64),
+        command_id=wire.name(found, "commandId", 64),
         mode=Mode(found["mode"]),
         at=wire.moment(found, "at"),
         by=wire.optional_text(found, "by", 16) or "mailbox",

@@ -48,15 +48,14 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _bounded(digits: str) -> int:
+def _bounded(digits: str) -> int | float:
+    """An integer of 64 bits; a longer one as the nearest double, as Kubernetes reads it."""
     number = int(digits) if len(digits) < 20 else 2**63
-    if not -(2**63) <= number < 2**63:
-        raise Malformed("a number is too large")
-    return number
+    return number if -(2**63) <= number < 2**63 else _finite(digits)
 
 
 def text(found: Json, key: str, limit: int) -> str:
-    """A string of at most `limit` characters that must be there."""
+    """A string of at most `limit` characters that must be there; it may be empty."""
     value = found.get(key)
     if not isinstance(value, str) or len(value) > limit:
         raise Malformed(f"{key} is not a string of at most {limit} characters")
@@ -64,8 +63,8 @@ def text(found: Json, key: str, limit: int) -> str:
 
 
 def optional_text(found: Json, key: str, limit: int) -> str | None:
-    """The same, or None where it is absent."""
-    return None if found.get(key) is None else text(found, key, limit)
+    """The same, or None where it is absent (null is malformed)."""
+    return None if key not in found else text(found, key, limit)
 
 
 def flag(found: Json, key: str) -> bool:
@@ -73,6 +72,14 @@ def flag(found: Json, key: str) -> bool:
     value = found.get(key, False)
     if not isinstance(value, bool):
         raise Malformed(f"{key} is not a boolean")
+    return value
+
+
+def name(found: Json, key: str, limit: int) -> str:
+    """A string of at most `limit` characters that must be there, and not be empty."""
+    value = text(found, key, limit)
+    if not value:
+        raise Malformed(f"{key} is empty")
     return value
 
 
@@ -85,13 +92,13 @@ def count(found: Json, key: str) -> int:
 
 
 def seconds(found: Json, key: str, limit: float) -> float | None:
-    """Seconds from 0 to `limit`, or None where they are absent."""
-    value = found.get(key)
-    if value is None:
+    """Seconds from 0 on, cut to `limit`; None where they are absent (null is malformed)."""
+    if key not in found:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= limit:
-        raise Malformed(f"{key} is not a number from 0 to {limit:.0f}")
-    return float(value)
+    value = found[key]
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise Malformed(f"{key} is not a number from 0 on")
+    return min(float(value), limit)
 
 
 def moment(found: Json, key: str) -> datetime:
@@ -106,5 +113,5 @@ def moment(found: Json, key: str) -> datetime:
 
 
 def optional_moment(found: Json, key: str) -> datetime | None:
-    """The same, or None where it is absent."""
-    return None if found.get(key) is None else moment(found, key)
+    """The same, or None where it is absent (null is malformed)."""
+    return None if key not in found else moment(found, key)
