@@ -1,0 +1,58 @@
+{{/* Names are cut to 50 characters, so that the longest suffix of this chart still makes a valid label. */}}
+{{- define "desist.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* "desist" for a release called desist, "<release>-desist" for others. */}}
+{{- define "desist.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains (include "desist.name" .) .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "desist.name" .) | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "desist.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "desist.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name: needed where serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "desist.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "desist.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end }}
+
+{{/* A user's labels may not replace the chart's own: a selector would not match. Takes (dict "path" text "labels" map). */}}
+{{- define "desist.ownLabels" -}}
+{{- $path := .path }}
+{{- range $key, $_ := .labels }}
+{{- if or (hasPrefix "app.kubernetes.io/" $key) (hasPrefix "helm.sh/" $key) }}
+{{- fail (printf "%s: %s is set by the chart; choose a key outside of app.kubernetes.io/ and helm.sh/" $path $key) }}
+{{- end }}
+{{- end }}
+{{- toYaml .labels }}
+{{- end }}
+
+{{/* The labels of every object. */}}
+{{- define "desist.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/name: {{ include "desist.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: desist
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ include "desist.ownLabels" (dict "path" "commonLabels" "labels" .) }}
+{{- end }}
+{{- end }}
+
+{{/* Takes (dict "image" values "context" $). */}}
+{{- define "desist.image" -}}
+{{- printf "%s:%s" .image.repository (default .context.Chart.AppVersion .image.tag) }}
+{{- end }}
