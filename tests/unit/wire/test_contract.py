@@ -25,7 +25,7 @@ def examples(kind: str) -> list[Any]:
 
 
 def content(kind: str, entry: dict[str, Any]) -> str:
-    return (EXAMPLES / kind / entry["file"]).read_bytes().decode(errors="surrogateescape")
+    return (EXAMPLES / kind / str(entry["file"])).read_bytes().decode(errors="surrogateescape")
 
 
 @pytest.mark.parametrize("entry", examples("mailbox"))
