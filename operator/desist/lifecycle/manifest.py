@@ -33,7 +33,9 @@ from desist.lifecycle.template import termination_bytes
 LABEL_LIMIT = 63
 WORKFLOW_ROLE = "workflow"
 LAUNCHER = "/desist/bin/desist-launcher"
+MAILBOX = "/desist/mailbox"
 OUTCOME = "/desist/outcome/outcome.json"
+TERMINATION_LOG = "/dev/termination-log"
 UNPRIVILEGED_USER = 65532
 
 Json = dict[str, Any]
@@ -68,6 +70,9 @@ def pod_manifest(
         "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
         "DESIST_OUTCOME": OUTCOME,
         "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
+        # The launcher's defaults, said nevertheless: an envFrom or the image must not lead it elsewhere.
+        "DESIST_MAILBOX": MAILBOX,
+        "DESIST_TERMINATION_LOG": TERMINATION_LOG,
     }
     _wrap(pod["containers"][0], environment)
     pod["restartPolicy"] = "Never"
@@ -136,7 +141,7 @@ def _wrap(container: Json, environment: dict[str, str]) -> None:
     container["volumeMounts"] = [
         *(container.get("volumeMounts") or []),
         {"name": "desist-launcher", "mountPath": "/desist/bin", "readOnly": True},
-        {"name": "desist-mailbox", "mountPath": "/desist/mailbox", "readOnly": True},
+        {"name": "desist-mailbox", "mountPath": MAILBOX, "readOnly": True},
         # A subPath is never updated; the arguments of an attempt never change.
         {
             "name": "desist-arguments",

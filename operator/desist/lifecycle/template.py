@@ -15,6 +15,7 @@ from typing import Any
 
 MESSAGE_BYTES = 4096
 MESSAGE_BYTES_OF_POD = 12_288
+"""What the kubelet keeps of the termination messages of one container, and of all of a pod."""
 
 _EVERY_CONTAINER = ("spec.containers[*]", "spec.initContainers[*]")
 _IMAGE_HINT = "docker inspect -f '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' IMAGE"
@@ -45,7 +46,7 @@ def _not_an_object(value: Any) -> bool:
     return not isinstance(value, dict)
 
 
-def _no_object(value: Any) -> bool:
+def _other_than_object(value: Any) -> bool:
     return value is not None and not isinstance(value, dict)
 
 
@@ -87,7 +88,7 @@ _FOLDER = "/desist and what is below it belong to Desist; mount it somewhere els
 
 RULES: tuple[Rule, ...] = (
     Rule(("spec",), _not_an_object, "must be a pod spec (an object)"),
-    Rule(("metadata.labels", "metadata.annotations"), _no_object, "must be an object of strings"),
+    Rule(("metadata.labels", "metadata.annotations"), _other_than_object, "must be an object of strings"),
     Rule(
         ("spec.containers",),
         _not_one_container,
@@ -112,13 +113,7 @@ RULES: tuple[Rule, ...] = (
         "preStop hooks are not allowed; handle the stop signal in the process (stopPolicy.signal, SIGTERM by default)",
     ),
     Rule(
-        ("spec.hostPID",),
-        _on,
-        "must be false or absent: the end of a container proves the end of its processes only where it has a process "
-        "namespace of its own",
-    ),
-    Rule(
-        ("spec.shareProcessNamespace",),
+        ("spec.hostPID", "spec.shareProcessNamespace"),
         _on,
         "must be false or absent: the end of a container proves the end of its processes only where it has a process "
         "namespace of its own",
@@ -173,7 +168,7 @@ RULES: tuple[Rule, ...] = (
         _starts("DESIST_"),
         "variables that begin with DESIST_ are set by Desist; choose another name",
     ),
-    Rule(("spec.containers[*].resources",), _no_object, "must be an object"),
+    Rule(("spec.containers[*].resources",), _other_than_object, "must be an object"),
 )
 
 

@@ -231,13 +231,18 @@ def test_the_outcome_has_a_folder_that_can_be_written() -> None:
 
 def test_the_environment_names_execution_run_attempt_and_stop_signal() -> None:
     found = env(pod(signal="SIGINT"))
-    del found["DESIST_OUTCOME"], found["DESIST_OUTCOME_LIMIT_BYTES"]
-    assert found == {
+    named = ("DESIST_EXECUTION", "DESIST_RUN_ID", "DESIST_ATTEMPT", "DESIST_STOP_SIGNAL")
+    assert {name: found[name] for name in named} == {
         "DESIST_EXECUTION": "order-123",
         "DESIST_RUN_ID": RUN_ID,
         "DESIST_ATTEMPT": "1",
         "DESIST_STOP_SIGNAL": "SIGINT",
     }
+
+
+def test_neither_the_image_nor_a_config_map_can_lead_the_launcher_elsewhere() -> None:
+    found = env(pod(with_container(envFrom=[{"prefix": "DESIST_", "configMapRef": {"name": "mine"}}])))
+    assert (found["DESIST_MAILBOX"], found["DESIST_TERMINATION_LOG"]) == ("/desist/mailbox", "/dev/termination-log")
 
 
 @pytest.mark.parametrize(
