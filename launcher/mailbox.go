@@ -19,6 +19,8 @@ const (
 	mailboxLimit = 64 << 10
 	// longestGrace keeps a grace within what a duration can hold.
 	longestGrace = 10 * 365 * 24 * time.Hour
+	longestID    = 64   // characters, of runId and commandId
+	longestText  = 4096 // characters, of reason and details
 )
 
 // stop is one posting of the controller.
@@ -38,7 +40,7 @@ func parseStop(raw []byte) (stop, error) {
 		return stop{}, err
 	}
 	var s stop
-	var runID, signalName, ignored string
+	var runID, signalName, postedAt, reason, details string
 	var grace float64
 	steps := []struct {
 		name     string
@@ -50,10 +52,10 @@ func parseStop(raw []byte) (stop, error) {
 		{"commandId", &s.commandID, true},
 		{"mode", &s.mode, true},
 		{"signal", &signalName, true},
-		{"postedAt", &ignored, true},
+		{"postedAt", &postedAt, true},
 		{"graceSeconds", &grace, false},
-		{"reason", &ignored, false},
-		{"details", &ignored, false},
+		{"reason", &reason, false},
+		{"details", &details, false},
 	}
 	for _, step := range steps {
 		if err := field(fields, step.name, step.into, step.required); err != nil {
@@ -63,25 +65,37 @@ func parseStop(raw []byte) (stop, error) {
 	if _, there := fields["graceSeconds"]; there {
 		s.grace = new(seconds(grace))
 	}
-	return s.checked(signalName, grace)
-}
-
-func (s stop) checked(signalName string, grace float64) (stop, error) {
 	var known bool
 	s.signal, known = signalByName(signalName)
+	_, timeError := time.Parse(time.RFC3339Nano, postedAt)
 	switch {
-	case s.sequence < 1:
-		return stop{}, errors.New("sequence is less than 1")
-	case s.commandID == "":
-		return stop{}, errors.New("commandId is empty")
-	case s.mode != "Cancel" && s.mode != "Force" && s.mode != "Terminate" && s.mode != "Kill":
-		return stop{}, fmt.Errorf("mode %.20q is unknown", s.mode)
 	case !known:
 		return stop{}, fmt.Errorf("signal %.20q is unknown", signalName)
-	case grace < 0:
-		return stop{}, errors.New("graceSeconds is negative")
+	case timeError != nil:
+		return stop{}, errors.New("postedAt is not a time in RFC 3339")
+	case longer(runID, longestID), longer(s.commandID, longestID), longer(reason, longestText), longer(details, longestText):
+		return stop{}, errors.New("a text is too long")
 	}
-	return s, nil
+	return s, s.check()
+}
+
+// check judges the values that the launcher acts upon.
+func (s stop) check() error {
+	switch {
+	case s.sequence < 1:
+		return errors.New("sequence is less than 1")
+	case s.commandID == "":
+		return errors.New("commandId is empty")
+	case s.mode != "Cancel" && s.mode != "Force" && s.mode != "Terminate" && s.mode != "Kill":
+		return fmt.Errorf("mode %.20q is unknown", s.mode)
+	case s.grace != nil && *s.grace < 0:
+		return errors.New("graceSeconds is negative")
+	}
+	return nil
+}
+
+func longer(text string, characters int) bool {
+	return utf8.RuneCountInString(text) > characters
 }
 
 func seconds(s float64) time.Duration {

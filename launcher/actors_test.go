@@ -1,0 +1,222 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test program plays every part: started again with role=..., it is the
+// launcher, the first process of a namespace, or a command under the launcher.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		if role, found := strings.CutPrefix(os.Args[1], "role="); found {
+			os.Args = append(os.Args[:1], os.Args[2:]...)
+			roles[role]()
+			return
+		}
+	}
+	os.Exit(m.Run())
+}
+
+var roles = map[string]func(){
+	"launcher":  main,
+	"namespace": namespaceRole,
+	"actor":     actorRole,
+	"storm":     stormRole,
+	"outcome":   outcomeRole,
+}
+
+// actorLifetime ends an actor that a failed test has left behind.
+const actorLifetime = 60 * time.Second
+
+// namespaceRole gives the new namespace its own /proc and becomes its PID 1,
+// the launcher.
+func namespaceRole() {
+	must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	must(unix.Mount("proc", "/proc", "proc", 0, ""))
+	must(unix.Exec(self(), append([]string{self(), "role=launcher"}, os.Args[1:]...), os.Environ()))
+}
+
+// actorRole is a command that notes what happens to it in <dir>/events: it
+// starts others, says "ready", notes signals and ends at its stop signal.
+func actorRole() {
+	dir := flag.String("dir", "", "where events are noted")
+	name := flag.String("name", "command", "who notes them")
+	deaf := flag.Bool("deaf", false, "ignore the stop signal")
+	clean := flag.Duration("clean", 0, "how long the clean-up takes")
+	code := flag.Int("code", 0, "exit code after the stop signal")
+	now := flag.Bool("now", false, "end at once, without a signal")
+	stopped := flag.Bool("stopped", false, "stop oneself when ready")
+	root := flag.Bool("root", false, "become root (of a setuid program)")
+	spawnClean := flag.Duration("spawn-clean", -1, "how long theirs takes, where that differs")
+	spawn := flag.String("spawn", "", "actors to start: name:kind[+deaf], comma separated")
+	flag.Parse()
+	received := make(chan os.Signal, 64)
+	signal.Notify(received)
+	time.AfterFunc(actorLifetime, func() { os.Exit(99) })
+	if *root {
+		must(unix.Setresuid(0, 0, 0))
+	}
+	note := func(event string) { appendLine(*dir, *name+" "+event) }
+	for _, spec := range strings.Split(*spawn, ",") {
+		if spec != "" {
+			startActor(*dir, spec, max(*clean, *spawnClean))
+		}
+	}
+	note("ready")
+	if *stopped {
+		must(unix.Kill(os.Getpid(), unix.SIGSTOP))
+	}
+	for !*now {
+		number := (<-received).(syscall.Signal)
+		if number == syscall.SIGURG || number == syscall.SIGCHLD {
+			continue
+		}
+		note(nameOf(number))
+		if number == syscall.SIGTERM && !*deaf {
+			break
+		}
+	}
+	time.Sleep(*clean) // the work of cleaning up
+	note("done")
+	os.Exit(*code)
+}
+
+// startActor starts one below this actor, and returns when it is ready.
+func startActor(dir, spec string, clean time.Duration) {
+	name, kinds, _ := strings.Cut(spec, ":")
+	args := []string{"role=actor", "-dir", dir, "-name", name, "-clean", clean.String()}
+	ready, attributes := name+" ready", &syscall.SysProcAttr{}
+	if rest, double := strings.CutPrefix(kinds, "orphan"); double { // the one between ends
+		args = []string{"role=actor", "-dir", dir, "-name", name + "-parent", "-now", "-spawn", name + ":child" + rest,
+			"-spawn-clean", clean.String()}
+		ready, kinds = name+"-parent done", ""
+	}
+	for _, kind := range strings.Split(kinds, "+") {
+		switch kind {
+		case "deaf", "stopped":
+			args = append(args, "-"+kind)
+		case "setsid":
+			attributes.Setsid = true
+		}
+	}
+	cmd := exec.Command(self(), args...)
+	cmd.SysProcAttr = attributes
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	must(cmd.Start())
+	go cmd.Wait()
+	waitFor(dir, 20*time.Second, func() bool { return strings.Contains(eventsIn(dir), ready+"\n") })
+}
+
+// stormRole forks without end, and dies of its stop signal as it comes.
+func stormRole() {
+	dir := os.Args[1]
+	time.AfterFunc(actorLifetime, func() { os.Exit(99) })
+	for n := 1; n < 3000; n++ {
+		cmd := exec.Command("/bin/sleep", "60")
+		must(cmd.Start())
+		if n == 30 {
+			appendLine(dir, "storm ready")
+		}
+	}
+	select {}
+}
+
+// outcomeRole writes its argument to $DESIST_OUTCOME and ends with code 4.
+func outcomeRole() {
+	must(os.WriteFile(os.Getenv("DESIST_OUTCOME"), []byte(os.Args[1]), 0o644))
+	os.Exit(4)
+}
+
+// startSession starts an actor in the PID namespace of another process, with
+// its parent outside of it: what `kubectl exec` does.
+func startSession(t *testing.T, target int, args ...string) {
+	t.Helper()
+	file, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := exec.Command(self(), args...)
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this
+		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWPID); err != nil {
+			started <- err
+			return
+		}
+		started <- cmd.Start()
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}
+
+func appendLine(dir, line string) {
+	file, err := os.OpenFile(filepath.Join(dir, "events"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	must(err)
+	_, err = file.WriteString(line + "\n")
+	must(err)
+	must(file.Close())
+}
+
+func eventsIn(dir string) string {
+	raw, err := os.ReadFile(filepath.Join(dir, "events"))
+	if err != nil && !os.IsNotExist(err) {
+		panic(err)
+	}
+	return string(raw)
+}
+
+// waitFor looks whenever something changes in dir, and now and then for what
+// cannot be watched. It says whether the condition came true in time.
+func waitFor(dir string, timeout time.Duration, condition func() bool) bool {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	must(err)
+	defer unix.Close(fd)
+	_, err = unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO)
+	must(err)
+	buffer := make([]byte, 4096)
+	for end := time.Now().Add(timeout); time.Now().Before(end); {
+		if condition() {
+			return true
+		}
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 20)
+		_, _ = unix.Read(fd, buffer)
+	}
+	return condition()
+}
+
+func nameOf(number syscall.Signal) string {
+	if name := unix.SignalName(number); name != "" {
+		return name
+	}
+	return fmt.Sprint("signal ", int(number))
+}
+
+func self() string {
+	path, err := os.Executable()
+	must(err)
+	return path
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
