@@ -1,0 +1,102 @@
+"""The Docker engine: one that answers and can run privileged containers, else one of our own.
+
+Contract: `find_or_start(step)` returns the engine and remembers it; `current()` returns the remembered one without
+asking it. An engine of our own keeps data, sockets and pid files below the home, so that it meets no other.
+Podman and rootless engines were rejected: kind's nodes need real privileges on a machine with cgroup v1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+
+from hack.cluster import own_engine
+from hack.cluster.commands import How, answer, run
+from hack.cluster.errors import ClusterError
+from hack.cluster.golang import SCRATCH, build
+from hack.cluster.home import home
+from hack.cluster.progress import Step
+
+PROBE_IMAGE = "localhost/desist-probe:1"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine. `host` is what DOCKER_HOST must be ("" for the client's own default)."""
+
+    own: bool
+    host: str
+
+    def env(self) -> dict[str, str]:
+        """Environment that makes docker and kind talk to this engine."""
+        fixed = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+        if self.host:
+            fixed |= {"DOCKER_HOST": self.host, "DOCKER_CONTEXT": ""}
+        # Debian's engine has no BuildKit.
+        return fixed | ({"DOCKER_BUILDKIT": "0", "DOCKER_TLS_VERIFY": ""} if self.own else {})
+
+    def how(self, **settings: object) -> How:
+        """`How` with this engine's environment."""
+        return How(env=self.env(), **settings)  # type: ignore[arg-type]  # the fields of How, passed through
+
+    def docker(self, *arguments: str, how: How | None = None) -> str:
+        """Output of a docker command. Raises ClusterError if it fails."""
+        return run(["docker", *arguments], how or self.how())
+
+    def answers(self) -> bool:
+        """Whether the engine is up."""
+        return answer(["docker", "version", "--format", "{{.Server.Version}}"], self.how(seconds=20)) is not None
+
+    def has_image(self, name: str) -> bool:
+        """Whether the engine stores an image of that name."""
+        return answer(["docker", "image", "inspect", name], self.how()) is not None
+
+
+def own() -> Engine:
+    """The engine of our own, up or not."""
+    return Engine(True, f"unix://{home().run}/docker.sock")
+
+
+def current() -> Engine:
+    """The engine that `up` chose last. Raises ClusterError if there is none."""
+    chosen = home().engine / "chosen.json"
+    if not chosen.exists():
+        raise ClusterError("there is no cluster yet", advice="make cluster-up")
+    return Engine(**json.loads(chosen.read_text()))
+
+
+def find_or_start(step: Step) -> Engine:
+    """An engine that answers and runs privileged containers; says in the step's result which, and how it was come by."""
+    if own_engine.alive():
+        return _chosen(own(), step, "our own, was up")
+    foreign = Engine(False, os.environ.get("DOCKER_HOST", ""))
+    step.say("looking for a Docker that answers")
+    if shutil.which("docker") and foreign.answers():
+        if _runs_privileged(foreign, step):
+            return _chosen(foreign, step, "the Docker that answers here")
+        step.say("the Docker that answers cannot run privileged containers: starting our own")
+    own_engine.start(step)
+    return _chosen(own(), step, "our own, started")
+
+
+def _chosen(engine: Engine, step: Step, words: str) -> Engine:
+    version = engine.docker("version", "--format", "{{.Server.Version}}").strip()
+    home().engine.mkdir(parents=True, exist_ok=True)
+    (home().engine / "chosen.json").write_text(json.dumps({"own": engine.own, "host": engine.host}))
+    step.result(f"{words}, Docker {version}")
+    return engine
+
+
+def _runs_privileged(engine: Engine, step: Step) -> bool:
+    """Whether a privileged container starts and ends well; its image holds one small program of ours."""
+    if not engine.has_image(PROBE_IMAGE):
+        context = build(SCRATCH, step).parent
+        dockerfile = 'FROM scratch\nCOPY app /app\nENTRYPOINT ["/app", "-run-for=1ms"]\n'
+        file = home().engine / "probe.Dockerfile"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dockerfile)
+        engine.docker("build", "-q", "-t", PROBE_IMAGE, "-f", str(file), str(context))
+    command = ["docker", "run", "--rm", "--privileged", "--network", "none", PROBE_IMAGE]
+    return answer(command, engine.how(seconds=60)) is not None

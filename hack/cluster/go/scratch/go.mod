@@ -1,0 +1,3 @@
+module desist.dev/hack/scratch
+
+go 1.26

