@@ -1,0 +1,124 @@
+"""What cluster tests stand on: the cluster itself, a namespace a test, the operator on this machine or in the cluster.
+
+A test takes `lab` (a namespace of its own) and, for its module, `host_operator` (the operator as a process here, the
+release scaled away) or `release_operator` (the installed release). A module that needs other settings overrides the
+fixture `operator_environment`. When a test fails, what a person would look at is printed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client, config
+
+from hack.cluster.home import cluster_lock, home
+from hack.cluster.tools import tool
+from tests.support import release
+from tests.support.dump import dump
+from tests.support.lab import Lab
+from tests.support.operator_process import Line, OperatorProcess, parsed
+
+REPOSITORY = Path(__file__).parents[2]
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Any]:
+    """The cluster's API (an ApiClient), with the cluster's lock held; fails where no cluster is up."""
+    with cluster_lock():
+        if not home().kubeconfig.exists():
+            pytest.fail("no cluster is up: run `make cluster-up`")
+        connected: Any = config.new_client_from_config(str(home().kubeconfig))
+        client.VersionApi(connected).get_code(_request_timeout=5)
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def kubectl(api: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """kubectl against the cluster: `kubectl("get", "wfx")`; the result has returncode, stdout, stderr."""
+    program = str(tool("kubectl"))
+
+    def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [program, "--kubeconfig", str(home().kubeconfig), *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def crds(kubectl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """This checkout's CRDs, served."""
+    applied = kubectl("apply", "--server-side", "--force-conflicts", "-f", str(REPOSITORY / "crds"))
+    assert applied.returncode == 0, applied.stderr
+    waited = kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(REPOSITORY / "crds"))
+    assert waited.returncode == 0, waited.stderr
+
+
+@pytest.fixture(scope="module")
+def release_away(api: Any) -> Iterator[None]:
+    """The installed release, if there is one, has no pod while the module's tests run."""
+    replicas = release.put_away(api)
+    yield
+    release.put_back(api, replicas)
+
+
+@pytest.fixture(scope="module")
+def operator_environment() -> dict[str, str]:
+    """Environment variables of the module's host operator; override it in a module or folder."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def host_operator(
+    release_away: None, crds: None, operator_environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[OperatorProcess]:
+    """The operator as a process on this machine, ready. Its log is in the state folder's logs."""
+    log = home().log(f"operator-{request.module.__name__.rpartition('.')[2]}")
+    log.unlink(missing_ok=True)
+    operator = OperatorProcess(home().kubeconfig, log, operator_environment)
+    operator.start()
+    yield operator
+    operator.kill()
+
+
+@pytest.fixture(scope="module")
+def release_operator(api: Any) -> Any:
+    """The installed release, available."""
+    release.put_back(api, 1)
+    apps: Any = client.AppsV1Api(api)
+    return apps.read_namespaced_deployment(release.DEPLOYMENT, release.NAMESPACE)
+
+
+@pytest.fixture
+def lab(api: Any, crds: None, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A namespace of this test, deleted at its end."""
+    core: Any = client.CoreV1Api(api)
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true"}}})
+    made = Lab(name, api)
+    made.recorder.start()
+    yield made
+    if request.node.stash.get(FAILED, False):
+        print(f"\n{dump(made, _operator_log(api, request))}")
+    made.recorder.stop()
+    core.delete_namespace(name)
+
+
+def _operator_log(api: Any, request: pytest.FixtureRequest) -> list[Line]:
+    held: Any = request.node.funcargs.get("host_operator")
+    if isinstance(held, OperatorProcess):
+        return held.lines()
+    return [parsed(line) for line in release.log_lines(api)]
