@@ -1,16 +1,36 @@
 """The pass: everything that one look at an execution leads to.
 
 Contract: `decide` is pure and total; it may be called at any time, any number of times, by several controllers. Where
-its plan was carried out and seen, the same call plans no further write. The order of the judgements is fixed, see
-`judge`; a terminal write ends the pass.
+its plan was carried out and seen, the same call plans no further write. The order of the judgements is that of
+`STEPS`; a terminal phase ends them. A status write comes before anything that it permits, Events after it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+from desist.api.status import WorkflowExecutionStatus
+from desist.api.vocabulary import Bucket, Phase
+from desist.lifecycle import commands, deadlines, delivery, events, late, notes, reports, start
+from desist.lifecycle.conditions import with_conditions
+from desist.lifecycle.flags import with_flags
 from desist.lifecycle.observed import Observed, Questions
-from desist.lifecycle.plan import Plan
+from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
+from desist.lifecycle.timers import next_wake
+from desist.lifecycle.view import Status, View
+from desist.lifecycle.waiting import with_waiting
+
+SOON = timedelta(milliseconds=10)
+
+STEPS: tuple[Callable[[View, Status], Status], ...] = (
+    reports.report,
+    commands.fire_deadline,
+    commands.judge_request,
+    commands.escalate,
+    reports.forget,
+    start.advance,
+)
 
 
 def questions(observed: Observed, now: datetime) -> Questions:
@@ -18,9 +38,84 @@ def questions(observed: Observed, now: datetime) -> Questions:
 
     A live pod that was found belongs into `observed.pods`. Nothing is asked twice for what is already answered.
     """
-    raise NotImplementedError
+    view, before = View(observed, now), _before(observed)
+    after = _judge(view, before)
+    process_pod = view.pod_name(before.run_id, before.attempt) if before.run_id and before.attempt else ""
+    return Questions(
+        trial=observed.trial is None and start.wants_trial(view, after),
+        live_pod=process_pod if not observed.live_absent and _stop_meets_unseen_pod(view, before) else "",
+    )
 
 
 def decide(observed: Observed, now: datetime) -> Plan:
     """What to do now: at most one status write, then what it permits."""
-    raise NotImplementedError
+    view, before = View(observed, now), _before(observed)
+    judged = _judge(view, before)
+    if judged == _taken_over(before) and observed.trial is None and start.wants_trial(view, judged):
+        return Plan()
+    after = _shown(view, judged)
+    if after == before:
+        return Plan((*_permitted(view, after), *_wake(view, before, after)))
+    after = notes.after_step(view, _shown(view, _judge(view, notes.before_step(view, before))))
+    return Plan(
+        (
+            WriteStatus(after),
+            *_permitted(view, after),
+            *events.told(before, after),
+            *_wake(view, before, after),
+        )
+    )
+
+
+def _before(observed: Observed) -> Status:
+    return observed.execution.status or WorkflowExecutionStatus()
+
+
+def _taken_over(status: Status) -> Status:
+    if status.phase is not None:
+        return status
+    return status.model_copy(update={"phase": Phase.PENDING, "bucket": Bucket.RUNNING})
+
+
+def _judge(view: View, before: Status) -> Status:
+    """The steps in their order. A run that has ended still answers requests, in a pass of its own."""
+    status = _taken_over(before)
+    if status.phase is not None and status.phase.terminal:
+        return commands.judge_request(view, status)
+    for step in STEPS:
+        status = step(view, status)
+        if status.phase is not None and status.phase.terminal:
+            break
+    return status
+
+
+def _shown(view: View, status: Status) -> Status:
+    """The judged status with all that is derived from it."""
+    status = with_conditions(view, with_flags(view, with_waiting(view, late.note(view, status))))
+    generation = view.observed.execution.metadata.generation
+    known = status.observed_generation
+    return status.model_copy(update={"observed_generation": known if _unanswered(view, status) else generation})
+
+
+def _unanswered(view: View, status: Status) -> bool:
+    """Whether the spec holds a request that this status does not answer: the run ended in this very pass."""
+    held = status.cancellation.observed if status.cancellation else None
+    return view.spec.cancellation != held
+
+
+def _permitted(view: View, status: Status) -> tuple[Action, ...]:
+    creation = start.creation(view, status)
+    return (*((creation,) if creation else ()), *delivery.deliver(view, status))
+
+
+def _wake(view: View, before: Status, after: Status) -> tuple[WakeAt, ...]:
+    moment = view.now + SOON if _unanswered(view, after) else next_wake(view, after)
+    return (WakeAt(moment),) if moment else ()
+
+
+def _stop_meets_unseen_pod(view: View, status: Status) -> bool:
+    """Whether a stop is in force or due while the current attempt's pod was never seen."""
+    if status.phase is None or status.phase.terminal or not view.never_seen(status):
+        return False
+    asked = view.spec.cancellation is not None and _unanswered(view, status)
+    return asked or status.phase in delivery.STOP_PHASES or deadlines.deadline_due(view, status)

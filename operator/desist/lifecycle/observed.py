@@ -113,6 +113,8 @@ class CreateAnswer:
 
     answer: Answer
     message: str = ""
+    at: datetime | None = None
+    """When it answered; a create that was refused is repeated `retry_after` later. None: at once."""
 
 
 @dataclass(frozen=True, slots=True)

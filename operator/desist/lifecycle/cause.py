@@ -1,0 +1,126 @@
+"""Cause: how a workflow process ended, read from its pod's last state and the launcher's receipt.
+
+Contract: `end_of` never decides what becomes of the run (outcome.py does). The lines of `_cause` are read from the
+top. A SIGTERM in the receipt is the kubelet's and came before the exit; what explains it is the pod's deletion, a
+disruption, or else a failed probe.
+Traps: a runtime says OOMKilled also where only a child was killed and the process then exited with 0; a pod that is
+deleted fails its init containers; a node's reboot is reported as an ordinary exit code.
+"""
+
+from __future__ import annotations
+
+from desist.api.vocabulary import ProcessState
+from desist.lifecycle import termination
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.outcome import Cause, End
+from desist.lifecycle.verdict import FORGOTTEN, Evidence, rebooted, reported_end
+
+NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
+"""`status.reason` of a pod that its kubelet ended for the node's sake."""
+START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
+SIGNAL_BASE = 128
+MESSAGE_LIMIT = 2000
+
+
+def end_of(evidence: Evidence, state: ProcessState) -> End:
+    """How the process ended. To be asked once its end is reported, or the verdict is `gone` or `unproven`."""
+    pod = evidence.pod
+    if pod is None or (state is ProcessState.UNPROVEN and not reported_end(pod.workflow)):
+        gone = state is ProcessState.GONE
+        return End(Cause.DISRUPTED if gone else Cause.VANISHED, message=_lost(evidence, gone))
+    said = termination.parse(pod.workflow.message)
+    cause = _cause(evidence, pod, said.receipt)
+    outcome = said.outcome if reported_end(pod.workflow) else None
+    return End(
+        cause=cause,
+        exit_code=pod.workflow.exit_code,
+        told=said.receipt is not None and said.receipt.stop is not None,
+        says=outcome.phase if outcome else None,
+        result=outcome.result if outcome else None,
+        message=(outcome and outcome.failure_message) or _message(cause, pod, said),
+        at=pod.workflow.finished_at,
+    )
+
+
+def exit_signal(container: ContainerView) -> int | None:
+    """The signal that ended a container, where its status or its exit code tells."""
+    if container.signal:
+        return container.signal
+    code = container.exit_code
+    return code - SIGNAL_BASE if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + 64 else None
+
+
+def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None) -> Cause:
+    workflow = pod.workflow
+    disrupted = _disrupted(evidence, pod)
+    if not reported_end(workflow):
+        return Cause.INIT if failed_init(pod) and not disrupted else Cause.DISRUPTED
+    if workflow.exit_code != 0 and rebooted(evidence.process, evidence.node):
+        return Cause.DISRUPTED
+    if workflow.exit_code != 0 and workflow.reason == "OOMKilled":
+        return Cause.OUT_OF_MEMORY
+    if workflow.reason in START_REASONS or (receipt is not None and receipt.error and not receipt.started):
+        return Cause.START
+    if receipt is None:
+        return Cause.DISRUPTED if disrupted else Cause.UNEXPLAINED
+    if receipt.sigterm is not None:
+        return Cause.DISRUPTED if disrupted else Cause.PROBE
+    return Cause.EXITED
+
+
+def _disrupted(evidence: Evidence, pod: PodView) -> bool:
+    deleted = pod.deletion_timestamp is not None or not evidence.present
+    return deleted or bool(pod.disruption_reason) or pod.reason in NODE_REASONS
+
+
+def failed_init(pod: PodView) -> ContainerView | None:
+    """The init container that failed, if one did."""
+    for container in pod.containers:
+        failed = container.phase is ContainerPhase.TERMINATED and container.exit_code not in (0, None)
+        if failed and container.kind is ContainerKind.INIT:
+            return container
+    return None
+
+
+def _lost(evidence: Evidence, gone: bool) -> str:
+    where = f" on node {evidence.process.node}" if evidence.process.node else ""
+    if evidence.process.reason == FORGOTTEN:
+        return f"pod {evidence.process.pod}{where} was given up without proof of its end"
+    if evidence.process.pod_uid is None:
+        return "no process was running"
+    how = "ended with its node" if gone else "vanished, and its end was never reported"
+    return f"pod {evidence.process.pod}{where} {how}"
+
+
+def _message(cause: Cause, pod: PodView, said: termination.Termination) -> str:
+    container = _culprit(cause, pod)
+    text = f"{_HOW[cause]}: container {container.name} of pod {pod.name} {describe_exit(container)}"
+    detail = said.receipt.error if cause is Cause.START and said.receipt and said.receipt.error else None
+    if detail is None and (cause in (Cause.DISRUPTED, Cause.INIT, Cause.START)):
+        detail = pod.message or (container.message if cause is not Cause.DISRUPTED else "")
+    return f"{text}: {detail}"[:MESSAGE_LIMIT] if detail else text
+
+
+def _culprit(cause: Cause, pod: PodView) -> ContainerView:
+    return (failed_init(pod) if cause is Cause.INIT else None) or pod.workflow
+
+
+def describe_exit(container: ContainerView) -> str:
+    """How a container ended, in words."""
+    if container.phase is not ContainerPhase.TERMINATED:
+        return "did not end by a report of its own"
+    signal = exit_signal(container)
+    by = f" (signal {signal})" if signal else ""
+    return f"exited with code {container.exit_code}{by}"
+
+
+_HOW = {
+    Cause.EXITED: "the workflow process ended",
+    Cause.DISRUPTED: "the pod was disrupted",
+    Cause.VANISHED: "the pod vanished",
+    Cause.OUT_OF_MEMORY: "the container ran out of memory",
+    Cause.PROBE: "a probe failed and the kubelet stopped the container",
+    Cause.INIT: "an init container failed",
+    Cause.START: "the command could not be started",
+    Cause.UNEXPLAINED: "the workflow process ended without a receipt of the launcher",
+}

@@ -1,0 +1,144 @@
+"""Closing: from the end of the workflow process to the terminal phase.
+
+Contract: in two steps, since sidecars may outlive the process. `finish` notes how the run ends, once: `endTime`, the
+failure, the result; what comes later cannot change it. `close` writes the terminal phase, when no process is left.
+Between them `failure` (or its absence) says which phase that will be.
+"""
+
+from __future__ import annotations
+
+from desist.api.status import CommandRecord, Failure
+from desist.api.vocabulary import Bucket, ClosedReason, CommandStatus, FailureCategory, Mode, Phase
+from desist.lifecycle import history
+from desist.lifecycle.ids import ulid
+from desist.lifecycle.outcome import Cause, Column, End, Result, column, outcome
+from desist.lifecycle.view import Status, View
+
+COMPLETION = "completion"
+
+CLOSED_REASON = {
+    Phase.SUCCEEDED: ClosedReason.COMPLETED,
+    Phase.FAILED: ClosedReason.FAILED,
+    Phase.TIMED_OUT: ClosedReason.TIMED_OUT,
+    Phase.CANCELLED: ClosedReason.CANCELLED,
+    Phase.TERMINATED: ClosedReason.TERMINATED,
+}
+
+_PHASE_OF = {
+    FailureCategory.CANCELLED: Phase.CANCELLED,
+    FailureCategory.TERMINATED: Phase.TERMINATED,
+    FailureCategory.TIMED_OUT: Phase.TIMED_OUT,
+}
+_CATEGORY_OF = {phase: category for category, phase in _PHASE_OF.items()}
+
+_FAILED_BY = {
+    Cause.OUT_OF_MEMORY: FailureCategory.OUT_OF_MEMORY,
+    Cause.PROBE: FailureCategory.PROBE,
+    Cause.INIT: FailureCategory.INIT,
+    Cause.START: FailureCategory.START,
+}
+
+_ENDS_AS = {
+    Mode.CANCEL: Phase.CANCELLED,
+    Mode.FORCE: Phase.CANCELLED,
+    Mode.KILL: Phase.CANCELLED,
+    Mode.TERMINATE: Phase.TERMINATED,
+}
+
+
+def modes_end(status: Status) -> Phase:
+    """The phase that the strongest request accepted before a deadline names; without one: TimedOut."""
+    mode = status.cancellation.end_mode if status.cancellation else None
+    return _ENDS_AS[mode] if mode else Phase.TIMED_OUT
+
+
+def end_phase(status: Status, end: End) -> Phase | None:
+    """The terminal phase that the end of the process leads to; None: the run goes on with another attempt."""
+    in_force = column(status.phase or Phase.PENDING)
+    match outcome(in_force, end):
+        case Result.SUCCEEDED:
+            return Phase.SUCCEEDED
+        case Result.FAILED:
+            return Phase.FAILED
+        case Result.CANCELLED:
+            return Phase.CANCELLED
+        case Result.MODES_END:
+            return modes_end(status)
+        case Result.AGAIN:
+            return None
+
+
+def finish(view: View, status: Status, phase: Phase, end: End) -> Status:
+    """Note how the run ends. To be called once a run."""
+    category = _CATEGORY_OF.get(phase) or _failed_by(status, end)
+    failure = None if phase is Phase.SUCCEEDED else _failure(view, status, category, end)
+    ended = min(end.at or view.now, view.now)
+    update = {"failure": failure, "result": end.result, "end_time": max(ended, status.start_time or ended)}
+    return status.model_copy(update=update)
+
+
+def refuse(view: View, status: Status, message: str) -> Status:
+    """Fail a run whose pod the API server refuses for what its template says."""
+    failed = _failure(view, status, FailureCategory.TEMPLATE, End(Cause.START, message=message))
+    return close(view, status.model_copy(update={"failure": failed, "end_time": view.now}))
+
+
+def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
+    """End a run that has no process, in one write."""
+    return close(view, finish(view, status, phase, End(Cause.DISRUPTED, message="no process was running")))
+
+
+def close(view: View, status: Status) -> Status:
+    """The terminal write of a run that `finish` has judged."""
+    phase = _PHASE_OF.get(status.failure.category, Phase.FAILED) if status.failure else Phase.SUCCEEDED
+    reason = CLOSED_REASON[phase]
+    force = in_force(status)
+    closed = status.model_copy(
+        update={
+            "phase": phase,
+            "closed_reason": reason,
+            "bucket": Bucket.COMPLETED if phase is Phase.SUCCEEDED else Bucket.FAILED,
+            "commands": tuple(_outcome(record, reason, record is force) for record in status.commands),
+            "unconfirmed": (),
+            "next_attempt_at": None,
+        }
+    )
+    command = (force.id, force.reason) if force else (None, None)
+    return history.add(closed, history.ENDED[phase], view.now, command, status.failure)
+
+
+def in_force(status: Status) -> CommandRecord | None:
+    """The command in force: the last that was accepted before the workflow process ended."""
+    accepted = (record for record in reversed(status.commands) if record.status is CommandStatus.ACCEPTED)
+    return next((record for record in accepted if record.superseded_by != COMPLETION), None)
+
+
+def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> CommandRecord:
+    if record.status is CommandStatus.REJECTED:
+        return record
+    own_end = reason in (ClosedReason.COMPLETED, ClosedReason.FAILED)
+    superseded = COMPLETION if force and own_end else record.superseded_by
+    return record.model_copy(update={"outcome": reason, "superseded_by": superseded})
+
+
+def _failed_by(status: Status, end: End) -> FailureCategory:
+    by_outcome = end.says is not None and column(status.phase or Phase.PENDING) is not Column.STOPPING
+    return FailureCategory.APPLICATION if by_outcome else _FAILED_BY.get(end.cause, FailureCategory.APPLICATION)
+
+
+def _failure(view: View, status: Status, category: FailureCategory, end: End) -> Failure:
+    by_command = category in _PHASE_OF
+    return Failure(
+        id=ulid(view.now, view.uid, f"failure/{status.run_id}/{status.history_count}"),
+        category=category,
+        propagation=category.value if by_command else "workflow",
+        message=_text(status, category, end)[:4096],
+    )
+
+
+def _text(status: Status, category: FailureCategory, end: End) -> str:
+    force = in_force(status)
+    if category not in _PHASE_OF:
+        return end.message or category.value
+    why = f": {force.reason}" if force and force.reason else ""
+    return f"{category.value.replace('_', ' ')}{why}; {end.message}" if end.message else f"{category.value}{why}"

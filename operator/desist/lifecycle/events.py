@@ -1,0 +1,85 @@
+"""Events: what a status write is worth telling, as Kubernetes Events.
+
+Contract: derived from the difference between two statuses, so that what was written is told once by whoever wrote it.
+Reasons are stable: a history entry's type, `CommandRejected`, `CommandDuplicate`, `LateStart`, or a condition's type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from desist.api.meta import Condition
+from desist.api.status import CommandRecord, HistoryEntry
+from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, HistoryType
+from desist.lifecycle.plan import EmitEvent
+from desist.lifecycle.view import Status
+
+SILENT = (HistoryType.CANCELLATION_POSTED, HistoryType.CANCELLATION_RECEIVED)
+WARNINGS = (
+    HistoryType.POD_DISRUPTED,
+    HistoryType.POD_VANISHED,
+    HistoryType.WORKFLOW_FAILED,
+    HistoryType.WORKFLOW_TIMED_OUT,
+)
+TOLD_CONDITIONS = (ConditionType.STALLED, ConditionType.NODE_LOST, ConditionType.UNKILLABLE)
+MESSAGE_LIMIT = 1000
+
+
+def told(before: Status, after: Status) -> tuple[EmitEvent, ...]:
+    """The Events of a write that turned `before` into `after`."""
+    return (*_commands(before, after), *_history(before, after), *_conditions(before, after), *_late(before, after))
+
+
+def _event(warning: bool, reason: str, message: str) -> EmitEvent:
+    return EmitEvent(warning, reason, message[:MESSAGE_LIMIT])
+
+
+def _commands(before: Status, after: Status) -> Iterator[EmitEvent]:
+    for record in after.commands:
+        if record.sequence <= before.command_count or record.status is CommandStatus.ACCEPTED:
+            continue
+        rejected = record.status is CommandStatus.REJECTED
+        code = f" ({record.rejection_reason})" if record.rejection_reason else ""
+        text = f"{record.mode.value}{code}: {record.message}{_by(record)}"
+        yield _event(rejected, "CommandRejected" if rejected else "CommandDuplicate", text)
+
+
+def _by(record: CommandRecord) -> str:
+    return f"; from {record.field_manager}" if record.field_manager else ""
+
+
+def _history(before: Status, after: Status) -> Iterator[EmitEvent]:
+    for entry in after.history:
+        if entry.seq > before.history_count and entry.type not in SILENT:
+            yield _event(entry.type in WARNINGS, entry.type.value, _text(entry, after))
+
+
+def _text(entry: HistoryEntry, status: Status) -> str:
+    if entry.failure is not None:
+        return entry.failure.message
+    parts = [entry.message or f"the run is {status.phase}"]
+    if entry.reason:
+        parts.append(f"reason: {entry.reason}")
+    if entry.command_id:
+        parts.append(f"command {entry.command_id}")
+    return "; ".join(parts)
+
+
+def _conditions(before: Status, after: Status) -> Iterator[EmitEvent]:
+    if after.phase is not None and after.phase.terminal:
+        return
+    known = {condition.type: condition for condition in before.conditions}
+    for condition in after.conditions:
+        if condition.type in TOLD_CONDITIONS and _news(known.get(condition.type), condition):
+            yield _event(True, condition.type.value, condition.message or condition.reason)
+
+
+def _news(before: Condition | None, after: Condition) -> bool:
+    if after.status is not ConditionStatus.TRUE:
+        return False
+    return before is None or before.status is not after.status or before.reason != after.reason
+
+
+def _late(before: Status, after: Status) -> Iterator[EmitEvent]:
+    if (after.late_starts or 0) > (before.late_starts or 0):
+        yield _event(True, "LateStart", "a pod that no attempt wants any more is being stopped")

@@ -1,0 +1,76 @@
+"""History: what happened to the run, in order.
+
+Contract: `seq` rises strictly over the execution's life, and no entry is ever changed. At most 256 are kept: beyond
+that the oldest entries about disrupted attempts are folded into one that says how many they were; entries of commands
+and of the end always stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from desist.api.status import Failure, HistoryEntry
+from desist.api.vocabulary import HistoryType, Mode, Phase
+from desist.lifecycle.view import Status
+
+LIMIT = 256
+FOLDABLE = (HistoryType.POD_DISRUPTED, HistoryType.POD_VANISHED)
+
+REQUESTED = {
+    Mode.CANCEL: HistoryType.CANCEL_REQUESTED,
+    Mode.FORCE: HistoryType.FORCE_REQUESTED,
+    Mode.TERMINATE: HistoryType.TERMINATE_REQUESTED,
+    Mode.KILL: HistoryType.KILL_REQUESTED,
+}
+
+ENDED = {
+    Phase.SUCCEEDED: HistoryType.WORKFLOW_COMPLETED,
+    Phase.FAILED: HistoryType.WORKFLOW_FAILED,
+    Phase.TIMED_OUT: HistoryType.WORKFLOW_TIMED_OUT,
+    Phase.CANCELLED: HistoryType.WORKFLOW_CANCELLED,
+    Phase.TERMINATED: HistoryType.WORKFLOW_TERMINATED,
+}
+
+
+def add(
+    status: Status,
+    kind: HistoryType,
+    time: datetime,
+    command: tuple[str | None, str | None] = (None, None),
+    detail: str | Failure | None = None,
+) -> Status:
+    """The status with one more entry. `command` is the command's id and reason; `detail` a message or a failure."""
+    seq = status.history_count + 1
+    entry = HistoryEntry(
+        seq=seq,
+        type=kind,
+        time=time,
+        command_id=command[0],
+        reason=command[1],
+        failure=detail if isinstance(detail, Failure) else None,
+        message=detail if isinstance(detail, str) else None,
+    )
+    return status.model_copy(update={"history": fold((*status.history, entry)), "history_count": seq})
+
+
+def fold(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+    """At most 256 entries; what was folded counts in the oldest one that stays."""
+    while len(entries) > LIMIT:
+        foldable = list(_foldable(entries))
+        if len(foldable) < 2:
+            return entries
+        first, second = foldable[:2]
+        entries = tuple(entry for entry in entries if entry is not second)
+        entries = tuple(_folded(first, second) if entry is first else entry for entry in entries)
+    return entries
+
+
+def _foldable(entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryEntry]:
+    return (entry for entry in entries if entry.type in FOLDABLE)
+
+
+def _folded(first: HistoryEntry, second: HistoryEntry) -> HistoryEntry:
+    count = (first.count or 1) + (second.count or 1)
+    message = f"{count} attempts were disrupted or vanished, the last of them at this time"
+    return first.model_copy(update={"count": count, "time": second.time, "message": message})

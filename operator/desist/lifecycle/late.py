@@ -1,0 +1,68 @@
+"""Late starts: pods that no attempt wants any more, because their create arrived late or another controller made them.
+
+Contract: a late start is listed in `processes` with the role `late-start`, and counted, in a status write, before
+anything is done to it; its outcome is ignored and nothing waits for it. A pod of a newer run or of a higher attempt
+than the status at hand is none: the status is stale, and the pod is not touched.
+"""
+
+from __future__ import annotations
+
+from desist.api.status import ProcessStatus
+from desist.api.vocabulary import ProcessState
+from desist.lifecycle.observed import PodView
+from desist.lifecycle.verdict import ended
+from desist.lifecycle.view import Status, View, current
+
+ROLE = "late-start"
+LISTED_AT_MOST = 8
+"""More of them wait until these are gone."""
+
+
+def note(view: View, status: Status) -> Status:
+    """Step: list and count the late starts."""
+    late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod)}
+    listed = [p for p in status.processes if p.role == ROLE and p.pod_uid in late]
+    known = {process.pod_uid for process in listed}
+    new = [_process(view, pod) for uid, pod in late.items() if uid not in known]
+    new = new[: LISTED_AT_MOST - len(listed)]
+    others = tuple(p for p in status.processes if p.role != ROLE)
+    update: dict[str, object] = {"processes": (*others, *listed, *new)}
+    if new:
+        update["late_starts"] = (status.late_starts or 0) + len(new)
+    return status.model_copy(update=update)
+
+
+def unwanted(view: View, status: Status) -> tuple[PodView, ...]:
+    """The pods that are to be stopped at once: the listed late starts, and what was closed without proof."""
+    listed = {process.pod_uid for process in status.processes if process.role == ROLE}
+    return tuple(pod for pod in view.observed.pods if pod.uid in listed or _given_up(status, pod))
+
+
+def is_late(status: Status, pod: PodView) -> bool:
+    """Whether no attempt wants this pod, and it has not ended."""
+    if status.run_id is None or status.attempt is None or pod.run_id > status.run_id or ended(pod):
+        return False
+    if pod.run_id < status.run_id or pod.attempt != status.attempt:
+        return pod.run_id < status.run_id or pod.attempt < status.attempt
+    process = current(status)
+    uid = process.pod_uid if process else None
+    over = status.phase is not None and status.phase.terminal
+    return over if uid is None else uid != pod.uid
+
+
+def _given_up(status: Status, pod: PodView) -> bool:
+    process = current(status)
+    over = status.phase is not None and status.phase.terminal
+    ours = process is not None and process.pod_uid == pod.uid and process.state is ProcessState.UNPROVEN
+    return over and ours and not ended(pod)
+
+
+def _process(view: View, pod: PodView) -> ProcessStatus:
+    return ProcessStatus(
+        pod=pod.name,
+        pod_uid=pod.uid,
+        node=pod.node or None,
+        role=ROLE,
+        state=ProcessState.ALIVE,
+        since=view.now,
+    )

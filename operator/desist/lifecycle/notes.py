@@ -1,0 +1,78 @@
+"""Notes: what is only informative, and therefore rides on a write that is made anyway.
+
+Contract: a mailbox that was written, its reading by the launcher, `appliedAt` and `killAt` never cause a write.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from desist.api.status import CommandRecord
+from desist.api.vocabulary import CommandStatus, HistoryType
+from desist.lifecycle import history, mailbox, termination
+from desist.lifecycle.observed import PodView
+from desist.lifecycle.view import Status, View
+
+
+def before_step(view: View, status: Status) -> Status:
+    """The status with what is known about postings and readings, for a pass that will write."""
+    pod = view.last_pod(status)
+    if pod is None or status.phase is None or status.phase.terminal:
+        return status
+    stop = mailbox.parse(pod.mailbox)
+    if stop is not None:
+        status = _due(_posted(status, stop), stop.deadline)
+    receipt = termination.parse(pod.workflow.message).receipt
+    for received in (receipt.stop, receipt.last) if receipt else ():
+        if received is not None:
+            status = _log(status, HistoryType.CANCELLATION_RECEIVED, received.command_id, received.at)
+    return status
+
+
+def after_step(view: View, status: Status) -> Status:
+    """The status with the time at which SIGKILL is due, for a status that will be written."""
+    held = status.cancellation
+    pod = view.present_pod(status)
+    if held is None or pod is None or status.phase is None or status.phase.terminal:
+        return status
+    return _due(status, _kill_at(pod, held.grace_period_seconds, held.since))
+
+
+def _kill_at(pod: PodView, grace: int | None, since: datetime | None) -> datetime | None:
+    stop = mailbox.parse(pod.mailbox)
+    if stop is not None and stop.deadline is not None:
+        return stop.deadline
+    if pod.deletion_timestamp is None or grace is None or since is None:
+        return None
+    # No mailbox arrives in a pod that is being deleted: the kubelet's own grace must pass.
+    return max(pod.deletion_timestamp, since + timedelta(seconds=grace))
+
+
+def _due(status: Status, kill_at: datetime | None) -> Status:
+    held = status.cancellation
+    if held is None or kill_at is None or kill_at == held.kill_at:
+        return status
+    return status.model_copy(update={"cancellation": held.model_copy(update={"kill_at": kill_at})})
+
+
+def _posted(status: Status, stop: mailbox.Stop) -> Status:
+    record = _accepted(status, stop.command_id)
+    if record is None:
+        return status
+    status = _log(status, HistoryType.CANCELLATION_POSTED, stop.command_id, stop.posted_at)
+    if record.applied_at is not None:
+        return status
+    applied = record.model_copy(update={"applied_at": stop.posted_at})
+    commands = tuple(applied if r is record else r for r in status.commands)
+    return status.model_copy(update={"commands": commands})
+
+
+def _log(status: Status, kind: HistoryType, command_id: str, time: datetime) -> Status:
+    record = _accepted(status, command_id)
+    known = any(entry.type is kind and entry.command_id == command_id for entry in status.history)
+    return status if record is None or known else history.add(status, kind, time, (command_id, record.reason))
+
+
+def _accepted(status: Status, command_id: str) -> CommandRecord | None:
+    matching = (r for r in status.commands if r.id == command_id and r.status is CommandStatus.ACCEPTED)
+    return next(matching, None)

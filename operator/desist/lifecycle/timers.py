@@ -1,0 +1,52 @@
+"""Timers: when time alone may change what a pass decides.
+
+Contract: each pending time is one that a step compares with; the earliest that lies ahead is enough, since the pass
+that it wakes asks again. A time that has passed was acted upon, or waits for an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from desist.lifecycle import mailbox, start
+from desist.lifecycle.deadlines import ESCALATES_FROM, active_deadline
+from desist.lifecycle.delivery import backstop_at, target, wanted
+from desist.lifecycle.reports import unkillable_at
+from desist.lifecycle.verdict import CLOSED, next_change
+from desist.lifecycle.view import Status, View, current
+from desist.lifecycle.waiting import shown_at
+
+
+def next_wake(view: View, status: Status) -> datetime | None:
+    """The next time at which to pass again, later than now; None: only an event can change anything."""
+    ahead = (moment for moment in _pending(view, status) if moment is not None and moment > view.now)
+    return min(ahead, default=None)
+
+
+def _pending(view: View, status: Status) -> Iterator[datetime | None]:
+    if status.phase is None or status.phase.terminal:
+        return
+    yield status.next_attempt_at
+    yield start.retry_at(view, status)
+    if status.end_time is None:
+        yield active_deadline(view, status)
+        if status.cancellation is not None and status.phase in ESCALATES_FROM:
+            yield status.cancellation.kill_after
+    process = current(status)
+    if process is None or process.state in CLOSED or view.never_seen(status):
+        return
+    evidence = view.evidence(status, process)
+    yield next_change(evidence, view.now)
+    yield unkillable_at(evidence)
+    yield shown_at(view, status)
+    yield _backstop(view, status)
+
+
+def _backstop(view: View, status: Status) -> datetime | None:
+    pod, stop = target(view, status), wanted(view, status)
+    if pod is None or stop is None:
+        return None
+    present = mailbox.parse(pod.mailbox)
+    held = mailbox.merge(present, stop) or present
+    return backstop_at(view, held) if held else None

@@ -1,0 +1,86 @@
+"""Waiting: `waitingOn`, in words for people.
+
+Contract: nothing decides by these texts. A text that only differs in what follows its first colon from one that is
+there already is kept as it was: a kubelet's messages change with every try, and each change would be a write.
+Rejected: showing an init container as soon as it runs (one more write at every start).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from desist.api.base import rfc3339
+from desist.lifecycle import mailbox, start
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.reports import NODE_LOST
+from desist.lifecycle.verdict import reported_end
+from desist.lifecycle.view import Status, View
+
+SHOWN_AFTER = timedelta(seconds=10)
+"""An init container that runs for so long is shown."""
+LIMIT = 16
+TEXT_LIMIT = 1000
+SILENT = ("", "ContainerCreating", "PodInitializing")
+PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+
+
+def with_waiting(view: View, status: Status) -> Status:
+    """The status with what it waits for."""
+    over = status.phase is None or status.phase.terminal
+    texts = () if over else tuple(text[:TEXT_LIMIT] for text in _texts(view, status))[:LIMIT]
+    before = {_key(text): text for text in status.waiting_on}
+    return status.model_copy(update={"waiting_on": tuple(before.get(_key(text), text) for text in texts)})
+
+
+def shown_at(view: View, status: Status) -> datetime | None:
+    """When an init container that runs now is shown; None: none runs."""
+    pod = view.present_pod(status)
+    running = [c for c in pod.containers if _running_init(c)] if pod else []
+    return min((c.started_at + SHOWN_AFTER for c in running if c.started_at), default=None)
+
+
+def _texts(view: View, status: Status) -> Iterator[str]:
+    if status.next_attempt_at is not None:
+        yield f"the next attempt, which starts at {rfc3339(status.next_attempt_at)}"
+    if start.create_refused(view, status):
+        yield start.refusal(view)
+    for entry in status.unconfirmed:
+        lost = entry.reason == NODE_LOST
+        what = "which does not answer" if lost else "where it has not ended after its SIGKILL"
+        yield f"the process of pod {entry.pod} on node {entry.node}, {what}"
+    pod = view.present_pod(status)
+    if pod is not None:
+        yield from _pod_texts(view, pod)
+
+
+def _pod_texts(view: View, pod: PodView) -> Iterator[str]:
+    if pod.unschedulable and not pod.node:
+        yield f"a node for pod {pod.name} ({pod.unschedulable})"
+    for container in pod.containers:
+        yield from _container_texts(view, pod, container)
+    if pod.deletion_timestamp is not None and not mailbox.parse(pod.mailbox) and not reported_end(pod.workflow):
+        yield (
+            f"pod {pod.name}, which is being deleted with a grace until {rfc3339(pod.deletion_timestamp)} "
+            "that nothing can shorten"
+        )
+
+
+def _container_texts(view: View, pod: PodView, container: ContainerView) -> Iterator[str]:
+    where = f"container {container.name} of pod {pod.name}"
+    if container.phase is ContainerPhase.WAITING and container.reason not in SILENT:
+        what = "whose image cannot be pulled" if container.reason in PULLING else f"which waits ({container.reason})"
+        yield f"{where}, {what}: {container.message or container.reason}"
+    elif _running_init(container):
+        if container.started_at and container.started_at + SHOWN_AFTER <= view.now:
+            yield f"init {where}, which is running"
+    elif container.kind is ContainerKind.SIDECAR and reported_end(pod.workflow) and not reported_end(container):
+        yield f"sidecar {where}, which is being stopped"
+
+
+def _running_init(container: ContainerView) -> bool:
+    return container.kind is ContainerKind.INIT and container.phase is ContainerPhase.RUNNING
+
+
+def _key(text: str) -> str:
+    return text.partition(": ")[0]
