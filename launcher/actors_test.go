@@ -161,9 +161,14 @@ func startSession(t *testing.T, target int, args ...string) {
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() { // the namespace ends only when the session is reaped: a runtime's part
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	})
 }
 

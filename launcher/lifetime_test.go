@@ -1,0 +1,284 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestTheKubeletsSIGTERMIsTheStopSignalWithoutADeadline(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.startActor("-spawn", family, "-clean", "300ms", "-code", "7")
+		must(p.cmd.Process.Signal(syscall.SIGTERM))
+		p.wantExit(7)
+		for _, name := range append(familyNames, "command") {
+			if p.count(name+" SIGTERM") != 1 || p.count(name+" done") != 1 {
+				t.Errorf("%s was not told once, or not waited for", name)
+			}
+		}
+		if r := p.receipt(); r.SIGTERM == "" || r.Stop != nil || r.Deadline != "" || r.Killed {
+			t.Errorf("receipt %+v", r)
+		}
+	})
+}
+
+func TestTheKubeletsSIGTERMBecomesTheWorkflowsSignal(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.env = append(p.env, "DESIST_STOP_SIGNAL=SIGINT")
+		p.startActor("-spawn", "child:child")
+		must(p.cmd.Process.Signal(syscall.SIGTERM))
+		p.waitEvent("command SIGINT")
+		p.waitEvent("child SIGINT")
+		p.post(kill(1, 0))
+		p.wantExit(137)
+		if p.count("command SIGTERM") != 0 {
+			t.Error("SIGTERM was passed on")
+		}
+	})
+}
+
+func TestTheStopSignalIsSentOnceWhicheverComesFirst(t *testing.T) {
+	asks := map[string]func(p *pod){
+		"SIGTERM": func(p *pod) { must(p.cmd.Process.Signal(syscall.SIGTERM)) },
+		"mailbox": func(p *pod) { p.post(cancel(1)) },
+	}
+	for first, second := range map[string]string{"SIGTERM": "mailbox", "mailbox": "SIGTERM"} {
+		t.Run(first+" first", func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.startActor("-deaf")
+				asks[first](p)
+				p.waitEvent("command SIGTERM")
+				asks[second](p)
+				p.until("both in the receipt", func() bool { r := p.receipt(); return r.Stop != nil && r.SIGTERM != "" })
+				p.post(kill(2, 0))
+				p.wantExit(137)
+				if n := p.count("command SIGTERM"); n != 1 {
+					t.Errorf("told %d times", n)
+				}
+			})
+		})
+	}
+}
+
+func TestOtherSignalsArePassedOnToTheCommandAlone(t *testing.T) {
+	numbers := []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGWINCH, syscall.SIGALRM, syscall.SIGCONT, 37}
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.startActor("-spawn", "child:child")
+		for _, number := range numbers {
+			must(p.cmd.Process.Signal(number))
+			p.waitEvent("command " + nameOf(number))
+		}
+		p.post(kill(1, 0))
+		p.wantExit(137)
+		want := []string{"command ready", "child ready"}
+		for _, number := range numbers {
+			want = append(want, "command "+nameOf(number))
+		}
+		p.wantEvents(want...)
+	})
+}
+
+func TestTheLauncherEndsWithTheCommandWhenNothingWasAsked(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.start(p.actor("-now", "-code", "6", "-spawn", "child:child,orphan:orphan+setsid+deaf")...)
+		p.wantExit(6)
+		if r := p.receipt(); !r.Started || r.Stop != nil || r.SIGTERM != "" {
+			t.Errorf("receipt %+v", r)
+		}
+		if p.isolated {
+			p.wantNobodyAlive() // the kernel ended them
+		} else if len(p.alive()) != 2 {
+			t.Errorf("alive: %v", p.alive())
+		}
+	})
+}
+
+func TestExitCodesAreTheCommands(t *testing.T) {
+	cases := map[string]int{"exit 0": 0, "exit 3": 3, "exit 255": 255, "kill -KILL $$": 137, "kill -TERM $$": 143, "kill -SEGV $$": 139}
+	for script, code := range cases {
+		t.Run(script, func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.start("/bin/sh", "-c", script)
+				p.wantExit(code)
+			})
+		})
+	}
+}
+
+func TestAShellThatDiesFirstDoesNotCutItsProgramsCleanUpShort(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.start("/bin/sh", "-c", strings.Join(p.actor("-clean", "500ms"), " ")+"; echo never")
+		p.waitEvent("command ready")
+		p.post(cancel(1))
+		p.wantExit(143)
+		p.wantEvents("command ready", "command SIGTERM", "command done")
+	})
+}
+
+func TestWhatAShellStartsToCleanUpIsNotToldToStop(t *testing.T) {
+	// The handler starts programs at once, while the launcher is still busy.
+	const script = `trap 'for i in 1 2 3 4 5; do sleep 0.02 || exit 9; done; (sleep 0.1 && echo clean >> "$0/events"); exit 8' TERM
+		echo ready >> "$0/events"; while :; do sleep 0.01; done`
+	for round := range 5 {
+		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.start("/bin/sh", "-c", script, p.dir)
+				p.waitEvent("ready")
+				p.post(cancel(1))
+				p.wantExit(8)
+				p.wantEvents("ready", "clean")
+			})
+		})
+	}
+}
+
+func TestForksThatRaceTheWalkAreTold(t *testing.T) {
+	for round := range 4 {
+		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.start(self(), "role=storm", p.dir)
+				p.waitEvent("storm ready")
+				p.post(cancel(1))
+				p.wantExit(143) // and not after the minute that each of its children would live
+			})
+		})
+	}
+}
+
+func TestForksThatRaceTheKillAreKilled(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.start(self(), "role=storm", p.dir)
+		p.waitEvent("storm ready")
+		p.post(kill(1, 0))
+		p.wantExit(137)
+		p.wantNobodyAlive()
+	})
+}
+
+func TestZombiesAreReaped(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		// Forty orphans, which end after their parents.
+		p.start("/bin/sh", "-c", `for i in $(seq 40); do (sleep 0.05 &) ; done; echo ready >> "$0/events"; exec sleep 60`, p.dir)
+		p.waitEvent("ready")
+		p.until("the last zombie", func() bool { return len(childrenOf(t, p.cmd.Process.Pid)) == 1 })
+		p.post(cancel(1))
+		p.wantExit(143)
+	})
+}
+
+func childrenOf(t *testing.T, pid int) []string {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Skipf("this kernel does not list children: %v", err)
+	}
+	// Children of the launcher's other threads are counted at the first one.
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	must(err)
+	all := strings.Fields(string(raw))
+	for _, task := range tasks {
+		if task.Name() != fmt.Sprint(pid) {
+			raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+			all = append(all, strings.Fields(string(raw))...)
+		}
+	}
+	return all
+}
+
+func TestAnExecSessionIsLeftAloneAndItsOrphansAreTold(t *testing.T) {
+	p := newPod(t, true)
+	p.startActor("-clean", "200ms", "-code", "2")
+	startSession(t, p.cmd.Process.Pid, "role=actor", "-dir", p.dir, "-name", "debug", "-spawn", "below:child,orphan:orphan+setsid")
+	p.waitEvent("debug ready")
+	p.post(cancel(1))
+	p.wantExit(2) // a session does not keep the launcher; an orphan would
+	p.wantNobodyAlive()
+	p.wantEvents("command ready", "command SIGTERM", "command done", "debug ready", "below ready",
+		"orphan-parent ready", "orphan-parent done", "orphan ready", "orphan SIGTERM", "orphan done")
+	if p.count("debug SIGCONT")+p.count("below SIGCONT") != 0 {
+		t.Error("the session was stopped and continued")
+	}
+}
+
+func TestAnOrphanOfAnExecSessionIsWaitedFor(t *testing.T) {
+	p := newPod(t, true)
+	p.startActor()
+	startSession(t, p.cmd.Process.Pid, "role=actor", "-dir", p.dir, "-name", "debug", "-now", "-spawn-clean", "500ms", "-spawn", "left:child")
+	p.waitEvent("debug done")
+	p.post(cancel(1))
+	p.wantExit(0)
+	if p.count("left SIGTERM") != 1 || p.count("left done") != 1 {
+		t.Error("the orphan was not told, or not waited for")
+	}
+}
+
+func TestTheDeadlineEndsExecSessionsToo(t *testing.T) {
+	p := newPod(t, true)
+	p.startActor("-deaf")
+	startSession(t, p.cmd.Process.Pid, "role=actor", "-dir", p.dir, "-name", "debug", "-deaf")
+	p.waitEvent("debug ready")
+	p.post(kill(1, 0.2))
+	p.wantExit(137)
+	p.wantNobodyAlive()
+}
+
+func TestOthersProcessesAreNeverTouched(t *testing.T) {
+	p := newPod(t, false)
+	p.startActor("-deaf")
+	stranger := exec.Command(self(), "role=actor", "-dir", p.dir, "-name", "stranger")
+	must(stranger.Start())
+	defer stranger.Wait()
+	defer stranger.Process.Kill()
+	p.waitEvent("stranger ready")
+	p.post(kill(1, 0.2))
+	p.wantExit(137)
+	if p.count("stranger SIGTERM")+p.count("stranger SIGCONT") != 0 || len(p.alive()) != 1 {
+		t.Errorf("a process of somebody else was hit; alive: %v", p.alive())
+	}
+}
+
+func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a program of another user needs root")
+	}
+	p := newPod(t, true)
+	setuid := p.path("setuid")
+	raw, err := os.ReadFile(self())
+	must(err)
+	must(os.WriteFile(setuid, raw, 0o755))
+	must(os.Chmod(setuid, 0o755|os.ModeSetuid))
+	for _, dir := range []string{p.dir, p.path("mailbox"), p.path("outcome"), p.path("log"), p.dir + "/.."} {
+		must(os.Chmod(dir, 0o777))
+	}
+	p.isolated = false // the namespace is made by unshare: the launcher in it has no privilege
+	p.cmd = exec.Command("unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid=65534", "--clear-groups",
+		self(), "role=launcher", "run", "--", setuid, "role=actor", "-dir", p.dir, "-deaf", "-root")
+	p.startPrepared()
+	p.waitEvent("command ready")
+	p.post(kill(1, 0.3))
+	p.wantExit(137)
+	p.wantNobodyAlive()
+	if p.count("command SIGTERM") != 0 {
+		t.Error("it could be signalled: the test shows nothing")
+	}
+	if r := p.receipt(); !r.Killed {
+		t.Errorf("receipt %+v", r)
+	}
+}
+
+func TestTheGraceCountsFromTheReading(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) { // postedAt lies years back in every test
+		p.startActor("-deaf")
+		begin := time.Now()
+		p.post(kill(1, 0.7))
+		p.wantExit(137)
+		if lived := time.Since(begin); lived < 700*time.Millisecond {
+			t.Errorf("killed after %v", lived)
+		}
+	})
+}

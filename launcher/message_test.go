@@ -1,0 +1,165 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestOutcomeAndReceiptStandInOneMessage(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.start(self(), "role=outcome", "{\n \"outcome\": \"Failed\",\n \"result\": [1]\n}")
+		p.wantExit(4)
+		want := `{"outcome":"Failed","result":[1]}` + "\n" + `{"receipt":1,"started":true,"outcome":"ok"}`
+		if got := p.message(); got != want {
+			t.Errorf("message %q, want %q", got, want)
+		}
+	})
+}
+
+func TestTheMessageFollowsEveryChangeSoThatItSurvivesTheLauncher(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.startActor("-deaf")
+		steps := []struct {
+			outcome string
+			want    string
+		}{
+			{`{"outcome":"Succeeded","result":"first, and rather long"}`, `{"outcome":"Succeeded","result":"first, and rather long"}`},
+			{`{"outcome":"Succ`, `{"invalid":"{\"outcome\":\"Succ"}`},
+			{`{"outcome":"Cancelled"}`, `{"outcome":"Cancelled"}`},
+		}
+		for _, step := range steps {
+			writeFile(t, p.path("outcome/outcome.json"), step.outcome)
+			p.until("the outcome in the message", func() bool { return strings.HasPrefix(p.message(), step.want+"\n") })
+		}
+		p.post(cancel(1))
+		p.until("the stop in the message", func() bool { return p.receipt().Stop != nil })
+		must(p.cmd.Process.Signal(syscall.SIGKILL)) // as the kernel does when memory runs out
+		<-p.exited
+		if first, _, _ := strings.Cut(p.message(), "\n"); first != `{"outcome":"Cancelled"}` {
+			t.Errorf("message %q", p.message())
+		}
+		if r := p.receipt(); r.Stop == nil || r.Stop.Sequence != 1 || r.Outcome != outcomeOK {
+			t.Errorf("receipt %+v", r)
+		}
+	})
+}
+
+func TestACommandThatCannotBeStartedIsNamedInTheMessage(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir+"/text", "#!/bin/sh\n")
+	must(os.WriteFile(dir+"/garbage", []byte("no program"), 0o755))
+	must(os.WriteFile(dir+"/orphaned", []byte("#!/no/such/shell\n"), 0o755))
+	cases := []struct {
+		command string
+		code    int
+		message string
+	}{
+		{"/no/such/program", 127, "no such file"},
+		{"no-such-program", 127, "not found in PATH"},
+		{dir + "/text/below", 127, "not a directory"},
+		{dir + "/orphaned", 127, "no such file"},
+		{dir + "/text", 126, "permission denied"},
+		{"text", 126, "permission denied"},
+		{dir + "/garbage", 126, "exec format error"},
+		{dir, 126, "permission denied"},
+	}
+	for _, c := range cases {
+		t.Run(filepath.Base(c.command), func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.env = append(p.env, "PATH=/nowhere:"+dir)
+				p.start(c.command)
+				p.wantExit(c.code)
+				if r := p.receipt(); r.Started || !strings.Contains(r.Error, c.message) || !strings.Contains(r.Error, c.command) {
+					t.Errorf("receipt %+v", r)
+				}
+			})
+		})
+	}
+}
+
+func TestTheCommandIsFoundInPATHAndGetsItsArgumentsAndEnvironment(t *testing.T) {
+	p := newPod(t, false)
+	p.env = append(p.env, "FLAVOUR=sour")
+	p.start("sh", "-c", `echo "$0 $1 $FLAVOUR $DESIST_OUTCOME" >> "$2/events"`, "zero", "a b", p.dir)
+	p.wantExit(0)
+	p.wantEvents("zero a b sour " + p.path("outcome/outcome.json"))
+}
+
+func TestTheCommandRunsOnWhereNothingCanBeWritten(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.env = append(p.env, "DESIST_TERMINATION_LOG=/no/such/folder/log", "DESIST_OUTCOME=/no/such/folder/outcome.json")
+		p.startActor("-code", "3")
+		p.post(cancel(1))
+		p.wantExit(3)
+		if n := strings.Count(p.stderr.String(), "termination message cannot be written"); n != 1 {
+			t.Errorf("said %d times: %s", n, p.stderr)
+		}
+	})
+}
+
+func TestAnOutcomeThatIsNoFileIsSaidAndSkipped(t *testing.T) {
+	p := newPod(t, false)
+	must(syscall.Mkfifo(p.path("outcome/outcome.json"), 0o666))
+	p.start("/bin/sh", "-c", "exit 3")
+	p.wantExit(3)
+	if r := p.receipt(); r.Outcome != outcomeAbsent {
+		t.Errorf("receipt %+v", r)
+	}
+}
+
+func TestAnOutcomeOfAnySizeIsReadWithinBounds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outcome.json")
+	writeFile(t, path, `{"outcome":"Succeeded","result":"`+strings.Repeat("x", 2<<20)+`"}`)
+	o, err := readOutcome(path)
+	if err != nil || o.state != outcomeInvalid || len(o.text) > invalidShown {
+		t.Errorf("state %q, %d bytes, %v", o.state, len(o.text), err)
+	}
+}
+
+func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
+	now := time.Now()
+	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), Deadline: timestamp(now), Killed: true}
+	for sequence := range int64(3) {
+		r.read(stop{sequence: 1<<63 - 1 - sequence, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
+	}
+	if line := r.line(receiptLimit); len(line) > receiptLimit || !strings.Contains(string(line), `"last"`) {
+		t.Errorf("%d bytes: %s", len(line), line)
+	}
+	hostile := strings.Repeat("\x01\u2028é", 400)
+	for limit := 64; limit <= receiptLimit; limit += 29 {
+		r := r
+		r.Error = hostile
+		r.read(stop{sequence: 1, commandID: hostile, mode: "Kill"}, now)
+		if line := r.line(limit); len(line) > limit {
+			t.Errorf("%d bytes for %d: %s", len(line), limit, line)
+		}
+	}
+}
+
+func TestAMessageFitsWhateverTheUserWrites(t *testing.T) {
+	r := receipt{Receipt: receiptVersion, Error: strings.Repeat("e", 600)}
+	for _, text := range []string{strings.Repeat("\x00", 300), strings.Repeat("\xff", 5000), strings.Repeat("é", 200), `{"outcome":"Succeeded"}`} {
+		for limit := 100; limit <= 4096; limit += 111 {
+			if got := compose(r, judgeOutcome([]byte(text)), limit); len(got) > limit {
+				t.Errorf("%d bytes for %d: %q", len(got), limit, got)
+			}
+		}
+	}
+}
+
+func TestAShorterMessageLeavesNothingOfALongerOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	m := message{path: path, limit: 4096, log: newLogger(os.Stderr)}
+	for _, size := range []int{10, 1000, 30, 0} {
+		want := fmt.Sprintf("%0*d", size, 7)
+		must(m.replace([]byte(want)))
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%q, want %q (%v)", got, want, err)
+		}
+	}
+}

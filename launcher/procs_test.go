@@ -1,0 +1,92 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestAStatLineIsReadWhateverTheProgramIsCalled(t *testing.T) {
+	const after = " 7 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 123456 2000 300"
+	cases := map[string]struct {
+		line string
+		dead bool
+		bad  bool
+	}{
+		"plain":                          {line: "42 (sleep) S" + after},
+		"brackets, blanks and a newline": {line: "42 (a) Z 1 (\nb) R" + after},
+		"a zombie with threads":          {line: "42 (java) Z" + after},
+		"a zombie":                       {line: "42 (sh) Z 7 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0", dead: true},
+		"cut off":                        {line: "42 (sh) S 7 7", bad: true},
+		"empty":                          {line: "", bad: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseStat(42, []byte(c.line))
+			if c.bad {
+				if err == nil {
+					t.Errorf("read as %+v", got)
+				}
+				return
+			}
+			want := process{id: identity{42, 123456}, ppid: 7, dead: c.dead}
+			if err != nil || got != want {
+				t.Errorf("got %+v, %v, want %+v", got, err, want)
+			}
+		})
+	}
+}
+
+func TestOwnProcessesAreThoseBelowTheLauncher(t *testing.T) {
+	cases := map[string]struct {
+		parents map[int]int // by pid
+		self    int
+		mine    []int // nearest first
+		sure    bool
+	}{
+		"all but the launcher":             {map[int]int{1: 0, 5: 1, 3: 5, 2: 3}, 1, []int{5, 3, 2}, true},
+		"no exec session, nor what it ran": {map[int]int{1: 0, 2: 1, 8: 0, 9: 8, 10: 9}, 1, []int{2}, true},
+		"an orphan of an exec session":     {map[int]int{1: 0, 2: 1, 8: 0, 9: 1}, 1, []int{2, 9}, true},
+		"a parent that has just vanished":  {map[int]int{1: 0, 2: 1, 9: 7, 10: 9}, 1, []int{2}, false},
+		"not as PID 1":                     {map[int]int{1: 0, 50: 1, 60: 50, 61: 60, 70: 1}, 50, []int{60, 61}, true},
+		"a pid used again as a circle":     {map[int]int{1: 0, 2: 1, 8: 9, 9: 8}, 1, []int{2}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			table := map[int]process{}
+			for pid, parent := range c.parents {
+				table[pid] = process{id: identity{pid: pid}, ppid: parent}
+			}
+			mine, sure := own(table, c.self)
+			var pids []int
+			for _, p := range mine {
+				pids = append(pids, p.id.pid)
+			}
+			if !slices.Equal(pids, c.mine) || sure != c.sure {
+				t.Errorf("got %v, %v, want %v, %v", pids, sure, c.mine, c.sure)
+			}
+		})
+	}
+}
+
+func TestSignalsHaveTheirUsualNames(t *testing.T) {
+	for name, number := range map[string]int{"SIGTERM": 15, "SIGHUP": 1, "SIGRTMIN": 34, "SIGRTMIN+3": 37, "SIGRTMAX-1": 63, "SIGRTMAX": 64} {
+		if got, ok := signalByName(name); !ok || int(got) != number {
+			t.Errorf("%s is %d, %v", name, got, ok)
+		}
+	}
+	for _, name := range []string{"", "TERM", "sigterm", "15", "SIGFOO", "SIGRTMIN+31", "SIGRTMAX+1", "SIGRTMIN+x"} {
+		if got, ok := signalByName(name); ok {
+			t.Errorf("%q is %d", name, got)
+		}
+	}
+}
+
+func TestADamagedEnvironmentIsSaidAndReplaced(t *testing.T) {
+	c := configFrom([]string{"DESIST_OUTCOME_LIMIT_BYTES=many", "DESIST_STOP_SIGNAL=15", "nonsense"})
+	if c.messageLimit != kubeletMessageBytes || c.kubeletSignal != 15 || len(c.badEnvironment) != 2 {
+		t.Errorf("%+v", c)
+	}
+	if c := configFrom([]string{"DESIST_OUTCOME_LIMIT_BYTES=1536", "DESIST_STOP_SIGNAL=SIGINT"}); c.messageLimit != 1536 || c.kubeletSignal != 2 || c.badEnvironment != nil {
+		t.Errorf("%+v", c)
+	}
+}
