@@ -10,7 +10,6 @@ import argparse
 from pathlib import Path
 
 from desist.api.crds import files
-
 from hack.generators.committed import ROOT, write_or_check
 
 FOLDERS = (ROOT / "crds", ROOT / "charts" / "desist" / "files" / "crds")

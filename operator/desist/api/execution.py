@@ -39,7 +39,7 @@ class WorkflowExecutionSpec(Model):
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
     """Instead of the workflow's: seconds from the run's first process on; then it is killed and ends as TimedOut."""
     cancellation: Cancellation | None = None
-    """The request to stop the current run. While it is there, the run is being stopped, at least as strongly as it says. Add it to stop, raise its mode to stop harder; until the run has ended it cannot be weakened or removed. Applying it again unchanged does nothing."""
+    """The request to stop the current run, for example {mode: Cancel, reason: customer asked}. While it is there, the run is being stopped, at least as strongly as it says. Cancel tells the process, which may clean up, end as it likes, or go on; Force and Terminate kill it at once; Kill tells it and kills it after the grace. Raise the mode to stop harder. Until the run has ended, the request can be strengthened, not weakened or removed. Applying it again unchanged does nothing."""
 
 
 class WorkflowExecution(Model):

@@ -67,14 +67,14 @@ _RUN = "runId can name only the current run, or be left out"
 REQUEST_STAYS = Rule(
     rule=f"{_FREE} || has({_NEW})",
     message=f"the run is being stopped; until it has ended {_STAYS}",
-    message_expression=_told(f"{_STAYS}; allowed modes: %s", f"{_ALLOWED}[{_OLD}.mode]"),
+    message_expression=_told(f"{_STAYS}; allowed: %s", f"{_ALLOWED}[{_OLD}.mode]"),
     field_path=".spec.cancellation",
 )
 MODE_NOT_WEAKER = _never_weaker(
     "mode",
     f"{_STRENGTH}[{_NEW}.mode] >= {_STRENGTH}[{_OLD}.mode]",
     _MODE,
-    _told("the mode cannot become %s; allowed modes: %s", f"{_NEW}.mode", f"{_ALLOWED}[{_OLD}.mode]"),
+    _told("the mode cannot become %s; allowed: %s", f"{_NEW}.mode", f"{_ALLOWED}[{_OLD}.mode]"),
 )
 GRACE_NOT_LONGER = _never_weaker(
     "gracePeriodSeconds",

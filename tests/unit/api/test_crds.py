@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from desist.api.crds import DEFINITIONS, Definition, definition
-from hack.generators.crds import ROOT, committed
+from hack.generators.committed import ROOT
+from hack.generators.crds import committed
 
 EACH_KIND = pytest.mark.parametrize("of", DEFINITIONS, ids=lambda of: of.plural)
 

@@ -156,4 +156,5 @@ def test_modes_are_ordered_by_strength() -> None:
 
 
 def test_exactly_the_five_ends_are_terminal() -> None:
-    assert [phase for phase in Phase if phase.terminal] == ["Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated"]
+    ends = [str(phase) for phase in Phase if phase.terminal]
+    assert ends == ["Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated"]
