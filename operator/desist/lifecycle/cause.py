@@ -42,6 +42,14 @@ def end_of(evidence: Evidence, state: ProcessState) -> End:
     )
 
 
+def remark(pod: PodView) -> str | None:
+    """What is to be said about an outcome that was written and does not count, or does not count whole."""
+    said = termination.parse(pod.workflow.message)
+    if said.invalid:
+        return f"the outcome was ignored: {said.invalid}"
+    return "the result was left out: it is too long" if said.outcome and said.outcome.truncated else None
+
+
 def exit_signal(container: ContainerView) -> int | None:
     """The signal that ended a container, where its status or its exit code tells."""
     if container.signal:

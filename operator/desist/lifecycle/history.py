@@ -54,6 +54,14 @@ def add(
     return status.model_copy(update={"history": fold((*status.history, entry)), "history_count": seq})
 
 
+def remark(status: Status, message: str | None) -> Status:
+    """The same, with a message in the entry that this pass added last."""
+    if message is None:
+        return status
+    last = status.history[-1].model_copy(update={"message": message})
+    return status.model_copy(update={"history": (*status.history[:-1], last)})
+
+
 def fold(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
     """At most 256 entries; what was folded counts in the oldest one that stays."""
     while len(entries) > LIMIT:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from desist.api.status import ProcessStatus, UnconfirmedProcess
 from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.lifecycle import history, mailbox, termination
-from desist.lifecycle.cause import end_of, exit_signal
+from desist.lifecycle.cause import end_of, exit_signal, remark
 from desist.lifecycle.closing import close, end_phase, finish, refuse
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView
 from desist.lifecycle.outcome import Cause, Column, End, column
@@ -53,7 +53,9 @@ def settle(view: View, status: Status) -> Status:
         if phase is None:
             return _put_aside(view, status, end) if closed else status
         status = finish(view, _vanished(view, status, end), phase, end)
-    return close(view, status) if closed and status.end_time is not None else status
+    if not closed or status.end_time is None:
+        return status
+    return history.remark(close(view, status), remark(evidence.pod) if evidence.pod else None)
 
 
 def forget(view: View, status: Status) -> Status:

@@ -1,0 +1,207 @@
+"""A world for tests: it holds one execution and its pods, and carries plans out at once and without loss.
+
+Contract: `step` observes, asks, decides and applies, and checks what must hold of every plan. What is written goes
+over the wire and back. Tests change `pods` and `nodes` between steps, as a kubelet would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from desist.api.status import CommandRecord, WorkflowExecutionStatus
+from desist.api.vocabulary import HistoryType, Mode, Phase
+from desist.api.workflow import Workflow
+from desist.lifecycle.decide import decide, questions
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
+from desist.lifecycle.plan import (
+    AFTER_POST,
+    Action,
+    CreatePod,
+    DeletePod,
+    EmitEvent,
+    Plan,
+    PostMailbox,
+    WakeAt,
+    WriteStatus,
+)
+from desist.lifecycle.settings import Settings
+from tests.support.builders import ExecutionBuilder, PodBuilder, at, make_execution, make_node, make_pod, make_workflow
+
+
+@dataclass
+class World:
+    """One execution and what surrounds it."""
+
+    execution: ExecutionBuilder = field(default_factory=make_execution)
+    workflow: Workflow | None = field(default_factory=make_workflow)
+    settings: Settings = field(default_factory=Settings)
+    trial: CreateAnswer | None = field(default_factory=lambda: CreateAnswer(Answer.PASSED))
+    created: CreateAnswer | None = None
+    creates: bool = True
+    """Whether a create takes effect."""
+    pods: dict[str, PodBuilder] = field(default_factory=dict)
+    deleted: list[PodView] = field(default_factory=list)
+    nodes: list[NodeView] = field(default_factory=lambda: [make_node()])
+    seconds: float = 0
+    field_manager: str | None = None
+    events: list[EmitEvent] = field(default_factory=list)
+    done: list[Action] = field(default_factory=list)
+    writes: int = 0
+    uids: int = 0
+
+    @property
+    def status(self) -> WorkflowExecutionStatus:
+        assert self.execution.status is not None, "nothing was written yet"
+        return self.execution.status
+
+    @property
+    def phase(self) -> Phase | None:
+        return self.status.phase
+
+    @property
+    def pod(self) -> PodBuilder:
+        """The pod that was made last."""
+        return list(self.pods.values())[-1]
+
+    def types(self) -> list[HistoryType]:
+        return [entry.type for entry in self.status.history]
+
+    def command(self, number: int = -1) -> CommandRecord:
+        return self.status.commands[number]
+
+    def observe(self) -> Observed:
+        """What a pass sees, with the answers to its questions."""
+        seen = Observed(
+            execution=self.execution.obj(),
+            settings=self.settings,
+            workflow=self.workflow,
+            pods=tuple(builder.obj() for builder in self.pods.values()),
+            deleted=tuple(self.deleted),
+            nodes=tuple(self.nodes),
+            created=self.created,
+            field_manager=self.field_manager,
+        )
+        asked = questions(seen, at(self.seconds))
+        absent = bool(asked.live_pod) and asked.live_pod not in self.pods
+        return replace(seen, trial=self.trial if asked.trial else None, live_absent=absent)
+
+    def plan(self) -> Plan:
+        """What a pass plans now; nothing is done."""
+        plan = decide(self.observe(), at(self.seconds))
+        check_shape(plan, self.seconds)
+        return plan
+
+    def step(self, after: float = 0) -> Plan:
+        """Let time pass, then one pass."""
+        self.seconds += after
+        plan = self.plan()
+        for action in plan.actions:
+            self.apply(action)
+        return plan
+
+    def settle(self, after: float = 0) -> None:
+        """Passes until nothing more is done."""
+        self.seconds += after
+        for _ in range(12):
+            if not [action for action in self.step().actions if not isinstance(action, WakeAt)]:
+                return
+        raise AssertionError("the passes do not come to rest")
+
+    def request(self, mode: Mode, after: float = 0, **fields: Any) -> None:
+        """Patch `spec.cancellation`, then settle."""
+        self.execution = self.execution.cancelled(mode, **fields)
+        self.settle(after)
+
+    def change_pod(self, change: Callable[[PodBuilder], PodBuilder], after: float = 0) -> None:
+        """Change the pod that was made last, then settle."""
+        uid = self.pod.obj().uid
+        self.pods[self.pod.obj().name] = change(self.pod)
+        assert self.pod.obj().uid == uid
+        self.settle(after)
+
+    def running(self, after: float = 1) -> World:
+        """Start the run, and let its process run."""
+        self.settle()
+        self.change_pod(lambda pod: pod.running(self.seconds + after), after)
+        return self
+
+    def lose_pod(self, *, seen: bool) -> None:
+        """The pod is no more; `seen`: its DELETED event was."""
+        name = self.pod.obj().name
+        gone = self.pods.pop(name)
+        if seen:
+            self.deleted.append(gone.obj())
+
+    def apply(self, action: Action) -> None:
+        """Do one action."""
+        self.done.append(action)
+        match action:
+            case WriteStatus():
+                self.writes += 1
+                wire = action.status.wire()
+                self.execution = self.execution.with_status(WorkflowExecutionStatus.model_validate(wire))
+                assert self.execution.status == action.status, "the status changes on the wire"
+                self._check_rest()
+            case CreatePod():
+                self._create(action)
+            case PostMailbox():
+                self._change(action.pod, action.uid, mailbox=action.text)
+            case DeletePod():
+                self._delete(action)
+            case EmitEvent():
+                self.events.append(action)
+            case WakeAt():
+                pass
+
+    def _check_rest(self) -> None:
+        """What was written is not written again; a run that has just ended may still answer a request."""
+        again = decide(self.observe(), at(self.seconds)).actions
+        ended = self.status.phase is not None and self.status.phase.terminal
+        assert ended or not [action for action in again if isinstance(action, WriteStatus)]
+
+    def _create(self, action: CreatePod) -> None:
+        if action.name in self.pods or not self.creates:
+            return
+        labels = action.manifest.value["metadata"]["labels"]
+        self.uids += 1
+        self.pods[action.name] = make_pod(
+            action.name,
+            run_id=labels["desist.dev/run-id"],
+            attempt=int(labels["desist.dev/attempt"]),
+            uid=f"uid-{self.uids}",
+        )
+
+    def _change(self, name: str, uid: str, **fields: Any) -> None:
+        pod = self.pods[name]
+        assert pod.obj().uid == uid
+        version = str(int(pod.obj().resource_version) + 1)
+        self.pods[name] = pod.having(resource_version=version, **fields)
+
+    def _delete(self, action: DeletePod) -> None:
+        pod = self.pods[action.pod].obj()
+        assert pod.uid == action.uid
+        assert action.resource_version in ("", AFTER_POST, pod.resource_version)
+        if not pod.node:
+            self.deleted.append(self.pods.pop(action.pod).obj())
+            return
+        grace = pod.grace_seconds if action.grace_seconds is None else action.grace_seconds
+        self._change(pod.name, pod.uid, deletion_timestamp=at(self.seconds + grace), deletion_grace_seconds=grace)
+
+
+def check_shape(plan: Plan, seconds: float) -> None:
+    """What holds of every plan: one write at most, before everything else; Events after all; no wake in the past."""
+    writes = [action for action in plan.actions if isinstance(action, WriteStatus)]
+    assert len(writes) <= 1
+    assert not writes or isinstance(plan.actions[0], WriteStatus)
+    events = [i for i, action in enumerate(plan.actions) if isinstance(action, EmitEvent)]
+    touches = [i for i, a in enumerate(plan.actions) if isinstance(a, CreatePod | PostMailbox | DeletePod)]
+    assert not events or not touches or max(touches) < min(events)
+    assert not events or writes
+    assert all(action.when > at(seconds) for action in plan.actions if isinstance(action, WakeAt))
+
+
+def done(plan: Plan) -> list[str]:
+    """The kinds of a plan's actions but Events and wakes."""
+    return [type(a).__name__ for a in plan.actions if not isinstance(a, EmitEvent | WakeAt)]
