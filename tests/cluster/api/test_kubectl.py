@@ -82,7 +82,6 @@ def columns(kubectl: Kubectl, *arguments: str) -> dict[str, dict[str, str]]:
     return {row[0]: dict(zip(cells[0], row, strict=True)) for row in cells[1:]}
 
 
-@pytest.mark.conformance("B1")
 def test_the_list_shows_what_one_wants_to_know_at_night(shown: Kubectl) -> None:
     row = columns(shown, "wfx")["busy"]
     assert row.pop("AGE")
@@ -125,6 +124,7 @@ SELECTORS = {
 }
 
 
+@pytest.mark.conformance("H15")
 @pytest.mark.parametrize("selector", SELECTORS)
 def test_a_list_is_narrowed_by_field(shown: Kubectl, selector: str) -> None:
     found = shown("get", "wfx", "--field-selector", selector, "--output", "jsonpath={.items[*].metadata.name}")
