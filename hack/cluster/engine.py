@@ -68,7 +68,7 @@ def current() -> Engine:
 
 
 def find_or_start(step: Step) -> Engine:
-    """An engine that answers and runs privileged containers; says in the step's result which, and how it was come by."""
+    """An engine that answers and runs privileged containers; the step's result says which, and how it was come by."""
     if own_engine.alive():
         return _chosen(own(), step, "our own, was up")
     foreign = Engine(False, os.environ.get("DOCKER_HOST", ""))

@@ -25,14 +25,15 @@ def remove(cgroup: str, folders: list[Path]) -> None:
         for table in ("nat", "filter"):
             _drop_chains("iptables", table)
             _drop_chains("ip6tables", table)
+        _drop_links()
     _remove_cgroups(cgroup)
 
 
 def _cgroup_folders(cgroup: str) -> list[Path]:
     """The cgroup's folders, of all hierarchies, children first."""
-    tops = [CGROUPS / cgroup, *CGROUPS.glob(f"*/{cgroup}")]
-    found = [Path(folder) for top in tops for folder, _, _ in os.walk(top, topdown=False)]
-    return found
+    # The engine's cgroup is relative to that of the shell that started it, so it may lie deep.
+    folders = [Path(folder) for folder, _, _ in os.walk(CGROUPS, topdown=False)]
+    return [folder for folder in folders if cgroup in folder.parts]
 
 
 def _kill_all(cgroup: str) -> None:
@@ -70,7 +71,12 @@ def _unmount(folders: list[Path]) -> None:
 
 
 def _other_dockerd() -> bool:
-    return answer(["pgrep", "-x", "dockerd"]) is not None
+    for folder in Path("/proc").glob("[0-9]*"):
+        words = _lines(folder / "comm") + _lines(folder / "cmdline")
+        # A zombie has a name but no arguments.
+        if words[:1] == ["dockerd"] and len(words) > 1:
+            return True
+    return False
 
 
 def _drop_chains(program: str, table: str) -> None:
@@ -82,6 +88,15 @@ def _drop_chains(program: str, table: str) -> None:
         chain = re.match(r":(DOCKER\S*)", line)
         if chain:
             run([program, "-t", table, "-X", chain[1]])
+
+
+def _drop_links() -> None:
+    """Remove Docker's ends of pairs that belong to no bridge any more; the kernel removes them too, but later."""
+    listed = (answer(["ip", "-o", "link", "show", "type", "veth"]) or "").splitlines()
+    for line in listed:
+        name = re.search(r"\b(veth[0-9a-f]{7})@", line)
+        if name and " master " not in line:
+            answer(["ip", "link", "delete", name[1]])
 
 
 def _words(rule: str) -> list[str]:

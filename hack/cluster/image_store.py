@@ -45,7 +45,7 @@ class Image:
 
     def in_engine(self, engine: Engine) -> bool:
         """Whether the engine has it, with this key."""
-        form = '{{index .Config.Labels "%s"}}' % LABEL
+        form = '{{index .Config.Labels "' + LABEL + '"}}'
         said = answer(["docker", "image", "inspect", "--format", form, self.name], engine.how())
         return said is not None and said.strip() == self.key
 

@@ -30,14 +30,15 @@ STOP_SECONDS = 20.0
 SYSCTLS = ("net.ipv4.ip_forward=1", "fs.inotify.max_user_instances=8192", "fs.inotify.max_user_watches=1048576")
 
 
-def pid_in(file: Path, program: str) -> int | None:
-    """The process that a pid file names, if it is alive and is `program`.
+def pid_in(file: Path, place: Path) -> int | None:
+    """The process that a pid file names, if it is alive and has a path below `place` in its arguments.
 
-    After a SIGKILL the file stays, and its number soon belongs to another process.
+    After a SIGKILL the file stays, and its number soon belongs to another process; or the process stays for a while
+    as a zombie, which has its name still but no arguments.
     """
     try:
         pid = int(file.read_text())
-        return pid if Path(f"/proc/{pid}/comm").read_text().strip() == program else None
+        return pid if f"{place}/".encode() in Path(f"/proc/{pid}/cmdline").read_bytes() else None
     except (OSError, ValueError):
         return None
 
@@ -46,13 +47,15 @@ def _dockerd_pid() -> Path:
     return home().run / "docker.pid"
 
 
-def _containerd_pid() -> Path:
-    return home().run / "exec" / "containerd" / "containerd.pid"
+def _pid_files() -> list[tuple[Path, Path]]:
+    """The pid files of dockerd and its containerd, each with the folder that the process's arguments name."""
+    containerd = home().run / "exec" / "containerd"
+    return [(_dockerd_pid(), home().engine), (containerd / "containerd.pid", containerd)]
 
 
 def alive() -> bool:
     """Whether our dockerd runs."""
-    return pid_in(_dockerd_pid(), "dockerd") is not None
+    return pid_in(_dockerd_pid(), home().engine) is not None
 
 
 def start(step: Step) -> None:
@@ -62,8 +65,8 @@ def start(step: Step) -> None:
         raise ClusterError("an engine of our own needs root", advice="run as root, or start Docker yourself")
     step.say("starting dockerd")
     home().run.mkdir(parents=True, exist_ok=True)
-    for file, program in ((_dockerd_pid(), "dockerd"), (_containerd_pid(), "containerd")):
-        if pid_in(file, program) is None:
+    for file, place in _pid_files():
+        if pid_in(file, place) is None:
             file.unlink(missing_ok=True)
     # Forwarding first: a dockerd that has to switch it on sets the whole host's FORWARD policy to DROP.
     run(["sysctl", "-qw", *SYSCTLS])
@@ -121,8 +124,8 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def stop() -> None:
     """Stop dockerd, and remove what it leaves on the host."""
-    for file, program in ((_dockerd_pid(), "dockerd"), (_containerd_pid(), "containerd")):
-        pid = pid_in(file, program)
+    for file, place in _pid_files():
+        pid = pid_in(file, place)
         if pid is not None:
             _end(pid)
     host_traces.remove(CGROUP, [home().run, home().engine])

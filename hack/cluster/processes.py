@@ -39,7 +39,7 @@ done
 
 @dataclass(frozen=True)
 class Process:
-    """A process on a node. `pid` is its number in the node's own process table, `state` the kernel's letter (R, S, D, T).
+    """A process on a node: `pid` in the node's own process table, `state` as the kernel's letter (R, S, D, T).
 
     `pod_uid` is the pod whose cgroup it is in, None outside of any.
     """

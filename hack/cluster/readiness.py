@@ -42,10 +42,16 @@ def revive(engine: Engine, states: dict[str, str], step: Step) -> str:
             step.say(f"starting {node}")
             engine.docker("start", node)
             done.append(f"{node} started")
-        elif answer(["docker", "exec", node, "systemctl", "is-active", "kubelet"], engine.how()) is None:
+        elif _kubelet_state(engine, node) in ("inactive", "failed"):
             engine.docker("exec", node, "systemctl", "start", "kubelet")
             done.append(f"kubelet of {node} started")
     return f"revived: {', '.join(done)}" if done else "is up"
+
+
+def _kubelet_state(engine: Engine, node: str) -> str:
+    """What systemd says of the kubelet, "" while systemd itself still boots (it starts the kubelet then)."""
+    script = "systemctl is-active kubelet || true"
+    return (answer(["docker", "exec", node, "sh", "-c", script], engine.how()) or "").strip()
 
 
 def wait(engine: Engine, seconds: float, step: Step) -> None:
