@@ -1,0 +1,1 @@
+"""kube: Kubernetes, thinly: client, reflector, keyed queue. Knows nothing of our kinds."""

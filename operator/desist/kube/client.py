@@ -1,0 +1,296 @@
+"""A thin client of the Kubernetes API: one request, one answer, typed errors.
+
+Contract: a call gives the decoded body or raises an `ApiError`; nothing else. What is repeated here is only what cannot
+do harm, and only within `ClientOptions.patience`: reads after a 5xx or a broken connection, and any call after a 429
+(the API server did nothing) or after one 401 (the token is read anew). A write whose answer was lost is the caller's:
+it is guarded by a name, a UID or a resourceVersion, and the queue comes again. Concurrency and pace are the lanes'.
+Rejected: the official client (0.9 to 1.8 ms a request and 127 MB; this one takes 0.2 ms), bodies as models (a caller
+that needs two fields should not pay for two hundred).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from desist.kube.connection import Connection
+from desist.kube.errors import ApiError, ServerUnavailable, TooManyRequests, Unauthorized, error_from
+from desist.kube.lanes import Allowance, Budget, Lane
+from desist.kube.resource import Address, Query, Resource
+from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
+
+logger = logging.getLogger(__name__)
+STOPS = Allowance(at_a_time=32, a_second=400, burst=400)
+STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class PatchKind(Enum):
+    """How a patch is to be read; the value is its content type."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """How to delete, and what."""
+
+    grace_seconds: int | None = None
+    """None: the object's own."""
+    uid: str = ""
+    """Only this one, whoever bears the name; else Conflict."""
+    resource_version: str = ""
+    """Only in this state; else Conflict."""
+    propagation: str = ""
+    """Background, Foreground or Orphan; empty: the kind's default."""
+
+    def body(self) -> dict[str, Any]:
+        """As DeleteOptions."""
+        guards = {"uid": self.uid, "resourceVersion": self.resource_version}
+        options = {
+            "gracePeriodSeconds": self.grace_seconds,
+            "preconditions": {name: value for name, value in guards.items() if value} or None,
+            "propagationPolicy": self.propagation or None,
+        }
+        wanted = {name: value for name, value in options.items() if value is not None}
+        return {"apiVersion": "v1", "kind": "DeleteOptions", **wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Times in seconds."""
+
+    request_timeout: float = 15.0
+    """For one try of one request; a watch has its own bounds."""
+    connect_timeout: float = 5.0
+    patience: float = 2.0
+    """How long one call may go on trying; 0: one try."""
+    stops: Allowance = STOPS
+    starts: Allowance = STARTS
+    user_agent: str = "desist"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request; what the tries of it have in common."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    body: bytes | None = None
+    headers: Mapping[str, str] | None = None
+    budget: Budget = Budget.START
+
+
+class Client:
+    """Calls one API server. Open it in the loop that uses it."""
+
+    def __init__(self, connection: Connection, options: ClientOptions | None = None) -> None:
+        self.connection = connection
+        self.options = options or ClientOptions()
+        self._lanes = {Budget.STOP: Lane(self.options.stops), Budget.START: Lane(self.options.starts)}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the connection pool; nothing is sent. Raises ConnectionProblem where certificates cannot be used."""
+        secure = self.connection.server.startswith("https:")
+        tls: ssl.SSLContext | bool = self.connection.ssl_context() if secure else False
+        # limit=0: the lanes bound requests, and a pool that watches fill up would block them.
+        connector = aiohttp.TCPConnector(
+            ssl=tls, limit=0, keepalive_timeout=60, socket_factory=keepalive_socket, ttl_dns_cache=60
+        )
+        # The environment's proxies are ignored: the way to the API server must not depend on them.
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": self.options.user_agent, "Accept": "application/json"},
+            auto_decompress=True,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Cut what is open."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def __aenter__(self) -> Client:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def read(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
+        """GET of any path, as `/version`; the raw body."""
+        return await self._call(_Call("GET", path, parameters or {}))
+
+    async def get(self, address: Address, *, budget: Budget = Budget.START) -> dict[str, Any]:
+        """The object as it is now. Raises NotFound."""
+        return _object(await self._call(_Call("GET", address.path(), {}, budget=budget)))
+
+    async def list(self, resource: Resource, query: Query) -> Page:
+        """One page. Raises Gone where the continue token has expired."""
+        headers = {"Accept": METADATA_LIST} if query.metadata_only else None
+        path = resource.collection(query.namespace)
+        return Page.decode(await self._call(_Call("GET", path, query.parameters(), headers=headers)))
+
+    async def create(
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        namespace: str = "",
+        dry_run: bool = False,
+        budget: Budget = Budget.START,
+    ) -> dict[str, Any]:
+        """Create the object; with `dry_run` only ask whether it could be. Raises AlreadyExists, Invalid, Forbidden."""
+        path, parameters = resource.collection(namespace), {"dryRun": "All"} if dry_run else {}
+        return _object(await self._call(_Call("POST", path, parameters, _json(body), budget=budget)))
+
+    async def patch(
+        self,
+        address: Address,
+        patch: object,
+        *,
+        kind: PatchKind = PatchKind.MERGE,
+        subresource: str = "",
+        budget: Budget = Budget.START,
+    ) -> dict[str, Any]:
+        """Change the object; gives it as it is then. A metadata.resourceVersion in the patch is a precondition.
+
+        Raises Conflict, NotFound, Invalid (a JSON patch whose `test` fails is Invalid too).
+        """
+        headers = {"Content-Type": kind.value}
+        return _object(
+            await self._call(_Call("PATCH", address.path(subresource), {}, _json(patch), headers, budget=budget))
+        )
+
+    async def replace_status(
+        self, address: Address, body: Mapping[str, Any], *, budget: Budget = Budget.START
+    ) -> dict[str, Any]:
+        """Replace the status under the resourceVersion in `body`. Raises Conflict, NotFound, Invalid."""
+        return _object(await self._call(_Call("PUT", address.path("status"), {}, _json(body), budget=budget)))
+
+    async def delete(
+        self, address: Address, deletion: Deletion | None = None, *, budget: Budget = Budget.START
+    ) -> dict[str, Any]:
+        """Ask for the object's end; gives the object, or a Status. Raises NotFound, Conflict (preconditions)."""
+        body = _json((deletion or Deletion()).body())
+        return _object(await self._call(_Call("DELETE", address.path(), {}, body, budget=budget)))
+
+    @asynccontextmanager
+    async def watch(
+        self, resource: Resource, query: Query, parameters: Mapping[str, str], silence: float
+    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        """A watch that was let in, as a context; inside, events until the server ends it.
+
+        `silence`: seconds without a byte after which it is given up. Raises ApiError, inside too; an event of type
+        ERROR is given, not raised.
+        """
+        asked = {**query.parameters(), "watch": "true", **parameters}
+        call = _Call("GET", resource.collection(query.namespace), asked)
+        bounds = aiohttp.ClientTimeout(total=None, sock_connect=self.options.connect_timeout, sock_read=silence)
+        try:
+            async with await self._admitted(call, bounds) as response:
+                yield _events(response)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+
+    async def _call(self, call: _Call) -> bytes:
+        """The call within its lane, tried again as the contract says."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.options.patience
+        delay = 0.1
+        while True:
+            try:
+                async with self._lanes[call.budget].enter():
+                    return await self._try(call)
+            except (TooManyRequests, ServerUnavailable) as error:
+                wait = self._wait_before_again(call, error, delay)
+                if wait is None or loop.time() + wait > deadline:
+                    raise
+                logger.debug("%s %s: %s; again in %.1f s", call.method, call.path, error, wait)
+            await asyncio.sleep(wait)
+            delay *= 2
+
+    def _wait_before_again(self, call: _Call, error: ApiError, delay: float) -> float | None:
+        if isinstance(error, TooManyRequests):
+            wait = error.retry_after or delay
+            self._lanes[call.budget].close_for(wait)
+            return wait
+        return max(error.retry_after or 0, delay * random.uniform(0.5, 1)) if call.method == "GET" else None
+
+    async def _try(self, call: _Call) -> bytes:
+        bounds = aiohttp.ClientTimeout(total=self.options.request_timeout, sock_connect=self.options.connect_timeout)
+        try:
+            async with await self._admitted(call, bounds) as response:
+                return await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _unavailable(error) from error
+
+    async def _admitted(self, call: _Call, bounds: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """As `_send`; after a 401 once more with a token that was read anew."""
+        try:
+            return await self._send(call, bounds, renew=False)
+        except Unauthorized:
+            if self.connection.token is None:
+                raise
+            return await self._send(call, bounds, renew=True)
+
+    async def _send(self, call: _Call, bounds: aiohttp.ClientTimeout, renew: bool) -> aiohttp.ClientResponse:
+        """The response of a success, unread. Raises ApiError, and aiohttp's errors where there is no answer."""
+        if self._session is None:
+            raise RuntimeError("the client is not open")
+        response = await self._session.request(
+            call.method,
+            self.connection.server + call.path,
+            params=call.parameters,
+            data=call.body,
+            headers=await self._headers(call, renew),
+            timeout=bounds,
+            allow_redirects=False,
+            server_hostname=self.connection.server_name or None,
+        )
+        if response.status < 300:
+            return response
+        async with response:
+            raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))
+
+    async def _headers(self, call: _Call, renew: bool) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"} if call.body is not None else {}
+        headers.update(call.headers or {})
+        if self.connection.token is not None:
+            headers["Authorization"] = f"Bearer {await self.connection.token(renew)}"
+        elif self.connection.basic is not None:
+            headers["Authorization"] = aiohttp.BasicAuth(*self.connection.basic).encode()
+        return headers
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[WatchEvent]:
+    async for line in lines(response.content):
+        yield WatchEvent.decode(line)
+
+
+def _unavailable(error: Exception) -> ServerUnavailable:
+    return ServerUnavailable(0, type(error).__name__, str(error) or "no answer in time")
+
+
+def _json(body: object) -> bytes:
+    return msgspec.json.encode(body)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(body, type=dict[str, Any])

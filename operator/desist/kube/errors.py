@@ -1,0 +1,115 @@
+"""What the API server's refusals mean to a caller, as types.
+
+Contract: every failed call of the client raises one of these and nothing else. The type says what to do: decide again
+(`Conflict`, `NotFound`, `Gone`), tell the user (`Invalid`, `BadRequest`, `Forbidden`), or come again later
+(`TooManyRequests`, `ServerUnavailable`, which may carry `retry_after`). `ServerUnavailable` after a write says nothing
+of whether the write happened. Rejected: aiohttp's exceptions let through (callers would have to know the transport).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ApiError(Exception):
+    """The API server refused a call, or could not be reached."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(status, reason, message, retry_after)
+        self.status = status
+        """HTTP status; 0 where no answer came."""
+        self.reason = reason
+        """Kubernetes' reason in one word, as `AlreadyExists`."""
+        self.message = message
+        """The API server's words."""
+        self.retry_after = retry_after
+        """Seconds that the API server asks to wait; None where it does not say."""
+
+    def __str__(self) -> str:
+        return f"{self.status or 'no answer'} {self.reason}: {self.message}"
+
+
+class BadRequest(ApiError):
+    """400: the request itself is wrong."""
+
+
+class Unauthorized(ApiError):
+    """401: the credentials are not accepted, also after they were read anew."""
+
+
+class Forbidden(ApiError):
+    """403: RBAC, a quota, a policy or a namespace that is going away."""
+
+
+class NotFound(ApiError):
+    """404: there is no such object, or no such kind."""
+
+
+class Conflict(ApiError):
+    """409: the object is not what the caller judged."""
+
+
+class AlreadyExists(Conflict):
+    """409 of a create: the name is taken."""
+
+
+class Gone(ApiError):
+    """410: the resourceVersion or continue token is too old; list again."""
+
+
+class Invalid(ApiError):
+    """422: the object does not pass validation."""
+
+
+class TooManyRequests(ApiError):
+    """429: the API server is busy; nothing was done."""
+
+
+class ServerUnavailable(ApiError):
+    """5xx, no connection, or no answer in time."""
+
+
+TYPES: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+class _Details(msgspec.Struct, rename="camel"):
+    retry_after_seconds: float = 0
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    reason: str = ""
+    message: str = ""
+    code: int = 0
+    details: _Details | None = None
+
+
+def error_from(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
+    """The error of an answer: its HTTP status, its body (a Status object, if the API server made it), its Retry-After.
+
+    A status of 0 means that the Status object's own code counts (ERROR events of a watch).
+    """
+    try:
+        told = msgspec.json.decode(body, type=_Status)
+    except msgspec.MsgspecError:
+        told = _Status(message=body[:500].decode(errors="replace").strip())
+    code = status or told.code
+    kind = AlreadyExists if told.reason == "AlreadyExists" else TYPES.get(code)
+    if kind is None:
+        kind = ServerUnavailable if code >= 500 else ApiError
+    return kind(code, told.reason or "Unknown", told.message, _seconds(retry_after, told.details))
+
+
+def _seconds(header: str | None, details: _Details | None) -> float | None:
+    """The header counts; a date in it (which Kubernetes never sends) does not."""
+    if header is not None and header.strip().isdecimal():
+        return float(header)
+    return details.retry_after_seconds or None if details is not None else None

@@ -1,0 +1,65 @@
+"""Two budgets of requests, so that a storm of starts never delays a stop.
+
+Contract: each `Budget` has a lane of its own: so many requests at a time, so many a second (with a burst). `Lane.enter`
+is a context manager around one request. A lane that was told to wait (429 with Retry-After) lets nothing in until
+then; the other lane goes on. Watches take no lane. Rejected: one budget with priorities inside (requests on the wire
+cannot be overtaken), and no budget at all (API priority and fairness sees one account, stops and starts alike).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Budget(Enum):
+    """What a request is for."""
+
+    STOP = "stop"
+    """What brings a stop forward: acceptance, mailbox, DELETE."""
+    START = "start"
+    """Everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much of the API server a lane may use."""
+
+    at_a_time: int
+    a_second: float
+    burst: int
+
+
+class Lane:
+    """One budget's gate. Waiting requests are let in in their order."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        self._seats = asyncio.Semaphore(allowance.at_a_time)
+        self._interval = 1.0 / allowance.a_second
+        self._head_start = (allowance.burst - 1) * self._interval
+        self._next = float("-inf")
+        self._closed_until = 0.0
+
+    @asynccontextmanager
+    async def enter(self) -> AsyncIterator[None]:
+        """Wait for a seat and for the pace; hold the seat inside."""
+        async with self._seats:
+            await self._wait()
+            yield
+
+    def close_for(self, seconds: float) -> None:
+        """Let nothing in for that long."""
+        self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._next = max(self._next, now - self._head_start) + self._interval
+        turn = self._next - self._interval
+        await asyncio.sleep(max(0.0, turn - now))
+        # While it waits, the lane may be closed for longer.
+        while (closed := self._closed_until - loop.time()) > 0:  # noqa: ASYNC110 - a pace is a matter of time alone
+            await asyncio.sleep(closed)

@@ -1,0 +1,104 @@
+"""Whole lists, page by page, and what a list says that a store does not.
+
+Contract: `list_all` gives one consistent list: where the continue token expires under it (410), it begins again, and
+after that it takes the list in one piece. `diff` is pure: from what was kept and what is listed, both by UID, to the
+changes between them, deletions first, because an object that was made anew under the same name has another UID.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from desist.kube.client import Client
+from desist.kube.errors import Gone
+from desist.kube.resource import Query, Resource
+from desist.kube.wire import Identity, Page, identity
+
+__all__ = ["Change", "ChangeKind", "Entry", "Identity", "Listing", "diff", "identity", "list_all"]
+
+logger = logging.getLogger(__name__)
+PAGE = 500
+Record = TypeVar("Record")
+
+
+class ChangeKind(Enum):
+    """What happened to an object; the values are the watch's words."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Record]):
+    """What is kept of one object."""
+
+    identity: Identity
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[Record]):
+    """One change of one object."""
+
+    kind: ChangeKind
+    identity: Identity
+    old: Record | None
+    """What was known before; None where nothing was."""
+    new: Record | None
+    """ADDED, MODIFIED: what is known now. DELETED: the last state, as its event carried it; None where not `seen`."""
+    seen: bool = True
+    """False: found by comparing with a list. States in between were missed, the last one of a deleted object too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One consistent list; items are raw JSON."""
+
+    resource_version: str
+    items: list[msgspec.Raw]
+
+
+def diff(store: Mapping[str, Entry[Record]], listed: Mapping[str, Entry[Record]]) -> Iterator[Change[Record]]:
+    """Changes that make the store what was listed; both by UID."""
+    for uid, kept in store.items():
+        if uid not in listed:
+            yield Change(ChangeKind.DELETED, kept.identity, kept.record, None, seen=False)
+    for uid, entry in listed.items():
+        known = store.get(uid)
+        if known is None:
+            yield Change(ChangeKind.ADDED, entry.identity, None, entry.record, seen=False)
+        elif known.identity.resource_version != entry.identity.resource_version:
+            yield Change(ChangeKind.MODIFIED, entry.identity, known.record, entry.record, seen=False)
+
+
+async def list_all(client: Client, resource: Resource, query: Query) -> Listing:
+    """The whole list; `query.limit` is the page's size (0: 500). Raises ApiError."""
+    try:
+        return await _gather(client, resource, replace(query, limit=query.limit or PAGE))
+    except Gone:
+        logger.info("the list of %s took longer than its pages live: listing in one piece", resource)
+        return await _gather(client, resource, replace(query, limit=0))
+
+
+async def pages(client: Client, resource: Resource, query: Query) -> AsyncIterator[Page]:
+    """The pages of one consistent list; all bear its resourceVersion. Raises ApiError; Gone: begin again."""
+    while True:
+        page = await client.list(resource, query)
+        yield page
+        if not page.continue_token:
+            return
+        query = replace(query, continue_token=page.continue_token)
+
+
+async def _gather(client: Client, resource: Resource, query: Query) -> Listing:
+    listing = Listing("", [])
+    async for page in pages(client, resource, query):
+        listing = Listing(page.resource_version, listing.items + page.items)
+    return listing

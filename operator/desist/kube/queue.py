@@ -1,0 +1,207 @@
+"""A keyed work queue: which key gets a pass now, which later, and never two passes over one key at a time.
+
+Contract:
+- `add` asks for a pass. Adds of a key that waits are one. An add during a pass over the key guarantees one more pass
+  after it, so that nothing which happened meanwhile is overlooked.
+- Urgent keys overtake all others, and `reserved` places are theirs alone: passes that hang cannot fill the house. A
+  waiting key that is added as urgent becomes urgent; the reverse does not happen.
+- A key has one timer, and the earliest time wins. A pass that begins drops it: a pass says anew when the next is due.
+- A pass that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
+  least). An ordinary add waits for the back-off's end; an urgent one does not. A pass that returns resets it.
+- `stop` begins no more passes, lets the running ones end within a grace, and cancels the rest.
+Time is the event loop's; the queue must be used within its loop. Rejected: `asyncio.Queue` with workers (no keys), a
+priority queue (two lanes need no heap), a task for each key (10,000 tasks that sleep).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import random
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from desist.kube.errors import ApiError
+
+Key = TypeVar("Key", bound=Hashable)
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """How many passes at a time; back-off in seconds. Raises ValueError where they make no sense."""
+
+    workers: int = 16
+    reserved: int = 4
+    """Places beside `workers` that only urgent keys may take."""
+    backoff: float = 0.2
+    backoff_max: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.reserved < 0 or not 0 < self.backoff <= self.backoff_max:
+            raise ValueError(f"these make no queue: {self}")
+
+    def delay(self, failures: int) -> float:
+        """Back-off after so many failures in a row, without jitter."""
+        return min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max)
+
+
+@dataclass(slots=True)
+class _Timer:
+    when: float
+    urgent: bool
+    handle: asyncio.TimerHandle
+
+
+@dataclass(slots=True)
+class _Failing:
+    failures: int
+    until: float
+    """Before this time an ordinary add does not lead to a pass."""
+
+
+class WorkQueue(Generic[Key]):
+    """Runs `work(key)` for keys that were added."""
+
+    def __init__(self, work: Callable[[Key], Awaitable[None]], options: QueueOptions | None = None) -> None:
+        self._work = work
+        self._options = options or QueueOptions()
+        self._urgent: dict[Key, None] = {}
+        self._ordinary: dict[Key, None] = {}
+        self._running: dict[Key, asyncio.Task[None]] = {}
+        self._again: dict[Key, bool] = {}
+        """Keys that were added during their pass, and whether as urgent."""
+        self._timers: dict[Key, _Timer] = {}
+        self._failing: dict[Key, _Failing] = {}
+        self._stopped = False
+
+    def __len__(self) -> int:
+        """Keys that wait for a place; those with a timer do not."""
+        return len(self._urgent) + len(self._ordinary)
+
+    @property
+    def running(self) -> int:
+        """Passes at this moment."""
+        return len(self._running)
+
+    def add(self, key: Key, urgent: bool = False) -> None:
+        """Ask for a pass now."""
+        if key in self._running:
+            self._again[key] = urgent or self._again.get(key, False)
+            return
+        failing = self._failing.get(key)
+        if failing is not None and not urgent and failing.until > self._now():
+            self._set_timer(key, failing.until, urgent=False)
+            return
+        self._enqueue(key, urgent)
+        self._fill()
+
+    def add_after(self, key: Key, seconds: float, urgent: bool = False) -> None:
+        """Ask for a pass in so many seconds; 0 or less: now."""
+        self.add_at(key, self._now() + seconds, urgent)
+
+    def add_at(self, key: Key, when: float, urgent: bool = False) -> None:
+        """Ask for a pass at a time of the loop's clock; an earlier one that was asked for stays."""
+        if when <= self._now():
+            self.add(key, urgent)
+        else:
+            self._set_timer(key, when, urgent)
+
+    def forget(self, key: Key) -> None:
+        """Drop the key's timer and its back-off; a pass that waits or runs is not touched."""
+        self._drop_timer(key)
+        self._failing.pop(key, None)
+
+    async def stop(self, grace: float) -> frozenset[Key]:
+        """Begin no more passes; give the running ones `grace` seconds, then cancel them. Gives the keys of those."""
+        self._stopped = True
+        for key in list(self._timers):
+            self._drop_timer(key)
+        running = dict(self._running)
+        if running:
+            await asyncio.wait(running.values(), timeout=grace)
+        cut = frozenset(key for key, task in running.items() if not task.done())
+        for key in cut:
+            running[key].cancel()
+        await asyncio.gather(*running.values(), return_exceptions=True)
+        return cut
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _enqueue(self, key: Key, urgent: bool) -> None:
+        if urgent:
+            self._ordinary.pop(key, None)
+            self._urgent.setdefault(key)
+        elif key not in self._urgent:
+            self._ordinary.setdefault(key)
+
+    def _fill(self) -> None:
+        """Begin as many passes as there are places."""
+        while not self._stopped and (key := self._next()) is not None:
+            self._drop_timer(key)
+            # An empty context: what the caller of `add` had set (log fields of another key) is not this pass's.
+            task = asyncio.create_task(self._pass(key), context=contextvars.Context())
+            self._running[key] = task
+
+    def _next(self) -> Key | None:
+        places = self._options.workers - len(self._running)
+        if self._urgent and places + self._options.reserved > 0:
+            lane = self._urgent
+        elif self._ordinary and places > 0:
+            lane = self._ordinary
+        else:
+            return None
+        key = next(iter(lane))
+        del lane[key]
+        return key
+
+    async def _pass(self, key: Key) -> None:
+        try:
+            await self._work(key)
+            self._failing.pop(key, None)
+        except Exception as error:
+            self._failed(key, error)
+        finally:
+            del self._running[key]
+            again = self._again.pop(key, None)
+            if again is not None and not self._stopped:
+                self.add(key, again)
+            self._fill()
+
+    def _failed(self, key: Key, error: Exception) -> None:
+        failures = self._failing[key].failures + 1 if key in self._failing else 1
+        delay = self._options.delay(failures) * random.uniform(0.75, 1.0)
+        if isinstance(error, ApiError):
+            delay = max(delay, error.retry_after or 0.0)
+            logger.warning("pass over %s failed (%d in a row), again in %.1f s: %s", key, failures, delay, error)
+        else:
+            logger.error("pass over %s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
+        until = self._now() + delay
+        self._failing[key] = _Failing(failures, until)
+        self._set_timer(key, until, urgent=False)
+
+    def _set_timer(self, key: Key, when: float, urgent: bool) -> None:
+        known = self._timers.get(key)
+        if known is not None:
+            urgent = urgent or known.urgent
+            when = min(when, known.when)
+            known.handle.cancel()
+        if not self._stopped:
+            handle = asyncio.get_running_loop().call_at(when, self._due, key)
+            self._timers[key] = _Timer(when, urgent, handle)
+
+    def _due(self, key: Key) -> None:
+        timer = self._timers.pop(key)
+        failing = self._failing.get(key)
+        if failing is not None and failing.until <= timer.when:
+            # The loop may call a timer a clock's resolution early: the back-off is over all the same.
+            failing.until = timer.when - 1
+        self.add(key, timer.urgent)
+
+    def _drop_timer(self, key: Key) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.handle.cancel()

@@ -1,0 +1,301 @@
+"""A mirror of one collection of the API server: list, then watch, for ever.
+
+Contract: `run` never returns and never gives up; it ends by cancellation only. Every change is told to `on_change`, in
+order and before the next one is looked at. A watch that was cut goes on where it was; one that is too old (410, as an
+event or as an answer) begins anew, and what the new list no longer has is told as DELETED with its last known record.
+`parse` makes a slim record of an object's JSON; None: not ours, not kept. An object that it cannot read is logged, and
+keeps its former record: one bad object never stops the others. A watch on which nothing comes, not even the server's
+own end of it, is given up (a half-open connection).
+Traps: a watch with a selector says DELETED also of an object that lives and only left the selection; who needs proof
+of an end must ask for the object itself. With `seen` False, states in between were missed.
+Rejected: kopf's handlers for pods (objects deleted while a watch was too old are never reported, and an event costs
+ten times as much), lists from the API server's cache (resourceVersion 0: they may be older than what was seen).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+import msgspec
+
+from desist.kube.client import Client
+from desist.kube.errors import ApiError, BadRequest, Forbidden, Gone, Invalid, error_from
+from desist.kube.listing import PAGE, Change, ChangeKind, Entry, diff, pages
+from desist.kube.resource import Query, Resource
+from desist.kube.wire import Identity, WatchEvent, bookmark, identity
+
+Record = TypeVar("Record")
+STEADY = 1.0
+"""Seconds after which a watch counts as one that works."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is mirrored."""
+
+    resource: Resource
+    query: Query = Query()  # noqa: RUF009 - a frozen value
+
+    def __str__(self) -> str:
+        return f"{self.resource} ({self.query.labels})" if self.query.labels else str(self.resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All in seconds."""
+
+    watch: int = 60
+    """After so long the server ends a watch, and it goes on in a new one: the longest that a quiet one is silent."""
+    margin: float = 15.0
+    """How much later than that a silent watch counts as half-open."""
+    backoff: float = 0.1
+    """Before the first try after a failure; doubles with each one more."""
+    backoff_max: float = 5.0
+    patience: float = 15.0
+    """How long failures may last before `behind` speaks of them."""
+
+    @property
+    def silence(self) -> float:
+        """How long nothing at all may come."""
+        return self.watch + self.margin
+
+    def delay(self, failures: int) -> float:
+        """Back-off after so many failures in a row, jittered."""
+        return min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max) * random.uniform(0.5, 1.0)
+
+
+class Reflector(Generic[Record]):
+    """The mirror; `run` is to be a task of its own."""
+
+    def __init__(
+        self,
+        client: Client,
+        source: Source,
+        parse: Callable[[bytes], Record | None],
+        on_change: Callable[[Change[Record]], None],
+        timing: Timing | None = None,
+    ) -> None:
+        self.synced = asyncio.Event()
+        """Set once the first list has been told."""
+        self._client = client
+        self._source = source
+        self._parse = parse
+        self._on_change = on_change
+        self._timing = timing or Timing()
+        self._entries: dict[str, Entry[Record]] = {}
+        self._version = ""
+        """Where the watch goes on; empty: list first."""
+        self._streaming = True
+        """Whether the next list is asked for as a stream (WatchList)."""
+        self._streams = True
+        """Whether the server can do that at all."""
+        self._failures = 0
+        self._reason = ""
+        self._contact = float("-inf")
+        self._turned = float("-inf")
+        self._opened = float("inf")
+        """When the present watch was let in."""
+        self._running = False
+
+    @property
+    def store(self) -> Mapping[str, Entry[Record]]:
+        """What is there, by UID."""
+        return MappingProxyType(self._entries)
+
+    @property
+    def last_contact(self) -> float:
+        """Loop time at which the API server was last heard on this collection."""
+        return self._contact
+
+    def stuck(self, now: float) -> str | None:
+        """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
+        if not self._running:
+            return f"watch of {self._source}: its task does not run"
+        quiet = now - self._turned
+        bound = self._timing.silence + self._client.options.request_timeout + self._timing.backoff_max
+        return f"watch of {self._source}: stuck for {quiet:.0f} s" if quiet > bound else None
+
+    def behind(self, now: float) -> str | None:
+        """Why the store may not be what the cluster is; None: it follows. `now` is the loop's time."""
+        if not self.synced.is_set():
+            return f"watch of {self._source}: not listed yet{self._because()}"
+        bound = self._timing.patience if self._reason else self._timing.silence
+        quiet = now - self._contact
+        return f"watch of {self._source}: nothing heard for {quiet:.0f} s{self._because()}" if quiet > bound else None
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        self._running = True
+        try:
+            while True:
+                await self._turn()
+        finally:
+            self._running = False
+
+    async def _turn(self) -> None:
+        """One list, where one is due, and one watch; then the wait that is due."""
+        self._turned, self._opened = self._now(), float("inf")
+        try:
+            await self._list_and_watch()
+            if self._now() - self._opened >= STEADY:
+                return
+            self._count()  # a watch that ends at once, again and again, must not become a storm
+        except Gone as error:
+            logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
+            self._version = ""
+            self._count()
+        except ApiError as error:
+            self._failed(error)
+        except Exception:
+            logger.exception("watch of %s: a fault of ours, listing again", self._source)
+            self._version = ""
+            self._count()
+        await asyncio.sleep(self._timing.delay(self._failures))
+
+    async def _list_and_watch(self) -> None:
+        listed: dict[str, Entry[Record]] | None = None
+        if not self._version:
+            if self._streams and self._streaming:
+                listed = {}
+                self._streaming = False  # the next try lists plainly, unless this one comes to its end
+            else:
+                await self._list()
+        try:
+            await self._watch(listed)
+        except (BadRequest, Invalid) as error:
+            if listed is None:
+                raise
+            logger.info("lists of %s cannot be streamed by this server: %s", self._source, error.message)
+            self._streams = False
+
+    async def _list(self) -> None:
+        listed: dict[str, Entry[Record]] = {}
+        version = ""
+        async for page in pages(self._client, self._source.resource, replace(self._source.query, limit=PAGE)):
+            self._heard()
+            version = page.resource_version
+            for raw in page.items:
+                self._collect(listed, raw)
+        self._replace(listed, version)
+
+    async def _watch(self, listed: dict[str, Entry[Record]] | None) -> None:
+        """Follow events; with `listed`, the first ones are a list, up to a bookmark that says so."""
+        query = replace(self._source.query, resource_version=self._version)
+        parameters = {"allowWatchBookmarks": "true", "timeoutSeconds": str(self._timing.watch)}
+        if listed is not None:
+            parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        silence = self._timing.silence
+        async with self._client.watch(self._source.resource, query, parameters, silence) as events:
+            self._open()
+            async for event in events:
+                self._heard()
+                if event.type == "ERROR":
+                    raise error_from(0, event.object)
+                if listed is None:
+                    self._take(event)
+                elif self._gathered(listed, event):
+                    listed = None
+
+    def _gathered(self, listed: dict[str, Entry[Record]], event: WatchEvent) -> bool:
+        """One event of a streamed list; says whether it was the end of it."""
+        if event.type != "BOOKMARK":
+            self._collect(listed, event.object, gone=event.type == "DELETED")
+            return False
+        version, complete = bookmark(event.object)
+        if complete:
+            self._replace(listed, version)
+        return complete
+
+    def _collect(self, listed: dict[str, Entry[Record]], raw: bytes, gone: bool = False) -> None:
+        who = identity(raw)
+        record = None if gone else self._read(who, raw)
+        if record is not None:
+            listed[who.uid] = Entry(who, record)
+        else:
+            listed.pop(who.uid, None)
+
+    def _replace(self, listed: dict[str, Entry[Record]], version: str) -> None:
+        """The list is complete: tell what it says that was not known."""
+        for change in list(diff(self._entries, listed)):
+            self._note(change)
+        self._version = version
+        self._streaming = True
+        if not self.synced.is_set():
+            logger.info("watch of %s: %d listed", self._source, len(listed))
+            self.synced.set()
+
+    def _take(self, event: WatchEvent) -> None:
+        """One event of the watch."""
+        if event.type == "BOOKMARK":
+            self._version, _ = bookmark(event.object)
+            return
+        who = identity(event.object)
+        known = self._entries.get(who.uid)
+        old = known.record if known is not None else None
+        new = self._read(who, event.object)
+        if event.type == "DELETED":
+            if old is not None or new is not None:
+                self._note(Change(ChangeKind.DELETED, who, old, new))
+        elif new is not None:
+            self._note(Change(ChangeKind.ADDED if old is None else ChangeKind.MODIFIED, who, old, new))
+        elif old is not None:
+            # It is there, but not ours any more: that is not its end.
+            self._note(Change(ChangeKind.DELETED, who, old, None, seen=False))
+        self._version = who.resource_version
+
+    def _read(self, who: Identity, raw: bytes) -> Record | None:
+        try:
+            return self._parse(raw)
+        except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
+            logger.warning("one of %s, %s/%s, cannot be read: %s", self._source, who.namespace, who.name, error)
+            known = self._entries.get(who.uid)
+            return known.record if known is not None else None
+
+    def _note(self, change: Change[Record]) -> None:
+        uid = change.identity.uid
+        if change.kind is ChangeKind.DELETED:
+            self._entries.pop(uid, None)
+        elif change.new is not None:
+            self._entries[uid] = Entry(change.identity, change.new)
+        try:
+            self._on_change(change)
+        except Exception:
+            logger.exception("%s of %s was not handled", change.kind.value, change.identity.name)
+
+    def _count(self) -> None:
+        """One more failure in a row; a watch that went well for a while ends the row."""
+        self._failures = 1 if self._now() - self._opened >= STEADY else self._failures + 1
+
+    def _failed(self, error: ApiError) -> None:
+        self._count()
+        self._reason = str(error)
+        kind = self._source.resource
+        if isinstance(error, Forbidden):
+            need = f"grant get, list and watch on {kind.plural!r} in API group {kind.group!r}"
+            logger.error("not permitted to watch %s: %s: %s", self._source, need, error.message)
+        else:
+            logger.warning("watch of %s failed (%d in a row): %s", self._source, self._failures, error)
+
+    def _open(self) -> None:
+        """The server has let the watch in."""
+        self._opened = self._now()
+        self._heard()
+        if self._reason:
+            logger.info("watch of %s goes on", self._source)
+            self._reason = ""
+
+    def _heard(self) -> None:
+        self._contact = self._turned = self._now()
+
+    def _because(self) -> str:
+        return f": {self._reason}" if self._reason else ""
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,127 @@
+"""What lists and watches look like on the wire, decoded as little as possible.
+
+Contract: items and events keep their objects as raw JSON (`msgspec.Raw`), so that each consumer decodes the fields that
+it needs and no others. `lines` cuts a stream into lines of any length: aiohttp's own `readline` fails on lines above
+its buffer's limit, and a pod can be a megabyte. `identity` reads the four fields by which everything is kept.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from desist.kube.errors import ServerUnavailable
+
+KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+
+
+class Identity(msgspec.Struct, frozen=True, rename="camel"):
+    """Which object, in which state."""
+
+    name: str
+    uid: str
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+    continue_token: str = msgspec.field(default="", name="continue")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list."""
+
+    metadata: _ListMeta
+    items: list[msgspec.Raw] = []
+
+    @property
+    def resource_version(self) -> str:
+        """Version of the whole list."""
+        return self.metadata.resource_version
+
+    @property
+    def continue_token(self) -> str:
+        """Where the next page begins; empty: this was the last."""
+        return self.metadata.continue_token
+
+    @staticmethod
+    def decode(body: bytes) -> Page:
+        """Raises ServerUnavailable where the body is no list (it was cut, or something stands between)."""
+        try:
+            return _PAGES.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ServerUnavailable(0, "NotAList", str(error)) from error
+
+
+class WatchEvent(msgspec.Struct, frozen=True):
+    """One event of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
+
+    type: str
+    object: msgspec.Raw
+
+    @staticmethod
+    def decode(line: bytes) -> WatchEvent:
+        """Raises ServerUnavailable where the line is no event."""
+        try:
+            return _EVENTS.decode(line)
+        except msgspec.MsgspecError as error:
+            raise ServerUnavailable(0, "NotAnEvent", str(error)) from error
+
+
+class _Bookmarked(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str = ""
+    annotations: dict[str, str] = {}
+
+
+class _Bookmark(msgspec.Struct, frozen=True):
+    metadata: _Bookmarked
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    metadata: Identity
+
+
+_PAGES = msgspec.json.Decoder(Page)
+_EVENTS = msgspec.json.Decoder(WatchEvent)
+_BOOKMARKS = msgspec.json.Decoder(_Bookmark)
+_IDENTITIES = msgspec.json.Decoder(_Identified)
+
+
+def identity(raw: bytes) -> Identity:
+    """Identity of an object. Raises msgspec.MsgspecError where it has none."""
+    return _IDENTITIES.decode(raw).metadata
+
+
+def bookmark(raw: bytes) -> tuple[str, bool]:
+    """A bookmark's resourceVersion, and whether it ends the initial events of a watch that began with them."""
+    metadata = _BOOKMARKS.decode(raw).metadata
+    return metadata.resource_version, metadata.annotations.get("k8s.io/initial-events-end") == "true"
+
+
+async def lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines without their ends; empty ones are left out. A last line that was cut is dropped."""
+    rest: list[bytes] = []
+    async for chunk in stream.iter_any():
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        for other in others:
+            if line := b"".join(rest).strip():
+                yield line
+            rest = [other]
+
+
+def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that notices within half a minute that the other host is gone."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE:
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
