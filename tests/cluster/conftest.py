@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from hack.cluster.home import cluster_lock, home
-from hack.cluster.tools import tool
+from hack.cluster.api import cluster_lock, kubeconfig, tool
+from hack.cluster.home import home
 from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
@@ -39,9 +39,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def api() -> Iterator[Any]:
     """The cluster's API (an ApiClient), with the cluster's lock held; fails where no cluster is up."""
     with cluster_lock():
-        if not home().kubeconfig.exists():
+        if not kubeconfig().exists():
             pytest.fail("no cluster is up: run `make cluster-up`")
-        connected: Any = config.new_client_from_config(str(home().kubeconfig))
+        connected: Any = config.new_client_from_config(str(kubeconfig()))
         client.VersionApi(connected).get_code(_request_timeout=5)
         yield connected
 
@@ -52,7 +52,7 @@ def kubectl(api: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
     program = str(tool("kubectl"))
 
     def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [program, "--kubeconfig", str(home().kubeconfig), *arguments]
+        command = [program, "--kubeconfig", str(kubeconfig()), *arguments]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
 
     return run
@@ -88,7 +88,7 @@ def host_operator(
     """The operator as a process on this machine, ready. Its log is in the state folder's logs."""
     log = home().log(f"operator-{request.module.__name__.rpartition('.')[2]}")
     log.unlink(missing_ok=True)
-    operator = OperatorProcess(home().kubeconfig, log, operator_environment)
+    operator = OperatorProcess(kubeconfig(), log, operator_environment)
     operator.start()
     yield operator
     operator.kill()

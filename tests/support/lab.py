@@ -13,6 +13,7 @@ from typing import Any
 
 from kubernetes import client
 
+from hack.cluster.api import Process
 from tests.support import programs, proof
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
@@ -90,7 +91,7 @@ class Execution:
         listed = self.lab.core.list_namespaced_event(self.lab.name, field_selector=f"involvedObject.uid={self.uid}")
         return [(event.type, event.reason, event.message) for event in listed.items]
 
-    def processes(self) -> list[proof.Process]:
+    def processes(self) -> list[Process]:
         """What of it lives on the nodes."""
         return proof.processes(self.marker)
 

@@ -6,7 +6,7 @@ node can be asked whether anything of it still lives.
 
 from __future__ import annotations
 
-WORKLOAD = "localhost/desist-workload:1"
+from hack.cluster.api import WORKLOAD as WORKLOAD
 
 WORKS = """
 import sys, time

@@ -78,4 +78,3 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.queueing.idle_timeout = 0.01
     settings.queueing.exit_timeout = 0.2
     settings.queueing.error_delays = (0.1, 0.5, 2.0)
-

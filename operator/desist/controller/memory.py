@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from desist.lifecycle.observed import Answer, CreateAnswer, PodView
+from desist.lifecycle.observed import CreateAnswer, PodView
 
 PATIENCE = timedelta(seconds=5)
 Satisfied = Callable[[Iterable[PodView]], bool]
@@ -26,28 +26,16 @@ class Expectation:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A create that the API server refused."""
-
-    pod: str
-    answer: CreateAnswer
-    until: datetime | None
-    """When it may be tried again; None: never with this template."""
-
-
 class Memory:
     """Refusals and expectations by execution UID."""
 
-    def __init__(self, retry_after: float) -> None:
-        self._retry_after = timedelta(seconds=retry_after)
-        self._refusals: dict[str, Refusal] = {}
+    def __init__(self) -> None:
+        self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
 
-    def refused(self, execution: str, pod: str, answer: CreateAnswer, now: datetime) -> None:
+    def refused(self, execution: str, pod: str, answer: CreateAnswer) -> None:
         """Remember what the API server said to the create of that pod."""
-        until = None if answer.answer is Answer.INVALID else now + self._retry_after
-        self._refusals[execution] = Refusal(pod, answer, until)
+        self._refusals[execution] = (pod, answer)
 
     def created(self, execution: str, pod: str, now: datetime) -> None:
         """The pod was created: expect to see it."""
@@ -57,9 +45,7 @@ class Memory:
     def posted(self, execution: str, uid: str, resource_version: str, now: datetime) -> None:
         """A mailbox was written: expect to see that version of the pod, or to see it gone."""
         least = int(resource_version)
-        self._expect(
-            execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods), now
-        )
+        self._expect(execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods), now)
 
     def deleted(self, execution: str, uid: str, now: datetime) -> None:
         """A pod was deleted: expect to see its deletionTimestamp, or to see it gone."""
@@ -75,12 +61,10 @@ class Memory:
         self._expected.pop(execution, None)
         return None
 
-    def refusal(self, execution: str, pod: str, now: datetime) -> CreateAnswer | None:
-        """The answer to the last create of that pod, while it is not time to try again."""
-        held = self._refusals.get(execution)
-        if held is None or held.pod != pod or (held.until is not None and held.until <= now):
-            return None
-        return held.answer
+    def refusal(self, execution: str, pod: str) -> CreateAnswer | None:
+        """The answer to the last create of that pod, if it was refused."""
+        refused, answer = self._refusals.get(execution, ("", None))
+        return answer if refused == pod else None
 
     def forget(self, execution: str) -> None:
         """The execution has ended or is gone."""

@@ -72,7 +72,8 @@ class ExecutionRecord:
         status = self.execution.status
         if status is None:
             return frozenset()
-        return frozenset(p.node for p in (*status.processes, *status.unconfirmed) if p.node)
+        bound = [process.node for process in status.processes] + [entry.node for entry in status.unconfirmed]
+        return frozenset(node for node in bound if node)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ configuration file (the chart would mount it, and a change would need the same r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -64,7 +64,7 @@ class LogFormat(StrEnum):
 class ControllerSettings:
     """Settings of the controller; durations in seconds."""
 
-    core: Settings = Settings()
+    core: Settings = field(default_factory=Settings)
     """What the core goes by; its `launcher_delivery` holds only where `delivery` is fixed."""
     delivery: Delivery = Delivery.AUTO
     workers: int = 16

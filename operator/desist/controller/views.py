@@ -247,7 +247,9 @@ def _condition(status: PodStatus, kind: str, value: str) -> RawCondition | None:
 def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
     first = {s.name: s for s in status.init_container_statuses}
     regular = {s.name: s for s in status.container_statuses}
-    kinds = [ContainerKind.SIDECAR if c.restart_policy == "Always" else ContainerKind.INIT for c in spec.init_containers]
+    kinds = [
+        ContainerKind.SIDECAR if c.restart_policy == "Always" else ContainerKind.INIT for c in spec.init_containers
+    ]
     return (
         *(_container(c.name, kind, first.get(c.name)) for c, kind in zip(spec.init_containers, kinds, strict=True)),
         *(_container(c.name, ContainerKind.REGULAR, regular.get(c.name)) for c in spec.containers),

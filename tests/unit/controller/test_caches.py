@@ -1,4 +1,4 @@
-"""Pods and nodes lead to the executions that they concern, and the last state of a deleted pod is kept while it counts."""
+"""Pods and nodes lead to the executions that they concern, and the last state of a deleted pod is kept."""
 
 from __future__ import annotations
 

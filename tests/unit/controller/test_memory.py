@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from desist.controller.memory import PATIENCE, Memory
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView
@@ -13,7 +13,7 @@ POD = PodView("pod", "p", "5", "RUN", 1, "Running", (ContainerView("workflow", C
 
 
 def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
-    memory = Memory(10)
+    memory = Memory()
     memory.created("wfx", "pod", NOW)
     assert memory.waits_until("wfx", (), NOW) == NOW + PATIENCE
     assert memory.waits_until("wfx", (POD,), NOW) is None
@@ -21,7 +21,7 @@ def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
 
 
 def test_after_a_posting_a_pass_waits_for_that_version_or_for_the_pods_end() -> None:
-    memory = Memory(10)
+    memory = Memory()
     memory.posted("wfx", "p", "10", NOW)
     assert memory.waits_until("wfx", (replace(POD, resource_version="9"),), NOW) == NOW + PATIENCE
     assert memory.waits_until("wfx", (replace(POD, resource_version="10"),), NOW) is None
@@ -30,41 +30,39 @@ def test_after_a_posting_a_pass_waits_for_that_version_or_for_the_pods_end() -> 
 
 
 def test_after_a_delete_a_pass_waits_for_the_deletion_timestamp() -> None:
-    memory = Memory(10)
+    memory = Memory()
     memory.deleted("wfx", "p", NOW)
     assert memory.waits_until("wfx", (POD,), NOW) == NOW + PATIENCE
     assert memory.waits_until("wfx", (replace(POD, deletion_timestamp=NOW),), NOW) is None
 
 
 def test_patience_ends_and_other_executions_do_not_wait() -> None:
-    memory = Memory(10)
+    memory = Memory()
     memory.created("wfx", "pod", NOW)
     assert memory.waits_until("other", (), NOW) is None
     assert memory.waits_until("wfx", (), NOW + PATIENCE) is None
 
 
-def test_a_refusal_that_may_pass_is_forgotten_when_it_is_time_to_try_again() -> None:
-    memory = Memory(10)
-    refused = CreateAnswer(Answer.REFUSED, "exceeded quota")
-    memory.refused("wfx", "pod", refused, NOW)
-    assert memory.refusal("wfx", "pod", NOW + timedelta(seconds=9)) == refused
-    assert memory.refusal("wfx", "next-attempt", NOW) is None
-    assert memory.refusal("wfx", "pod", NOW + timedelta(seconds=10)) is None
+def test_a_refusal_is_kept_for_the_pod_that_was_refused() -> None:
+    memory = Memory()
+    refused = CreateAnswer(Answer.REFUSED, "exceeded quota", NOW)
+    memory.refused("wfx", "pod", refused)
+    assert memory.refusal("wfx", "pod") == refused
+    assert memory.refusal("wfx", "next-attempt") is None
+    assert memory.refusal("wfx", "") is None
 
 
-def test_an_invalid_template_stays_refused_and_a_pass_of_the_create_clears_it() -> None:
-    memory = Memory(10)
-    invalid = CreateAnswer(Answer.INVALID, "spec.containers[0].image: Required value")
-    memory.refused("wfx", "pod", invalid, NOW)
-    assert memory.refusal("wfx", "pod", NOW + timedelta(days=1)) == invalid
+def test_a_create_that_passes_clears_the_refusal() -> None:
+    memory = Memory()
+    memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID, "spec.containers[0].image: Required value"))
     memory.created("wfx", "pod", NOW)
-    assert memory.refusal("wfx", "pod", NOW) is None
+    assert memory.refusal("wfx", "pod") is None
 
 
 def test_what_is_forgotten_holds_nothing_up() -> None:
-    memory = Memory(10)
+    memory = Memory()
     memory.created("wfx", "pod", NOW)
-    memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID), NOW)
+    memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID))
     memory.forget("wfx")
     assert memory.waits_until("wfx", (), NOW) is None
-    assert memory.refusal("wfx", "pod", NOW) is None
+    assert memory.refusal("wfx", "pod") is None

@@ -8,8 +8,8 @@ import pytest
 
 from desist.controller.records import Unreadable, execution_record, field_manager, workflow_record
 
-MODE = {"f:spec": {"f:cancellation": {"f:mode": {}}}}
-REASON = {"f:spec": {"f:cancellation": {"f:reason": {}}}}
+MODE: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:mode": {}}}}
+REASON: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:reason": {}}}}
 
 
 def body(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -90,14 +90,17 @@ def test_an_execution_awaits_its_workflow_until_it_has_begun() -> None:
     begun = {"phase": "Running", "workflowSpec": {"template": {"spec": {}}}}
     assert execution_record(body(status=begun)).awaited_workflow is None
     assert execution_record(body(status={"phase": "Failed"})).awaited_workflow is None
-    in_place = {"workflowRef": None, "workflowSpec": {"template": {"spec": {}}}}
+    in_place: dict[str, Any] = {"workflowRef": None, "workflowSpec": {"template": {"spec": {}}}}
     assert execution_record(body(in_place)).awaited_workflow is None
 
 
 def test_the_nodes_of_processes_and_of_unconfirmed_ones_bear_on_an_execution() -> None:
     since = "2026-01-01T00:00:00Z"
     status = {
-        "processes": [{"pod": "a", "node": "one", "state": "alive", "since": since}, {"pod": "b", "state": "alive", "since": since}],
+        "processes": [
+            {"pod": "a", "node": "one", "state": "alive", "since": since},
+            {"pod": "b", "state": "alive", "since": since},
+        ],
         "unconfirmed": [{"pod": "c", "node": "two", "since": since, "reason": "NodeLost"}],
     }
     assert execution_record(body(status=status)).nodes == {"one", "two"}

@@ -38,7 +38,9 @@ def test_each_margin_reaches_the_core() -> None:
 
 
 def test_the_log_level_and_the_probes_are_read() -> None:
-    settings = from_environment({"DESIST_LOG_LEVEL": "DEBUG", "DESIST_PROBE_PORT": "0", "DESIST_PROBE_HOST": "127.0.0.1"})
+    settings = from_environment(
+        {"DESIST_LOG_LEVEL": "DEBUG", "DESIST_PROBE_PORT": "0", "DESIST_PROBE_HOST": "127.0.0.1"}
+    )
     assert (settings.log_level, settings.probe_port, settings.probe_host) == (LogLevel.DEBUG, 0, "127.0.0.1")
 
 

@@ -105,7 +105,14 @@ def test_a_waiting_container_says_why() -> None:
 
 
 def test_an_ended_container_shows_code_message_and_times() -> None:
-    ended = {"exitCode": 143, "signal": 15, "reason": "Error", "message": "{}", "startedAt": STARTED, "finishedAt": ENDED}
+    ended = {
+        "exitCode": 143,
+        "signal": 15,
+        "reason": "Error",
+        "message": "{}",
+        "startedAt": STARTED,
+        "finishedAt": ENDED,
+    }
     seen = container_of({"terminated": ended | {"containerID": "containerd://1"}}, containerID="containerd://1")
     assert (seen.phase, seen.exit_code, seen.signal) == (ContainerPhase.TERMINATED, 143, 15)
     assert (seen.message, seen.container_id) == ("{}", "containerd://1")
@@ -113,7 +120,9 @@ def test_an_ended_container_shows_code_message_and_times() -> None:
 
 
 def test_an_end_that_names_no_container_is_not_given_the_id_of_the_status() -> None:
-    seen = container_of({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}, containerID="containerd://1")
+    seen = container_of(
+        {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}, containerID="containerd://1"
+    )
     assert seen.container_id == ""
 
 

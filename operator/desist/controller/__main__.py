@@ -1,0 +1,26 @@
+"""`python -m desist.controller`: kopf's own command with our handlers, and nothing else.
+
+Contract: exit code 0 after a SIGTERM, else 1. A wrong setting is said in one line, before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import kopf.cli
+
+from desist.controller.settings import SettingError, from_environment
+
+
+def main() -> None:
+    """Run the operator until it is told to stop."""
+    try:
+        from_environment(os.environ)
+    except SettingError as error:
+        sys.exit(f"desist: {error}")
+    kopf.cli.main(["run", "--module", "desist.controller.handlers", "--all-namespaces", "--standalone"])
+
+
+if __name__ == "__main__":
+    main()

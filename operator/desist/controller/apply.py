@@ -1,0 +1,161 @@
+"""Do what a plan says, in its order, and stop at the first thing that turns out otherwise.
+
+Contract: every action may be repeated, because each is guarded by what was judged: status by its resourceVersion, a
+pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
+next pass decides from what is there. Faults of the API server are raised, for the queue to try again later. Nothing
+here decides anything. Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import assert_never
+
+from desist.api.meta import ObjectMeta
+from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.events import Notice, Subject
+from desist.controller.memory import Memory
+from desist.controller.records import ExecutionRecord, execution_record
+from desist.lifecycle.observed import Answer
+from desist.lifecycle.plan import (
+    AFTER_POST,
+    Action,
+    CreatePod,
+    DeletePod,
+    EmitEvent,
+    Plan,
+    PostMailbox,
+    WakeAt,
+    WriteStatus,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    """How a plan went."""
+
+    DONE = "done"
+    AGAIN = "again"
+    """Something is otherwise than it was judged: decide anew, at once."""
+    GONE = "gone"
+    """The execution does not exist any more (or another one has its name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a plan came to."""
+
+    outcome: Outcome
+    wake_at: datetime | None = None
+    record: ExecutionRecord | None = None
+    """The execution as the status write returned it; None where nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies plans."""
+
+    cluster: Cluster
+    memory: Memory
+    clock: Callable[[], datetime]
+
+    async def apply(self, plan: Plan, record: ExecutionRecord) -> Result:
+        """Do the plan for that execution. Raises kube's errors where the API server is at fault."""
+        run = _Run(self, record.metadata)
+        for action in plan.actions:
+            outcome = await run.do(action)
+            if outcome is not Outcome.DONE:
+                return Result(outcome, run.wake_at, run.written)
+        return Result(Outcome.DONE, run.wake_at, run.written)
+
+
+class _Run:
+    """One plan on its way."""
+
+    def __init__(self, applier: Applier, metadata: ObjectMeta) -> None:
+        self._cluster = applier.cluster
+        self._memory = applier.memory
+        self._clock = applier.clock
+        self._metadata = metadata
+        self._posted: dict[str, str] = {}
+        self.wake_at: datetime | None = None
+        self.written: ExecutionRecord | None = None
+
+    async def do(self, action: Action) -> Outcome:
+        """One action."""
+        match action:
+            case WriteStatus():
+                return await self._write(action)
+            case CreatePod():
+                return await self._create(action)
+            case PostMailbox():
+                return await self._post(action)
+            case DeletePod():
+                return await self._delete(action)
+            case EmitEvent():
+                return await self._tell(action)
+            case WakeAt():
+                self.wake_at = action.when if self.wake_at is None else min(self.wake_at, action.when)
+                return Outcome.DONE
+            case _:
+                assert_never(action)
+
+    async def _write(self, action: WriteStatus) -> Outcome:
+        try:
+            body = await self._cluster.replace_status("WorkflowExecution", self._metadata, action.status.wire())
+        except Outdated:
+            logger.debug("the execution changed meanwhile: deciding again")
+            return Outcome.AGAIN
+        except Vanished:
+            return Outcome.GONE
+        self.written = execution_record(body)
+        self._metadata = self.written.metadata
+        logger.info("phase %s", action.status.phase)
+        return Outcome.DONE
+
+    async def _create(self, action: CreatePod) -> Outcome:
+        uid = self._metadata.uid
+        answer = await self._cluster.create_pod(self._metadata, action.manifest)
+        if answer.answer is Answer.PASSED:
+            logger.info("pod %s created", action.name)
+            self._memory.created(uid, action.name, self._clock())
+            return Outcome.DONE
+        logger.warning("pod %s was refused (%s): %s", action.name, answer.answer, answer.message)
+        self._memory.refused(uid, action.name, replace(answer, at=self._clock()))
+        return Outcome.AGAIN
+
+    async def _post(self, action: PostMailbox) -> Outcome:
+        try:
+            version = await self._cluster.post_mailbox(self._metadata.namespace, action)
+        except (Outdated, Vanished):
+            logger.debug("pod %s changed meanwhile: deciding again", action.pod)
+            return Outcome.AGAIN
+        logger.info("stop posted to pod %s", action.pod)
+        self._posted[action.uid] = version
+        self._memory.posted(self._metadata.uid, action.uid, version, self._clock())
+        return Outcome.DONE
+
+    async def _delete(self, action: DeletePod) -> Outcome:
+        version = action.resource_version
+        if version == AFTER_POST:
+            version = self._posted[action.uid]
+        try:
+            await self._cluster.delete_pod(self._metadata.namespace, action, version)
+        except Vanished:
+            return Outcome.DONE
+        except Outdated:
+            logger.debug("pod %s changed meanwhile: deciding again", action.pod)
+            return Outcome.AGAIN
+        logger.info("pod %s deleted, grace %s", action.pod, action.grace_seconds)
+        self._memory.deleted(self._metadata.uid, action.uid, self._clock())
+        return Outcome.DONE
+
+    async def _tell(self, action: EmitEvent) -> Outcome:
+        subject = Subject("WorkflowExecution", self._metadata)
+        await self._cluster.tell(subject, Notice(action.reason, action.message, action.warning), self._clock())
+        return Outcome.DONE

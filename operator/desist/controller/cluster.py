@@ -1,0 +1,169 @@
+"""Every call that the controller makes to the API server, each with what its answers mean.
+
+Contract: the only module that knows paths and status codes. What concerns one object comes back as a value or as one
+of two exceptions (`Outdated`: it is not what was judged; `Vanished`: it is not there); faults of the API server are
+kube's errors and pass through. Nothing is repeated here: that is the queue's, with its back-off. The account needs the
+verbs that these calls use, and no others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from desist.api.base import Opaque
+from desist.api.meta import API_VERSION, GROUP, STOP_ANNOTATION, VERSION, ObjectMeta
+from desist.controller.events import Notice, Subject, event_body
+from desist.controller.store import Listed
+from desist.controller.views import RawPod, pod_record
+from desist.kube.client import Client, Deletion
+from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
+from desist.kube.lanes import Budget
+from desist.kube.listing import identity, list_all
+from desist.kube.resource import EVENTS, PODS, Query, Resource
+from desist.lifecycle.observed import Answer, CreateAnswer, PodView
+from desist.lifecycle.plan import DeletePod, PostMailbox
+
+logger = logging.getLogger(__name__)
+
+RESOURCES = {
+    "WorkflowExecution": Resource(GROUP, VERSION, "workflowexecutions"),
+    "Workflow": Resource(GROUP, VERSION, "workflows"),
+}
+PAGE = 500
+Body = Mapping[str, Any]
+
+
+class Outdated(Exception):
+    """409: the object is not what was judged (another version, or another UID)."""
+
+
+class Vanished(Exception):
+    """404: the object is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The calls. `instance` names this process in Events."""
+
+    client: Client
+    instance: str
+
+    async def served(self) -> bool:
+        """Whether the API server serves both of our kinds."""
+        try:
+            answer = msgspec.json.decode(await self.client.read(f"/apis/{GROUP}/{VERSION}"))
+        except NotFound:
+            return False
+        return {resource.plural for resource in RESOURCES.values()} <= {found["name"] for found in answer["resources"]}
+
+    async def version(self) -> tuple[int, int]:
+        """The API server's version, major and minor."""
+        answer = msgspec.json.decode(await self.client.read("/version"))
+        return int(answer["major"]), int("".join(filter(str.isdecimal, answer["minor"])))
+
+    async def list(self, kind: str) -> Sequence[Body]:
+        """All objects of one of our kinds."""
+        listing = await list_all(self.client, RESOURCES[kind], Query(limit=PAGE))
+        return [msgspec.json.decode(item) for item in listing.items]
+
+    async def list_metadata(self, kind: str) -> tuple[dict[str, Listed], int]:
+        """All objects of one of our kinds by UID, names and versions only; and the list's version."""
+        listing = await list_all(self.client, RESOURCES[kind], Query(limit=PAGE, metadata_only=True))
+        found = [identity(item) for item in listing.items]
+        listed = {each.uid: Listed(each.namespace, each.name, int(each.resource_version)) for each in found}
+        return listed, int(listing.resource_version)
+
+    async def get(self, kind: str, namespace: str, name: str) -> Body:
+        """One object of our kinds as it is now. Raises Vanished."""
+        return await _one(self.client.get(RESOURCES[kind].at(name, namespace)))
+
+    async def replace_status(self, kind: str, metadata: ObjectMeta, status: Body) -> Body:
+        """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished."""
+        identity = {
+            "name": metadata.name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+        }
+        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": identity, "status": status}
+        address = RESOURCES[kind].at(metadata.name, metadata.namespace)
+        return await _one(self.client.replace_status(address, body, budget=Budget.STOP))
+
+    async def try_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+        """Dry-run create of a pod in the owner's namespace."""
+        try:
+            await self.client.create(PODS, manifest.value, namespace=owner.namespace, dry_run=True)
+        except ApiError as error:
+            return _refusal(error)
+        return CreateAnswer(Answer.PASSED)
+
+    async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+        """Create a pod; one that is there already and is the owner's is as good."""
+        body = manifest.value
+        try:
+            await self.client.create(PODS, body, namespace=owner.namespace)
+        except AlreadyExists:
+            name = body["metadata"]["name"]
+            if await self.live_pod(owner, name) is None:
+                return CreateAnswer(Answer.REFUSED, f"there is a pod {name} that is not this execution's")
+        except ApiError as error:
+            return _refusal(error)
+        return CreateAnswer(Answer.PASSED)
+
+    async def live_pod(self, owner: ObjectMeta, name: str) -> PodView | None:
+        """The owner's pod of that name as it is now; None where there is none (another's does not count)."""
+        try:
+            body = await self.client.get(PODS.at(name, owner.namespace))
+        except NotFound:
+            return None
+        record = pod_record(msgspec.convert(body, RawPod))
+        return record.view if record is not None and record.execution_uid == owner.uid else None
+
+    async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
+        """PATCH the mailbox under the pod's UID and version; gives the new version. Raises Outdated, Vanished."""
+        metadata = {
+            "uid": action.uid,
+            "resourceVersion": action.resource_version,
+            "annotations": {STOP_ANNOTATION: action.text},
+        }
+        address = PODS.at(action.pod, namespace)
+        body = await _one(self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP))
+        return str(body["metadata"]["resourceVersion"])
+
+    async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
+        """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""
+        deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)
+        await _one(self.client.delete(PODS.at(action.pod, namespace), deletion, budget=Budget.STOP))
+
+    async def tell(self, subject: Subject, notice: Notice, now: datetime) -> None:
+        """Make an Event; a failure is logged and that is all."""
+        body = event_body(subject, notice, now, self.instance)
+        try:
+            await self.client.create(EVENTS, body, namespace=subject.metadata.namespace)
+        except AlreadyExists:
+            logger.debug("Event %s was made before", notice.reason)
+        except ApiError as error:
+            logger.warning("Event %s was not made: %s", notice.reason, error)
+
+
+async def _one(call: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    """The answer about one object. Raises Outdated, Vanished."""
+    try:
+        return await call
+    except NotFound as error:
+        raise Vanished(str(error)) from error
+    except Conflict as error:
+        raise Outdated(str(error)) from error
+
+
+def _refusal(error: ApiError) -> CreateAnswer:
+    """What a refused create means. Raises the error again where it is none: not so fast, or no answer at all."""
+    if isinstance(error, TooManyRequests) or error.status == 0:
+        raise error
+    return CreateAnswer(Answer.INVALID if isinstance(error, Invalid | BadRequest) else Answer.REFUSED, error.message)

@@ -1,0 +1,53 @@
+"""The operator, as kopf sees it. Run it with `kopf run -m desist.controller.handlers -A`.
+
+Contract: a handler notes what it is told and puts a key into the queue; it never waits, never raises, and returns
+nothing (kopf would write a return value into status). All writing is done by the queue's workers. Only raw events:
+they need no annotation and no finalizer, so an uninstalled operator leaves nothing behind that wedges. Never start
+this file by its path: kopf would load it twice, under two names, and every handler would run twice.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import kopf
+
+from desist.api.meta import GROUP, VERSION
+from desist.controller import frame, log, login
+from desist.controller.operator import Operator
+from desist.controller.settings import from_environment
+
+
+@kopf.on.startup()
+async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
+    """Wait for our kinds, fill the caches, start the workers; then kopf begins to watch."""
+    ours = from_environment(os.environ)
+    log.configure(ours.log_level, ours.log_format)
+    frame.configure(settings)
+    memo.operator = Operator(ours)
+    await memo.operator.start()
+
+
+@kopf.on.cleanup()
+async def stop(memo: kopf.Memo, **_: Any) -> None:
+    """End what was started; raises where a part of it had died, so that the exit code says so."""
+    await memo.operator.stop()
+
+
+@kopf.on.login()
+async def log_in(**_: Any) -> kopf.ConnectionInfo:
+    """The same credentials as our own client's."""
+    return await login.for_kopf(login.connection())
+
+
+@kopf.on.event(GROUP, VERSION, "workflowexecutions")
+async def execution_event(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """A WorkflowExecution was listed, added, modified or deleted."""
+    memo.operator.execution_event(event["type"], event["object"])
+
+
+@kopf.on.event(GROUP, VERSION, "workflows")
+async def workflow_event(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
+    """A Workflow was listed, added, modified or deleted."""
+    memo.operator.workflow_event(event["type"], event["object"])

@@ -1,0 +1,103 @@
+"""One pass over one execution: observe, decide, apply; and when to pass again.
+
+Contract: `run` is called by the queue, for one key at a time, and may be called at any moment and again: it reads what
+is there and does what is missing. It returns when to pass again at the latest (None: not before something happens); it
+raises where the API server is at fault, and the queue backs off. It never waits for anything to happen.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from desist.controller import log
+from desist.controller.apply import Applier, Outcome, Result
+from desist.controller.caches import Caches
+from desist.controller.cluster import Cluster, Vanished
+from desist.controller.memory import Memory
+from desist.controller.observe import Observer
+from desist.controller.records import ExecutionRecord, execution_record
+from desist.controller.store import Store
+from desist.lifecycle import decide
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Passes over executions."""
+
+    executions: Store[ExecutionRecord]
+    caches: Caches
+    memory: Memory
+    observer: Observer
+    cluster: Cluster
+    clock: Callable[[], datetime]
+
+    async def run(self, uid: str) -> datetime | None:
+        """One pass; gives when the next one is due. Raises kube's errors."""
+        record = self.executions.get(uid)
+        if record is None:
+            self._release(uid)
+            return None
+        with log.context(**_fields(record)):
+            now = self.clock()
+            waits = self.memory.waits_until(uid, self.caches.pods(uid), now)
+            if waits is not None:
+                return waits
+            result = await self._decide_and_apply(record, now)
+            return await self._settle(record, result, now)
+
+    async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
+        observed = self.observer.assemble(record, now)
+        self.caches.attend(record.metadata.uid, (node.name for node in observed.nodes))
+        observed = await self.observer.answer(decide.questions(observed, now), observed)
+        plan = decide.decide(observed, now)
+        return await Applier(self.cluster, self.memory, self.clock).apply(plan, record)
+
+    async def _settle(self, record: ExecutionRecord, result: Result, now: datetime) -> datetime | None:
+        uid = record.metadata.uid
+        if result.record is not None:
+            self.executions.note(result.record)
+        if result.outcome is Outcome.GONE:
+            self.executions.forget(uid)
+            self._release(uid)
+            return None
+        if result.outcome is Outcome.AGAIN:
+            await self._refresh(record)
+            return now
+        latest = result.record or record
+        if not latest.open:
+            self._release(uid)
+        return result.wake_at
+
+    async def _refresh(self, record: ExecutionRecord) -> None:
+        """Read what is there now, so that the next pass does not judge the same stale state once more."""
+        metadata = record.metadata
+        try:
+            fresh = execution_record(await self.cluster.get("WorkflowExecution", metadata.namespace, metadata.name))
+        except Vanished:
+            self.executions.forget(metadata.uid)
+            return
+        if fresh.metadata.uid != metadata.uid:
+            self.executions.forget(metadata.uid)
+        self.executions.note(fresh)
+
+    def _release(self, uid: str) -> None:
+        self.caches.release(uid)
+        self.memory.forget(uid)
+
+
+def _fields(record: ExecutionRecord) -> dict[str, str | None]:
+    status = record.execution.status
+    stop = status.cancellation if status is not None else None
+    return {
+        "namespace": record.metadata.namespace,
+        "execution": record.metadata.name,
+        "run": status.run_id if status is not None else None,
+        "command": stop.command_id if stop is not None else None,
+        "reconcile": secrets.token_hex(4),
+    }

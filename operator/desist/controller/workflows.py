@@ -1,0 +1,124 @@
+"""A `Workflow` is judged when it is written, not when somebody needs it: condition `Ready`, in words.
+
+Contract: `judge` is one pass over one workflow: what Desist refuses in the template, then what the API server says to
+a dry-run create of a pod made from it. The condition names the field. A refusal that may pass (quota, a policy) is
+asked again later. Nothing is written where nothing changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from desist.api.execution import WorkflowExecution, WorkflowExecutionSpec
+from desist.api.meta import Condition
+from desist.api.vocabulary import ConditionStatus, ConditionType
+from desist.api.workflow import Workflow, WorkflowStatus
+from desist.controller import log
+from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.events import Notice, Subject
+from desist.controller.observe import TRIAL_RUN_ID, Observer
+from desist.controller.records import WorkflowRecord, workflow_record
+from desist.controller.store import Store
+from desist.lifecycle.manifest import pod_manifest
+from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.template import refusals
+
+logger = logging.getLogger(__name__)
+ASK_AGAIN = timedelta(seconds=60)
+"""How long a refusal that may pass stands before the API server is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said about a workflow."""
+
+    ready: bool
+    reason: str
+    message: str = ""
+    passing: bool = False
+    """Whether it may change by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowPasses:
+    """Passes over workflows."""
+
+    workflows: Store[WorkflowRecord]
+    observer: Observer
+    cluster: Cluster
+    clock: Callable[[], datetime]
+
+    async def run(self, uid: str) -> datetime | None:
+        """One pass; gives when the next one is due. Raises kube's errors."""
+        record = self.workflows.get(uid)
+        if record is None:
+            return None
+        with log.context(namespace=record.metadata.namespace, workflow=record.metadata.name):
+            judgement = await self._judge(record.workflow)
+            status = status_of(record.workflow, judgement, self.clock())
+            if status != record.workflow.status:
+                await self._write(record.workflow, status, judgement)
+        return self.clock() + ASK_AGAIN if judgement.passing else None
+
+    async def _judge(self, workflow: Workflow) -> Judgement:
+        refused = refusals(workflow.spec.template.value)
+        if refused:
+            return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
+        trial = _trial_execution(workflow)
+        manifest = pod_manifest(trial, workflow.spec, None, TRIAL_RUN_ID, 1, self.observer.core_settings())
+        answer = await self.cluster.try_pod(trial.metadata, manifest)
+        return judgement_of(answer)
+
+    async def _write(self, workflow: Workflow, status: WorkflowStatus, judgement: Judgement) -> None:
+        try:
+            body = await self.cluster.replace_status("Workflow", workflow.metadata, status.wire())
+        except Vanished:
+            self.workflows.forget(workflow.metadata.uid)
+            return
+        except Outdated:
+            logger.debug("the workflow changed meanwhile: its event brings the next pass")
+            return
+        written = workflow_record(body)
+        self.workflows.note(written)
+        logger.info("Ready %s: %s", judgement.ready, judgement.message)
+        notice = Notice(judgement.reason, judgement.message, warning=not judgement.ready)
+        await self.cluster.tell(Subject("Workflow", written.metadata), notice, self.clock())
+
+
+def judgement_of(answer: CreateAnswer) -> Judgement:
+    """What the API server's answer to the dry-run create says about a workflow."""
+    match answer.answer:
+        case Answer.PASSED:
+            return Judgement(True, "Accepted", "executions can be started")
+        case Answer.INVALID:
+            return Judgement(False, "TemplateInvalid", answer.message[:4096])
+        case Answer.REFUSED:
+            return Judgement(False, "PodRefused", answer.message[:4096], passing=True)
+        case _:
+            assert_never(answer.answer)
+
+
+def status_of(workflow: Workflow, judgement: Judgement, now: datetime) -> WorkflowStatus:
+    """The status that says so; the transition time stays where the answer is the same as before."""
+    wanted = ConditionStatus.TRUE if judgement.ready else ConditionStatus.FALSE
+    before = workflow.status.conditions if workflow.status else ()
+    known = next((c for c in before if c.type is ConditionType.READY), None)
+    ready = Condition(
+        type=ConditionType.READY,
+        status=wanted,
+        reason=judgement.reason,
+        message=judgement.message,
+        last_transition_time=known.last_transition_time if known and known.status is wanted else now,
+        observed_generation=workflow.metadata.generation,
+    )
+    return WorkflowStatus(observed_generation=workflow.metadata.generation, conditions=(ready,))
+
+
+def _trial_execution(workflow: Workflow) -> WorkflowExecution:
+    """An execution that exists nowhere; its pod is never made."""
+    metadata = workflow.metadata.model_copy(update={"name": workflow.metadata.name, "deletion_timestamp": None})
+    return WorkflowExecution(metadata=metadata, spec=WorkflowExecutionSpec(workflow_spec=workflow.spec))

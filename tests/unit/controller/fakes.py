@@ -1,0 +1,87 @@
+"""A cluster that answers what it is told to, and remembers what was asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from desist.api.base import Opaque
+from desist.api.meta import ObjectMeta
+from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.events import Notice, Subject
+from desist.controller.records import ExecutionRecord, execution_record
+from desist.lifecycle.observed import Answer, CreateAnswer, PodView
+from desist.lifecycle.plan import DeletePod, PostMailbox
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+PASSED = CreateAnswer(Answer.PASSED)
+
+
+@dataclass
+class FakeCluster:
+    """Stands in for `Cluster`; every call is a line in `calls`."""
+
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By name: what `get` gives, and what a status is written to."""
+    trial: CreateAnswer = PASSED
+    create: CreateAnswer = PASSED
+    live: PodView | None = None
+    outdated: set[str] = field(default_factory=set)
+    """Calls that end as Outdated."""
+    vanished: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def cluster(self) -> Cluster:
+        return cast(Cluster, self)
+
+    def _call(self, verb: str, rest: str = "") -> None:
+        self.calls.append(f"{verb} {rest}".strip())
+        if verb in self.outdated:
+            raise Outdated(verb)
+        if verb in self.vanished:
+            raise Vanished(verb)
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        self._call("get", name)
+        return self.objects[name]
+
+    async def replace_status(self, kind: str, metadata: ObjectMeta, status: dict[str, Any]) -> dict[str, Any]:
+        self._call("status", str(status.get("phase", "")))
+        held = self.objects[metadata.name]
+        held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
+        held["status"] = status
+        return held
+
+    async def try_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+        self._call("try", manifest.value["metadata"]["name"])
+        return self.trial
+
+    async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+        self._call("create")
+        return self.create
+
+    async def live_pod(self, owner: ObjectMeta, name: str) -> PodView | None:
+        self._call("live", name)
+        return self.live
+
+    async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
+        self._call("post", f"{action.pod} under {action.resource_version}")
+        return str(int(action.resource_version) + 1)
+
+    async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
+        self._call("delete", f"{action.pod} under {resource_version}")
+
+    async def tell(self, subject: Subject, notice: Notice, now: datetime) -> None:
+        self._call("tell", f"{notice.reason} of version {subject.metadata.resource_version}")
+
+
+def body(**parts: Any) -> dict[str, Any]:
+    """An execution that refers to the workflow `order`; `parts` replace spec or status."""
+    metadata = {"name": "order-1", "namespace": "shop", "uid": "wfx", "resourceVersion": "7", "generation": 1}
+    return {"metadata": metadata, "spec": {"workflowRef": {"name": "order"}}, **parts}
+
+
+def record(**parts: Any) -> ExecutionRecord:
+    return execution_record(body(**parts))

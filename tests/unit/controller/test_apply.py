@@ -1,0 +1,90 @@
+"""A plan is done in its order, and ends at the first thing that is otherwise than it was judged."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from desist.api.base import Opaque
+from desist.api.status import WorkflowExecutionStatus
+from desist.api.vocabulary import Phase
+from desist.controller.apply import Applier, Outcome, Result
+from desist.controller.memory import Memory
+from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.plan import (
+    AFTER_POST,
+    Action,
+    CreatePod,
+    DeletePod,
+    EmitEvent,
+    Plan,
+    PostMailbox,
+    WakeAt,
+    WriteStatus,
+)
+from tests.unit.controller.fakes import NOW, FakeCluster, body, record
+
+WRITE = WriteStatus(WorkflowExecutionStatus(phase=Phase.CANCELLING))
+CREATE = CreatePod("pod", Opaque.of({"metadata": {"name": "pod"}}))
+POST = PostMailbox("pod", "p", "41", "{}")
+DELETE = DeletePod("pod", "p", 1, AFTER_POST)
+EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
+
+
+async def apply(cluster: FakeCluster, *actions: Action, memory: Memory | None = None) -> Result:
+    cluster.objects.setdefault("order-1", body())
+    applier = Applier(cluster.cluster, memory or Memory(), lambda: NOW)
+    return await applier.apply(Plan(actions), record())
+
+
+async def test_actions_are_done_in_order_and_an_event_tells_of_the_version_that_was_written() -> None:
+    cluster = FakeCluster()
+    result = await apply(cluster, WRITE, POST, DELETE, EVENT)
+    assert cluster.calls == [
+        "status Cancelling",
+        "post pod under 41",
+        "delete pod under 42",
+        "tell CancelRequested of version 8",
+    ]
+    assert result.outcome is Outcome.DONE
+    assert result.record is not None
+    assert result.record.metadata.resource_version == "8"
+
+
+STOPS: list[tuple[str, str, Outcome]] = [
+    ("status", "outdated", Outcome.AGAIN),
+    ("status", "vanished", Outcome.GONE),
+    ("post", "outdated", Outcome.AGAIN),
+    ("post", "vanished", Outcome.AGAIN),
+    ("delete", "outdated", Outcome.AGAIN),
+    ("delete", "vanished", Outcome.DONE),
+]
+
+
+@pytest.mark.parametrize(("verb", "how", "outcome"), STOPS)
+async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: str, outcome: Outcome) -> None:
+    cluster = FakeCluster(**{how: {verb}})
+    result = await apply(cluster, WRITE, POST, DELETE, EVENT)
+    assert result.outcome is outcome
+    assert cluster.calls[-1].startswith("tell" if outcome is Outcome.DONE else verb)
+
+
+@pytest.mark.parametrize("answer", [Answer.INVALID, Answer.REFUSED])
+async def test_a_refused_create_is_remembered_with_its_time_and_decided_again(answer: Answer) -> None:
+    memory = Memory()
+    result = await apply(FakeCluster(create=CreateAnswer(answer, "no")), CREATE, EVENT, memory=memory)
+    assert result.outcome is Outcome.AGAIN
+    assert memory.refusal("wfx", "pod") == CreateAnswer(answer, "no", NOW)
+
+
+async def test_a_create_that_passes_is_expected_to_be_seen() -> None:
+    memory = Memory()
+    assert (await apply(FakeCluster(), CREATE, memory=memory)).outcome is Outcome.DONE
+    assert memory.waits_until("wfx", (), NOW) is not None
+
+
+async def test_the_earliest_wake_up_counts_also_where_the_plan_ends_early() -> None:
+    soon, later = NOW + timedelta(seconds=1), NOW + timedelta(seconds=9)
+    result = await apply(FakeCluster(outdated={"post"}), WakeAt(later), WakeAt(soon), POST)
+    assert (result.wake_at, result.outcome) == (soon, Outcome.AGAIN)

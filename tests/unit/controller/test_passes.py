@@ -1,0 +1,96 @@
+"""One pass: nothing is decided while a last deed is unseen; what is otherwise is read, then decided again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from desist.controller.caches import Caches
+from desist.controller.memory import PATIENCE, Memory
+from desist.controller.observe import Observer
+from desist.controller.passes import Passes
+from desist.controller.records import ExecutionRecord, WorkflowRecord, workflow_record
+from desist.controller.settings import ControllerSettings
+from desist.controller.store import Store
+from tests.unit.controller.fakes import NOW, FakeCluster, body, record
+
+TEMPLATE = {"spec": {"containers": [{"name": "workflow", "image": "i", "command": ["run"]}]}}
+WORKFLOW = {
+    "metadata": {"name": "order", "namespace": "shop", "uid": "dwf", "resourceVersion": "3", "generation": 1},
+    "spec": {"template": TEMPLATE},
+}
+
+
+class Setting:
+    """The parts of a pass, with one execution and its workflow known."""
+
+    def __init__(self, **parts: Any) -> None:
+        self.fake = FakeCluster(objects={"order-1": body(**parts)})
+        self.executions: Store[ExecutionRecord] = Store()
+        self.executions.note(record(**parts))
+        workflows: Store[WorkflowRecord] = Store()
+        workflows.note(workflow_record(WORKFLOW))
+        self.caches, self.memory = Caches(), Memory()
+        observer = Observer(ControllerSettings(), self.fake.cluster, workflows, self.caches, self.memory)
+        self.passes = Passes(self.executions, self.caches, self.memory, observer, self.fake.cluster, lambda: NOW)
+
+    @property
+    def known(self) -> ExecutionRecord:
+        held = self.executions.get("wfx")
+        assert held is not None
+        return held
+
+
+async def test_a_new_execution_is_tried_then_begun_then_its_pod_is_made() -> None:
+    setting = Setting()
+    await setting.passes.run("wfx")
+    assert [call.split()[0] for call in setting.fake.calls[:3]] == ["try", "status", "create"]
+    status = setting.known.execution.status
+    assert status is not None
+    assert (status.phase, status.attempt) == ("Pending", 1)
+
+
+async def test_nothing_is_decided_while_the_pod_that_was_made_is_not_seen() -> None:
+    setting = Setting()
+    await setting.passes.run("wfx")
+    before = list(setting.fake.calls)
+    assert await setting.passes.run("wfx") == NOW + PATIENCE
+    assert setting.fake.calls == before
+
+
+async def test_a_conflict_leads_to_a_fresh_look_and_to_another_pass_at_once() -> None:
+    setting = Setting()
+    setting.fake.outdated = {"status"}
+    fresh = body(spec={"workflowRef": {"name": "order"}, "cancellation": {"mode": "Kill"}})
+    fresh["metadata"] = {**fresh["metadata"], "resourceVersion": "9"}
+    setting.fake.objects["order-1"] = fresh
+    due = await setting.passes.run("wfx")
+    assert due is not None
+    assert due - NOW < timedelta(milliseconds=100)
+    assert setting.known.urgent
+    setting.fake.outdated = set()
+    await setting.passes.run("wfx")
+    assert "status Cancelled" in setting.fake.calls
+    assert not [call for call in setting.fake.calls if call.startswith("create")]
+
+
+async def test_an_execution_that_is_gone_or_replaced_is_forgotten() -> None:
+    gone = Setting()
+    gone.fake.vanished = {"status"}
+    assert await gone.passes.run("wfx") is None
+    assert gone.executions.get("wfx") is None
+
+    replaced = Setting()
+    replaced.fake.outdated = {"status"}
+    other = body()
+    other["metadata"] = {**other["metadata"], "uid": "other", "resourceVersion": "9"}
+    replaced.fake.objects["order-1"] = other
+    await replaced.passes.run("wfx")
+    assert replaced.executions.get("wfx") is None
+    assert replaced.executions.get("other") is not None
+
+
+async def test_a_pass_over_what_is_not_known_does_nothing() -> None:
+    setting = Setting()
+    assert await setting.passes.run("nobody") is None
+    assert setting.fake.calls == []

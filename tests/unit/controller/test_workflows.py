@@ -1,0 +1,76 @@
+"""A workflow is judged when it is written, and its condition says so in words."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from desist.api.meta import Condition
+from desist.controller.caches import Caches
+from desist.controller.memory import Memory
+from desist.controller.observe import Observer
+from desist.controller.records import WorkflowRecord, workflow_record
+from desist.controller.settings import ControllerSettings
+from desist.controller.store import Store
+from desist.controller.workflows import ASK_AGAIN, WorkflowPasses
+from desist.lifecycle.observed import Answer, CreateAnswer
+from tests.unit.controller.fakes import NOW, FakeCluster
+from tests.unit.controller.test_passes import WORKFLOW
+
+
+class Setting:
+    """One workflow and what judges it."""
+
+    def __init__(self, trial: CreateAnswer, **pod: Any) -> None:
+        body = copy.deepcopy(WORKFLOW)
+        body["spec"]["template"]["spec"].update(pod)  # type: ignore[index]  # the constant's values are objects
+        self.fake = FakeCluster(objects={"order": body}, trial=trial)
+        self.workflows: Store[WorkflowRecord] = Store()
+        self.workflows.note(workflow_record(body))
+        observer = Observer(ControllerSettings(), self.fake.cluster, self.workflows, Caches(), Memory())
+        self.passes = WorkflowPasses(self.workflows, observer, self.fake.cluster, lambda: NOW)
+
+    @property
+    def ready(self) -> Condition:
+        record = self.workflows.get("dwf")
+        assert record is not None
+        assert record.workflow.status is not None
+        assert record.workflow.status.observed_generation == 1
+        return record.workflow.status.conditions[0]
+
+
+async def test_a_template_that_the_api_server_accepts_is_ready_and_is_told_once() -> None:
+    setting = Setting(CreateAnswer(Answer.PASSED))
+    assert await setting.passes.run("dwf") is None
+    assert (setting.ready.status, setting.ready.reason) == ("True", "Accepted")
+    assert [call.split()[0] for call in setting.fake.calls] == ["try", "status", "tell"]
+    await setting.passes.run("dwf")
+    assert [call.split()[0] for call in setting.fake.calls] == ["try", "status", "tell", "try"]
+
+
+async def test_what_desist_refuses_is_said_without_asking_the_api_server() -> None:
+    setting = Setting(CreateAnswer(Answer.PASSED), hostPID=True)
+    assert await setting.passes.run("dwf") is None
+    assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateRefused")
+    assert setting.ready.message.startswith("spec.hostPID: ")
+    assert "try" not in [call.split()[0] for call in setting.fake.calls]
+
+
+async def test_what_the_api_server_refuses_is_said_in_its_words() -> None:
+    setting = Setting(CreateAnswer(Answer.INVALID, 'Pod "x" is invalid: spec.containers[0].image: Required value'))
+    assert await setting.passes.run("dwf") is None
+    assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateInvalid")
+    assert "spec.containers[0].image" in setting.ready.message
+
+
+async def test_a_refusal_that_may_pass_is_asked_again() -> None:
+    setting = Setting(CreateAnswer(Answer.REFUSED, "exceeded quota: none"))
+    assert await setting.passes.run("dwf") == NOW + ASK_AGAIN
+    assert (setting.ready.status, setting.ready.reason) == ("False", "PodRefused")
+
+
+async def test_a_workflow_that_is_gone_is_forgotten() -> None:
+    setting = Setting(CreateAnswer(Answer.PASSED))
+    setting.fake.vanished = {"status"}
+    await setting.passes.run("dwf")
+    assert setting.workflows.get("dwf") is None
