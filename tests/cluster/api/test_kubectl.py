@@ -41,12 +41,15 @@ def one_line(text: str) -> str:
 
 
 def explained(kubectl: Kubectl, *arguments: str, until: str) -> str:
-    """What `kubectl explain` prints once the API server publishes the CRD as it is now (nothing tells when)."""
+    """What `kubectl explain` prints once the API server publishes the CRD as it is now.
+
+    Nothing tells when that is: Established comes first, and right after it explain knows no such kind.
+    """
     deadline = time.monotonic() + SECONDS
-    while one_line(until) not in one_line(text := kubectl("explain", *arguments)):
-        assert time.monotonic() < deadline, f"not explained as {until!r}:\n{text}"
+    while one_line(until) not in one_line((answer := kubectl.ask("explain", *arguments)).stdout):
+        assert time.monotonic() < deadline, f"not explained as {until!r}:\n{answer.stdout}{answer.stderr}"
         time.sleep(0.2)
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+    return "\n".join(line.rstrip() for line in answer.stdout.splitlines()).strip() + "\n"
 
 
 def test_explain_lists_the_fields_of_a_request(kubectl: Kubectl) -> None:
