@@ -153,7 +153,7 @@ def test_after_a_deadline_every_end_is_timed_out(ending: Ending) -> None:
     world.settle(3)
     assert world.phase is Phase.KILL_CANCELLING
     world.change_pod(lambda pod: ending(pod, "x"), after=1)
-    assert world.phase is Phase.TIMED_OUT
+    assert world.status.phase is Phase.TIMED_OUT
 
 
 @pytest.mark.parametrize(

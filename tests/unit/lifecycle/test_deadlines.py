@@ -1,0 +1,150 @@
+"""Deadlines and escalations: when they fire, and what they may and may not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from desist.api.vocabulary import CommandSource, HistoryType, Mode, Phase
+from desist.lifecycle import mailbox
+from tests.support.builders import at, make_execution, make_workflow, receipt
+from tests.unit.lifecycle.world import World
+
+
+def posted(world: World) -> mailbox.Stop:
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    return stop
+
+
+@pytest.mark.conformance("A8")
+def test_a_stop_becomes_a_kill_by_itself_with_the_words_of_its_request() -> None:
+    world = World(workflow=make_workflow(grace=4)).running()
+    world.request(Mode.CANCEL, after=1, kill_after_seconds=10, reason="why", details="what", request_id="r")
+    accepted = world.seconds
+    world.settle(9.9)
+    assert world.phase is Phase.CANCELLING
+    world.settle(0.1)
+    record = world.command()
+    assert world.status.phase is Phase.KILL_CANCELLING
+    assert (record.source, record.mode) == (CommandSource.ESCALATION, Mode.KILL)
+    assert (record.reason, record.details, record.request_id) == ("why", "what", "r")
+    assert HistoryType.CANCELLATION_ESCALATED in world.types()
+    assert posted(world).deadline == at(accepted + 10 + 4)
+    assert world.status.commands[0].superseded_by == record.id
+
+
+def test_a_pass_wakes_itself_at_the_escalation() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL, kill_after_seconds=10)
+    plan = world.plan()
+    assert at(world.seconds + 10) in [getattr(action, "when", None) for action in plan.actions]
+
+
+def test_the_workflows_kill_after_counts_from_the_first_stop() -> None:
+    world = World(workflow=make_workflow(kill_after=30)).running()
+    world.request(Mode.CANCEL)
+    accepted = world.seconds
+    world.request(Mode.TERMINATE, after=20)
+    assert world.status.cancellation is not None
+    assert world.status.cancellation.kill_after == at(accepted + 30)
+
+
+def test_an_escalation_hastens_the_end_and_does_not_rename_it() -> None:
+    world = World(workflow=make_workflow(kill_after=5)).running()
+    world.request(Mode.TERMINATE)
+    world.settle(6)
+    assert world.phase is Phase.KILL_CANCELLING
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over())
+    assert world.status.phase is Phase.TERMINATED
+
+
+def test_a_kill_asked_for_before_an_escalation_kills_no_later_than_that_would_have() -> None:
+    world = World(workflow=make_workflow(grace=4)).running()
+    world.request(Mode.CANCEL, kill_after_seconds=10)
+    accepted = world.seconds
+    world.request(Mode.KILL, after=2, grace_period_seconds=600)
+    deadline = posted(world).deadline
+    assert deadline is not None
+    assert deadline <= at(accepted + 14)
+    assert "killAfterSeconds" in (world.command().message or "")
+
+
+def test_a_kill_with_a_shorter_grace_is_not_cut_by_a_pending_escalation() -> None:
+    world = World(workflow=make_workflow(grace=4)).running()
+    world.request(Mode.CANCEL, kill_after_seconds=100)
+    world.request(Mode.KILL, after=2, grace_period_seconds=3)
+    assert posted(world).deadline == at(world.seconds + 3)
+
+
+def test_a_kill_is_not_escalated() -> None:
+    world = World().running()
+    world.request(Mode.KILL, kill_after_seconds=1, grace_period_seconds=60)
+    world.settle(5)
+    assert world.status.command_count == 1
+
+
+@pytest.mark.conformance("C17")
+def test_a_run_that_has_used_up_its_time_is_killed_and_timed_out() -> None:
+    world = World(make_execution(active_deadline_seconds=10), workflow=make_workflow(grace=3)).running()
+    started = 1
+    world.settle(8.9)
+    assert world.phase is Phase.RUNNING
+    world.seconds = started + 10
+    world.settle()
+    assert world.status.phase is Phase.KILL_CANCELLING
+    assert world.command().source is CommandSource.DEADLINE
+    assert posted(world).grace_seconds == 3
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over(), after=3)
+    assert world.status.phase is Phase.TIMED_OUT
+    assert world.status.closed_reason == "timed_out"
+
+
+@pytest.mark.conformance("C17")
+def test_a_cancel_accepted_before_the_deadline_stays_cancelled() -> None:
+    world = World(make_execution(active_deadline_seconds=10)).running()
+    world.request(Mode.CANCEL)
+    world.settle(20)
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over())
+    assert world.phase is Phase.CANCELLED
+
+
+def test_a_run_that_waits_for_its_next_attempt_is_timed_out_at_once() -> None:
+    world = World(make_execution(active_deadline_seconds=3)).running()
+    world.change_pod(lambda pod: pod.deleting().exited(143, receipt(sigterm=2)).over(), after=1.5)
+    assert world.phase is Phase.RUNNING
+    world.seconds = 4
+    world.creates = False
+    world.execution = world.execution.with_status(world.status.model_copy(update={"next_attempt_at": at(100)}))
+    world.settle()
+    assert world.status.phase is Phase.TIMED_OUT
+    assert world.status.commands == ()
+
+
+def test_the_deadline_counts_over_all_attempts() -> None:
+    world = World(make_execution(active_deadline_seconds=30)).running()
+    world.change_pod(lambda pod: pod.deleting().exited(143, receipt(sigterm=2)).over(), after=1)
+    world.settle(2)
+    world.change_pod(lambda pod: pod.running(world.seconds), after=1)
+    assert world.status.attempt == 2
+    world.seconds = 31
+    world.settle()
+    assert world.phase is Phase.KILL_CANCELLING
+
+
+def test_no_deadline_runs_before_the_first_process() -> None:
+    world = World(make_execution(active_deadline_seconds=3))
+    world.settle()
+    world.settle(100)
+    assert world.phase is Phase.PENDING
+
+
+def test_a_deadline_does_not_touch_a_run_whose_process_has_ended() -> None:
+    world = World(make_execution(active_deadline_seconds=10))
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    world.change_pod(lambda pod: pod.exited(0, receipt()), after=1)
+    world.settle(60)
+    assert world.phase is Phase.RUNNING
+    assert world.status.commands == ()
+    world.change_pod(lambda pod: pod.over())
+    assert world.status.phase is Phase.SUCCEEDED

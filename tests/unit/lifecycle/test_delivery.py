@@ -1,0 +1,186 @@
+"""Delivery: what reaches a pod, when, and under which conditions."""
+
+from __future__ import annotations
+
+import pytest
+
+from desist.api.vocabulary import HistoryType, Mode, Phase
+from desist.lifecycle import mailbox
+from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, WakeAt, WriteStatus
+from tests.support.builders import at, make_workflow, receipt
+from tests.unit.lifecycle.world import World, done
+
+
+def test_acceptance_is_written_before_the_mailbox_in_one_plan() -> None:
+    world = World().running()
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    assert done(world.step(1)) == ["WriteStatus", "PostMailbox"]
+
+
+@pytest.mark.parametrize(("mode", "grace"), [(Mode.CANCEL, None), (Mode.FORCE, 0), (Mode.TERMINATE, 0), (Mode.KILL, 5)])
+def test_what_the_mailbox_says_under_each_mode(mode: Mode, grace: int | None) -> None:
+    world = World(workflow=make_workflow(signal="SIGINT")).running()
+    world.request(mode, after=1, reason="why", details="what")
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    assert (stop.mode, stop.grace_seconds, stop.signal) == (mode, grace, "SIGINT")
+    assert (stop.reason, stop.details, stop.command_id) == ("why", "what", world.command().id)
+    assert (stop.run_id, stop.sequence, stop.posted_at) == (world.status.run_id, 1, at(world.seconds))
+
+
+@pytest.mark.conformance("C4")
+def test_a_stop_that_was_accepted_and_not_posted_is_posted_by_the_next_pass() -> None:
+    world = World().running()
+    world.execution = world.execution.cancelled(Mode.KILL)
+    write = world.plan().actions[0]
+    assert isinstance(write, WriteStatus)
+    world.apply(write)
+    assert done(world.step(60)) == ["PostMailbox"]
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    assert stop.grace_seconds == 5, "the whole grace, however late it is posted"
+
+
+def test_what_is_posted_is_not_posted_again() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL)
+    world.settle(1)
+    world.settle(100)
+    assert len([a for a in world.done if isinstance(a, PostMailbox)]) == 1
+
+
+@pytest.mark.conformance("C6", "C16")
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_pod_whose_container_never_started_is_deleted_after_the_mailbox_and_under_its_version(mode: Mode) -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.execution = world.execution.cancelled(mode)
+    plan = world.plan()
+    assert done(plan) == ["WriteStatus", "PostMailbox", "DeletePod"]
+    delete = next(a for a in plan.actions if isinstance(a, DeletePod))
+    assert (delete.grace_seconds, delete.resource_version, delete.uid) == (1, AFTER_POST, world.pod.obj().uid)
+
+
+def test_where_the_mailbox_is_there_already_the_delete_is_under_the_version_that_was_seen() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    for action in world.plan().actions[:2]:
+        world.apply(action)
+    plan = world.plan()
+    assert done(plan) == ["DeletePod"]
+    assert plan.actions[0].resource_version == world.pod.obj().resource_version  # type: ignore[union-attr]  # a DeletePod
+
+
+@pytest.mark.conformance("C6")
+def test_what_has_started_meanwhile_is_not_deleted_under_cancel() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    for action in world.plan().actions[:2]:
+        world.apply(action)
+    world.change_pod(lambda pod: pod.running(world.seconds), after=1)
+    world.settle(1000)
+    assert world.pod.obj().deletion_timestamp is None
+    assert world.phase is Phase.CANCELLING
+
+
+@pytest.mark.conformance("B2", "K2")
+def test_a_pod_that_is_gone_before_it_was_bound_lets_the_run_end() -> None:
+    world = World()
+    world.settle()
+    world.request(Mode.CANCEL, after=1)
+    assert not world.pods
+    assert world.phase is Phase.CANCELLED
+    assert world.status.start_time is None
+    assert HistoryType.WORKFLOW_STARTED not in world.types()
+
+
+def test_a_pod_is_deleted_five_seconds_after_its_sigkill_was_due() -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    due = world.seconds + 5 + 5
+    assert at(due) in [a.when for a in world.plan().actions if isinstance(a, WakeAt)]
+    world.seconds = due - 0.001
+    world.settle()
+    assert world.pod.obj().deletion_timestamp is None
+    world.seconds = due
+    plan = world.step()
+    assert done(plan) == ["DeletePod"]
+    assert next(a for a in plan.actions if isinstance(a, DeletePod)).grace_seconds == 1
+    world.settle(1)
+    assert len([a for a in world.done if isinstance(a, DeletePod)]) == 1
+
+
+def test_the_backstop_counts_from_the_posting_that_set_the_earliest_deadline() -> None:
+    world = World().running()
+    world.request(Mode.KILL, grace_period_seconds=100)
+    world.request(Mode.KILL, after=10, grace_period_seconds=3)
+    world.settle(7.9)
+    assert world.pod.obj().deletion_timestamp is None
+    world.settle(0.1)
+    assert world.pod.obj().deletion_timestamp is not None
+
+
+def test_a_cancel_alone_never_deletes_a_process_that_runs() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL)
+    world.settle(100_000)
+    assert not [a for a in world.done if isinstance(a, DeletePod)]
+    assert world.phase is Phase.CANCELLING
+
+
+def test_a_pod_that_is_being_deleted_gets_no_mailbox_and_no_second_delete() -> None:
+    world = World().running()
+    world.change_pod(lambda pod: pod.deleting(grace=600, since=world.seconds))
+    world.request(Mode.KILL, after=1)
+    world.settle(60)
+    assert not world.pod.obj().mailbox
+    assert not [a for a in world.done if isinstance(a, DeletePod)]
+    held = world.status.cancellation
+    assert held is not None
+    assert held.kill_at == world.pod.obj().deletion_timestamp
+    assert any("nothing can shorten" in text for text in world.status.waiting_on)
+
+
+def test_nothing_is_posted_to_a_process_that_has_ended_while_its_sidecar_runs() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar("proxy").running(), after=1)
+    world.change_pod(lambda pod: pod.exited(3, receipt()), after=1)
+    world.request(Mode.KILL, after=1)
+    assert not world.pod.obj().mailbox
+    assert any("sidecar" in text and "proxy" in text for text in world.status.waiting_on)
+    assert world.status.end_time is not None
+    assert world.phase is Phase.KILL_CANCELLING
+
+
+def test_what_is_only_informative_makes_no_write_of_its_own() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL, after=1)
+    writes = world.writes
+    world.settle(5)
+    assert world.writes == writes
+    assert HistoryType.CANCELLATION_POSTED not in world.types()
+    world.change_pod(lambda pod: pod.exited(0, receipt(stop=world.command().id)).over(), after=1)
+    assert world.writes == writes + 1
+    assert world.types()[-4:] == [
+        HistoryType.CANCEL_REQUESTED,
+        HistoryType.CANCELLATION_POSTED,
+        HistoryType.CANCELLATION_RECEIVED,
+        HistoryType.WORKFLOW_CANCELLED,
+    ]
+    assert world.command().applied_at == at(2)
+
+
+def test_a_cancel_of_a_running_pod_takes_two_writes_and_one_posting() -> None:
+    world = World().running()
+    world.done.clear()
+    world.request(Mode.KILL, after=1)
+    world.change_pod(lambda pod: pod.exited(143, receipt(stop=world.command().id)).over(), after=1)
+    assert world.phase is Phase.CANCELLED
+    kinds = [type(a).__name__ for a in world.done]
+    assert (kinds.count("WriteStatus"), kinds.count("PostMailbox"), kinds.count("DeletePod")) == (2, 1, 0)
