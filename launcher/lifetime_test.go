@@ -246,6 +246,11 @@ func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a program of another user needs root")
 	}
+	for _, tool := range []string{"unshare", "setpriv"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is missing", tool)
+		}
+	}
 	p := newPod(t, true)
 	setuid := p.path("setuid")
 	raw, err := os.ReadFile(self())

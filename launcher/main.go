@@ -26,14 +26,15 @@ const usage = `usage:
   desist-launcher version                        print the version
 `
 
-// heapLimit is where the collector starts to work. Below it no collection
-// runs at all, so an idle launcher wakes up for nothing but events.
-const heapLimit = 8 << 20
+// memoryLimit is where the collector starts to work: bytes of all the runtime's
+// memory. Below it no collection runs, so an idle launcher wakes up for nothing
+// but events. At 4 MiB it would collect without end, at 8 twice as much stays.
+const memoryLimit = 5 << 20
 
 func main() {
 	runtime.GOMAXPROCS(1) // also ends the runtime's periodic look at the cgroup's CPU limit
 	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(heapLimit)
+	debug.SetMemoryLimit(memoryLimit)
 	os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr))
 }
 
