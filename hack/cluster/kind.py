@@ -61,7 +61,7 @@ def up(engine: Engine, image: str, step: Step) -> None:
         delete(engine)
     _create(engine, image, step)
     made.write_text(wanted)
-    step.result(f"{versions.CLUSTER} made, Kubernetes {versions.KUBERNETES}, {len(NODES)} nodes")
+    step.result(f"{versions.CLUSTER} made of {image}, {len(NODES)} nodes")
 
 
 def _revived(engine: Engine, states: dict[str, str], step: Step) -> bool:
@@ -85,7 +85,7 @@ def _create(engine: Engine, image: str, step: Step) -> None:
     shutil.copy(ASSETS / "audit.yaml", place)
     log.unlink(missing_ok=True)
     step.say("kind creates the nodes, half a minute to a minute")
-    command = [find_or_build("kind", step), "create", "cluster", "--name", versions.CLUSTER, "--image", image]
+    command = [str(find_or_build("kind", step)), "create", "cluster", "--name", versions.CLUSTER, "--image", image]
     options = ["--config", "kind.yaml", "--kubeconfig", str(home().kubeconfig), "--retain", "--verbosity", "1"]
     try:
         run([*command, *options], How(engine.env(), log, folder=place))

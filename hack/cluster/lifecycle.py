@@ -6,6 +6,8 @@ run ended.
 
 from __future__ import annotations
 
+import sys
+
 from hack.cluster import engine as engines
 from hack.cluster import kind, node_image, own_engine, tools
 from hack.cluster.commands import answer
@@ -27,6 +29,7 @@ def up() -> None:
         image = node_image.choose(engine, step)
     with progress.step("cluster") as step:
         kind.up(engine, image, step)
+    print(f"export KUBECONFIG={home().kubeconfig}", file=sys.stderr)
 
 
 def _find_tool(name: str, step: Step) -> None:

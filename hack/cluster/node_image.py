@@ -69,13 +69,21 @@ def key() -> str:
 
 
 def _build(engine: Engine, image: Image, step: Step) -> None:
+    parts = len(golang.NODE_PROGRAMS) + 4
+    step.part(1, parts)
     root = debian.root("node", debian.NODE_PACKAGES, step)
-    binaries = {program.name: golang.build(program, step) for program in golang.NODE_PROGRAMS}
+    binaries = {}
+    for number, program in enumerate(golang.NODE_PROGRAMS, start=2):
+        step.part(number, parts)
+        binaries[program.name] = golang.build(program, step)
     import_root(engine, root, BASE, "base")
     with tempfile.TemporaryDirectory(dir=home().root, prefix="node-image-") as folder:
         place = Path(folder)
+        step.part(parts - 2, parts)
         components = _build_components(engine, binaries, place, step)
+        step.part(parts - 1, parts)
         _build_stage(engine, binaries, place, step)
+        step.part(parts, parts)
         _import_components(engine, components, image, step)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -61,6 +62,9 @@ def alive() -> bool:
 def start(step: Step) -> None:
     """Start dockerd and wait until it answers. Raises ClusterError naming its log."""
     packages.ensure(packages.ENGINE, step)
+    if shutil.which("docker") is None:
+        # Since Debian 13 the client is a package of its own.
+        packages.ensure(("docker-cli",), step)
     if os.geteuid() != 0:
         raise ClusterError("an engine of our own needs root", advice="run as root, or start Docker yourself")
     step.say("starting dockerd")

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from hack.cluster import kind
-from hack.cluster.commands import answer
+from hack.cluster import kind, own_engine
 from hack.cluster.engine import Engine, current
 from hack.cluster.errors import ClusterError
 
@@ -67,7 +66,7 @@ def processes_with(marker: str) -> list[Process]:
 
 def pod_uid_of(cgroup: str) -> str | None:
     """UID of the pod in whose cgroup a process is, from the text of its /proc/PID/cgroup."""
-    found = re.search(r"/(?:kubepods[^/]*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})", cgroup)
+    found = re.search(r"/(?:[^/]*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})", cgroup)
     return found[1].replace("_", "-") if found else None
 
 
@@ -89,7 +88,7 @@ def _in_host_proc(engine: Engine, marker: str) -> Iterator[Process]:
 def _described(engine: Engine, folder: Path, arguments: bytes) -> Process | None:
     """The process of that folder of the host's /proc, None if it is in no node's cgroup."""
     cgroup = (folder / "cgroup").read_text()
-    container = re.search(r"[/-]([0-9a-f]{64})", cgroup)
+    container = re.search(rf"/{own_engine.CGROUP}/([0-9a-f]{{64}})", cgroup)
     node = _node_of(engine, container[1]) if container else None
     if node is None:
         return None
@@ -102,9 +101,17 @@ def _described(engine: Engine, folder: Path, arguments: bytes) -> Process | None
 
 @lru_cache(maxsize=256)
 def _node_of(engine: Engine, container: str) -> str | None:
-    """Name of the node that is this container; ids are never used twice, so the answer may be kept."""
-    said = answer(["docker", "inspect", "--format", "{{.Name}}", container], engine.how(seconds=SECONDS))
-    name = said.strip().lstrip("/") if said else ""
+    """Name of the node that is this container, None if it is another's. Raises ClusterError if the engine is silent.
+
+    Ids are never used twice, so the answer may be kept.
+    """
+    try:
+        said = engine.docker("inspect", "--format", "{{.Name}}", container, how=engine.how(seconds=SECONDS))
+    except ClusterError as error:
+        if "No such object" in error.message:
+            return None
+        raise
+    name = said.strip().lstrip("/")
     return name if name in kind.NODES else None
 
 

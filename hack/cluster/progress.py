@@ -30,6 +30,7 @@ class Step:
         self.outcome = "done"
         self._began = time.monotonic()
         self._doing = ""
+        self._part = ""
         self._log: tuple[Path, int, str] | None = None
 
     @property
@@ -41,6 +42,10 @@ class Step:
         """What the step does now."""
         self._doing, self._log = doing, None
 
+    def part(self, number: int, total: int) -> None:
+        """Which of the step's parts this is, so that one sees what is left."""
+        self._part = f"part {number} of {total}"
+
     def watch(self, log: Path, at_most: int, unit: str) -> None:
         """Count the lines of `log` from now on, against an upper bound of `at_most` of `unit`."""
         self._log = (log, at_most, unit)
@@ -51,8 +56,8 @@ class Step:
 
     def line(self) -> str:
         """The state in one line."""
-        parts = [self.label, self._doing, self._counted(), f"{self.seconds:.0f} s"]
-        return f"{parts[0]}: " + ", ".join(part for part in parts[1:] if part)
+        words = [self._part, self._doing, self._counted(), f"{self.seconds:.0f} s"]
+        return f"{self.label}: " + ", ".join(word for word in words if word)
 
     def _counted(self) -> str:
         if self._log is None:

