@@ -7,6 +7,7 @@ fixture `operator_environment`. When a test fails, what a person would look at i
 
 from __future__ import annotations
 
+import os
 import subprocess
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from hack.cluster.api import cluster_lock, kubeconfig, tool
+from hack.cluster.api import Progress, cluster_lock, docker_env, kubeconfig, load, tool
 from hack.cluster.home import home
+from hack.image.build import build_images, images
 from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
@@ -67,6 +69,22 @@ def crds(kubectl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     assert waited.returncode == 0, waited.stderr
 
 
+@pytest.fixture(scope="session")
+def launcher_image(api: Any) -> str:
+    """This checkout's launcher image, in all nodes."""
+    name = images().launcher
+    known = subprocess.run(
+        ["docker", "image", "inspect", name], env={**os.environ, **docker_env()}, capture_output=True
+    )
+    progress = Progress(3)
+    if known.returncode != 0:
+        build_images(progress)
+    with progress.step("launcher image into the nodes") as step:
+        load([name], step)
+        step.result("loaded")
+    return name
+
+
 @pytest.fixture(scope="module")
 def release_away(api: Any) -> Iterator[None]:
     """The installed release, if there is one, has no pod while the module's tests run."""
@@ -83,12 +101,17 @@ def operator_environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def host_operator(
-    release_away: None, crds: None, operator_environment: dict[str, str], request: pytest.FixtureRequest
+    release_away: None,
+    crds: None,
+    launcher_image: str,
+    operator_environment: dict[str, str],
+    request: pytest.FixtureRequest,
 ) -> Iterator[OperatorProcess]:
     """The operator as a process on this machine, ready. Its log is in the state folder's logs."""
     log = home().log(f"operator-{request.module.__name__.rpartition('.')[2]}")
     log.unlink(missing_ok=True)
-    operator = OperatorProcess(kubeconfig(), log, operator_environment)
+    environment = {"DESIST_LAUNCHER_IMAGE": launcher_image, **operator_environment}
+    operator = OperatorProcess(kubeconfig(), log, environment)
     operator.start()
     yield operator
     operator.kill()

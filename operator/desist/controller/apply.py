@@ -16,6 +16,7 @@ from enum import Enum
 from typing import assert_never
 
 from desist.api.meta import ObjectMeta
+from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
 from desist.controller.memory import Memory
@@ -115,7 +116,9 @@ class _Run:
             return Outcome.GONE
         self.written = execution_record(body)
         self._metadata = self.written.metadata
-        logger.info("phase %s", action.status.phase)
+        stop = action.status.cancellation
+        with log.context(run=action.status.run_id, command=stop.command_id if stop else None):
+            logger.info("phase %s", action.status.phase)
         return Outcome.DONE
 
     async def _create(self, action: CreatePod) -> Outcome:

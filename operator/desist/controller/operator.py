@@ -187,8 +187,8 @@ class Operator:
     async def _fill(self) -> None:
         """Fill the stores and the caches, without a pass in between."""
         with self._work.held():
-            for reflector in self._watches.reflectors:
-                self._run(f"watch of {reflector.source.resource}", reflector.run())
+            for what, reflector in self._watches.reflectors:
+                self._run(f"watch of {what}", reflector.run())
             for name, note in (("Workflow", self._note_workflow), ("WorkflowExecution", self._note_execution)):
                 for body in await self._list(name):
                     note(body)

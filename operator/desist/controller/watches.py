@@ -7,7 +7,6 @@ reflectors relist and diff by themselves; here it only matters whether a deletio
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,7 +16,8 @@ from desist.api.meta import EXECUTION_UID_LABEL
 from desist.controller.caches import Caches
 from desist.controller.views import NodeRecord, PodRecord, RawNode, RawPod, node_record, pod_record
 from desist.kube.client import Client
-from desist.kube.reflector import Change, ChangeKind, Reflector, Source
+from desist.kube.listing import Change, ChangeKind
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
 
 _POD = msgspec.json.Decoder(RawPod)
@@ -37,21 +37,21 @@ class Watches:
             self._pod,
         )
         nodes = Reflector(client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw)), self._node)
-        self.reflectors: tuple[Reflector[Any], ...] = (pods, nodes)
+        self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (("pods", pods), ("nodes", nodes))
 
     async def synced(self) -> None:
         """Wait until both caches hold what there is."""
-        await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors))
+        await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))
 
     def stuck(self) -> str | None:
         """For the liveness probe."""
-        now = time.monotonic()
-        return next((reason for each in self.reflectors if (reason := each.stuck(now)) is not None), None)
+        now = asyncio.get_running_loop().time()
+        return next((reason for _, each in self.reflectors if (reason := each.stuck(now)) is not None), None)
 
     def behind(self) -> str | None:
         """For the readiness probe."""
-        now = time.monotonic()
-        return next((reason for each in self.reflectors if (reason := each.behind(now)) is not None), None)
+        now = asyncio.get_running_loop().time()
+        return next((reason for _, each in self.reflectors if (reason := each.behind(now)) is not None), None)
 
     def _pod(self, change: Change[PodRecord]) -> None:
         if change.kind is not ChangeKind.DELETED and change.new is not None:

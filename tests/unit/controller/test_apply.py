@@ -64,7 +64,8 @@ STOPS: list[tuple[str, str, Outcome]] = [
 
 @pytest.mark.parametrize(("verb", "how", "outcome"), STOPS)
 async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: str, outcome: Outcome) -> None:
-    cluster = FakeCluster(**{how: {verb}})
+    cluster = FakeCluster()
+    (cluster.outdated if how == "outdated" else cluster.vanished).add(verb)
     result = await apply(cluster, WRITE, POST, DELETE, EVENT)
     assert result.outcome is outcome
     assert cluster.calls[-1].startswith("tell" if outcome is Outcome.DONE else verb)
