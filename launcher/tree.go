@@ -38,7 +38,7 @@ func newTree(command int, log *logger) *tree {
 func (t *tree) tell(number unix.Signal) int {
 	processes, err := t.sweep(unix.SIGSTOP)
 	if err != nil {
-		t.log.printf("the process table cannot be read (%v): the command's group is signalled", err)
+		t.log.printf("the process table cannot be read (%v): signalled without it", err)
 		t.sendBlindly(number)
 		t.sendBlindly(unix.SIGCONT)
 		return 1
@@ -108,7 +108,7 @@ func (t *tree) kill() {
 		return
 	}
 	if _, err := t.sweep(unix.SIGKILL); err != nil {
-		t.log.printf("the process table cannot be read (%v): the command's group is killed", err)
+		t.log.printf("the process table cannot be read (%v): killed without it", err)
 		t.sendBlindly(unix.SIGKILL)
 	}
 }
