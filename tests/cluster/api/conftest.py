@@ -20,7 +20,8 @@ import yaml
 from hack.cluster.api import cluster_lock, kubeconfig, tool
 
 ROOT = Path(__file__).resolve().parents[3]
-RELEASE = ("--namespace", "desist-system", "deployment/desist")
+RELEASE_NAMESPACE = "desist-system"
+RELEASE = "deployment/desist"
 SECONDS = 60
 
 
@@ -84,13 +85,17 @@ def crds(admin: Kubectl) -> None:
 @pytest.fixture(scope="session")
 def nobody_acts(admin: Kubectl) -> Iterator[None]:
     """The controller of the release, where there is one, is away."""
-    found = admin.ask("get", *RELEASE, "--output", "jsonpath={.spec.replicas}")
-    if found.returncode == 0:
-        admin("scale", *RELEASE, "--replicas=0")
-        admin("wait", "--for=jsonpath={.status.replicas}=0", f"--timeout={SECONDS}s", *RELEASE)
+    there = replace(admin, namespace=RELEASE_NAMESPACE)
+    found = there.ask("get", RELEASE, "--output", "json")
+    if found.returncode != 0:
+        yield
+        return
+    spec = parsed(found.stdout)["spec"]
+    selector = ",".join(f"{key}={value}" for key, value in spec["selector"]["matchLabels"].items())
+    there("scale", RELEASE, "--replicas=0")
+    there("wait", "--for=delete", "pod", "--selector", selector, f"--timeout={SECONDS}s")
     yield
-    if found.returncode == 0:
-        admin("scale", *RELEASE, f"--replicas={found.stdout}")
+    there("scale", RELEASE, f"--replicas={spec['replicas']}")
 
 
 @pytest.fixture(scope="module")
