@@ -226,7 +226,7 @@ class WorkflowExecutionStatus(Model):
     """Processes that may still run and that nobody can confirm; the run stays open."""
     waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
     """In words: what the run waits for."""
-    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), LEFT_OUT_EMPTY, ListMap("id")] = ()
+    commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), LEFT_OUT_EMPTY, ListMap("sequence")] = ()
     """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
     command_count: Annotated[int, Field(ge=0)] = 0
     """How many commands there were in all."""
