@@ -17,6 +17,7 @@ from desist.api.vocabulary import Mode, Phase
 from desist.lifecycle import late, mailbox
 from desist.lifecycle.closing import in_force
 from desist.lifecycle.deadlines import KILLED_AT_ONCE
+from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase, PodView
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox
 from desist.lifecycle.verdict import ended, reported_end
@@ -99,7 +100,7 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     return mailbox.Stop(
         sequence=1,
         run_id=pod.run_id,
-        command_id=force.id if force else "",
+        command_id=force.id if force else ulid(view.now, view.uid, f"late-start/{pod.uid}"),
         mode=Mode.KILL,
         signal=stop_policy(status).signal,
         grace_seconds=float(KILLED_AT_ONCE),

@@ -1,0 +1,149 @@
+"""Lost nodes and unkillable processes: the run stays open, and says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
+from desist.lifecycle.plan import DeletePod
+from tests.support.builders import make_node, receipt
+from tests.unit.lifecycle.world import World
+
+
+def lose_node(world: World, after: float = 31) -> None:
+    """The node stops answering now; then time passes."""
+    world.nodes = [make_node(ready=False, since=world.seconds)]
+    world.settle(after)
+
+
+def truth(world: World, kind: ConditionType) -> ConditionStatus | None:
+    found = [c.status for c in world.status.conditions if c.type is kind]
+    return found[0] if found else None
+
+
+@pytest.mark.conformance("C7", "C14")
+def test_a_lost_node_keeps_the_run_open_and_lists_its_process() -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    lose_node(world)
+    world.settle(10_000)
+    assert world.phase is Phase.KILL_CANCELLING
+    (entry,) = world.status.unconfirmed
+    assert (entry.pod, entry.node, entry.reason) == (world.pod.obj().name, "node-1", "NodeLost")
+    assert truth(world, ConditionType.NODE_LOST) is ConditionStatus.TRUE
+    assert world.status.processes[0].state is ProcessState.UNCONFIRMED
+    assert any("node-1" in text for text in world.status.waiting_on)
+
+
+def test_a_running_run_on_a_lost_node_stays_running() -> None:
+    world = World().running()
+    lose_node(world)
+    assert world.phase is Phase.RUNNING
+    assert truth(world, ConditionType.NODE_LOST) is ConditionStatus.TRUE
+
+
+def test_a_node_that_is_not_ready_for_a_moment_is_not_lost() -> None:
+    world = World().running()
+    lose_node(world, after=29.9)
+    assert world.status.unconfirmed == ()
+    assert truth(world, ConditionType.NODE_LOST) is None
+
+
+@pytest.mark.conformance("C8")
+def test_a_node_that_comes_back_closes_the_entry_and_the_end_is_without_a_mark() -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    lose_node(world)
+    world.nodes = [make_node(since=world.seconds)]
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop=world.command().id)).over(), after=1)
+    assert world.phase is Phase.CANCELLED
+    assert world.status.processes[0].state is ProcessState.GONE
+    assert world.status.unconfirmed == ()
+    assert truth(world, ConditionType.NODE_LOST) is ConditionStatus.FALSE
+
+
+@pytest.mark.conformance("C7")
+@pytest.mark.parametrize("mode", list(Mode))
+def test_forget_ends_the_run_marks_the_process_unproven_and_deletes_its_pod(mode: Mode) -> None:
+    world = World().running()
+    lose_node(world)
+    world.request(mode, on_lost_node=OnLostNode.FORGET)
+    assert world.phase is (Phase.TERMINATED if mode is Mode.TERMINATE else Phase.CANCELLED)
+    assert world.status.processes[0].state is ProcessState.UNPROVEN
+    assert world.status.unconfirmed == ()
+    assert [a.uid for a in world.done if isinstance(a, DeletePod)] == [world.pod.obj().uid]
+    assert world.status.late_starts is None
+
+
+def test_forget_that_was_taken_before_the_node_was_lost_counts_then() -> None:
+    world = World().running()
+    world.request(Mode.KILL, on_lost_node=OnLostNode.FORGET)
+    assert world.phase is Phase.KILL_CANCELLING
+    lose_node(world)
+    assert world.status.phase is Phase.CANCELLED
+
+
+def test_a_pod_that_was_forgotten_is_deleted_by_the_next_pass_where_the_first_was_cut_short() -> None:
+    world = World().running()
+    lose_node(world)
+    world.execution = world.execution.cancelled(Mode.KILL, on_lost_node=OnLostNode.FORGET)
+    world.apply(world.plan().actions[0])
+    assert world.phase is Phase.CANCELLED
+    world.settle(1)
+    assert world.pod.obj().deletion_timestamp is not None
+
+
+@pytest.mark.conformance("C7")
+@pytest.mark.parametrize("nodes", [[], [make_node(ready=False, since=0, out_of_service=True)]])
+def test_an_administrators_word_that_the_node_is_gone_ends_it(nodes: list[object]) -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    lose_node(world)
+    world.nodes = nodes  # type: ignore[assignment]  # NodeViews; a parametrised list
+    world.settle(1)
+    assert world.phase is Phase.CANCELLED
+    assert world.status.processes[0].state is ProcessState.GONE
+
+
+def test_a_vanished_pod_on_a_lost_node_counts_from_when_the_node_is_ready_again() -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    world.lose_pod(seen=True)
+    lose_node(world)
+    assert [entry.reason for entry in world.status.unconfirmed] == ["NodeLost"]
+    world.nodes = [make_node(since=world.seconds)]
+    world.settle(59.9)
+    assert world.phase is Phase.KILL_CANCELLING
+    world.settle(0.1)
+    assert world.status.phase is Phase.CANCELLED
+    assert world.status.processes[0].state is ProcessState.UNPROVEN
+
+
+@pytest.mark.conformance("C14", "C15")
+def test_a_process_that_is_not_reported_ended_after_its_sigkill_is_unkillable_and_keeps_the_run_open() -> None:
+    world = World().running()
+    world.request(Mode.FORCE)
+    world.settle(29.9)
+    assert truth(world, ConditionType.UNKILLABLE) is None
+    world.settle(0.1)
+    assert truth(world, ConditionType.UNKILLABLE) is ConditionStatus.TRUE
+    assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
+    world.settle(10_000)
+    assert world.phase is Phase.FORCE_CANCELLING
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over())
+    assert world.status.phase is Phase.CANCELLED
+    assert truth(world, ConditionType.UNKILLABLE) is ConditionStatus.FALSE
+
+
+def test_forget_does_not_end_an_unkillable_process_on_a_node_that_answers() -> None:
+    world = World().running()
+    world.request(Mode.FORCE, on_lost_node=OnLostNode.FORGET)
+    world.settle(1_000)
+    assert world.phase is Phase.FORCE_CANCELLING
+
+
+def test_a_process_under_cancel_alone_is_never_unkillable() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL)
+    world.settle(10_000)
+    assert world.status.unconfirmed == ()

@@ -1,0 +1,166 @@
+"""Start: what a run is started with, and what keeps it from beginning."""
+
+from __future__ import annotations
+
+import pytest
+
+from desist.api.base import Opaque
+from desist.api.meta import Condition
+from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase
+from desist.lifecycle import start
+from desist.lifecycle.decide import decide, questions
+from desist.lifecycle.observed import Answer, CreateAnswer, Observed
+from desist.lifecycle.plan import CreatePod, Plan, WakeAt, WriteStatus
+from desist.lifecycle.settings import Settings
+from desist.lifecycle.view import View
+from tests.support.builders import at, make_execution, make_spec, make_workflow
+from tests.unit.lifecycle.world import World, done
+
+
+def condition(world: World, kind: ConditionType) -> Condition:
+    return next(c for c in world.status.conditions if c.type is kind)
+
+
+def test_the_first_write_is_the_first_attempt_and_the_pod_is_created_after_it() -> None:
+    world = World()
+    plan = world.step()
+    assert done(plan) == ["WriteStatus", "CreatePod"]
+    assert (world.phase, world.status.attempt) == (Phase.PENDING, 1)
+    assert world.types() == [HistoryType.START_ACCEPTED]
+    created = next(a for a in plan.actions if isinstance(a, CreatePod))
+    assert created.name == world.status.processes[0].pod == created.manifest.value["metadata"]["name"]
+
+
+def test_nothing_is_written_while_the_answer_to_the_trial_is_missing() -> None:
+    seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
+    assert questions(seen, at(0)).trial
+    assert decide(seen, at(0)) == Plan()
+
+
+def test_the_trial_is_asked_for_only_where_the_run_would_begin() -> None:
+    cancelled = Observed(make_execution().cancelled(Mode.CANCEL).obj(), Settings(), workflow=make_workflow())
+    assert not questions(cancelled, at(0)).trial
+    missing = Observed(make_execution().obj(), Settings())
+    assert not questions(missing, at(0)).trial
+    world = World()
+    world.step()
+    assert not questions(world.observe(), at(1)).trial
+
+
+def test_the_tried_pod_is_the_one_that_would_be_created() -> None:
+    world = World()
+    tried = start.trial_manifest(View(world.observe(), at(0)))
+    created = next(a for a in world.step().actions if isinstance(a, CreatePod))
+    assert tried == created.manifest
+
+
+def test_a_run_keeps_what_it_was_started_with_and_started_says_what_differs_by_now() -> None:
+    world = World(make_execution(active_deadline_seconds=60, arguments=Opaque.of({"n": 1}))).running()
+    assert world.status.workflow_spec is not None
+    assert world.status.workflow_spec.active_deadline_seconds == 60
+    world.workflow = make_workflow(grace=99)
+    world.execution = world.execution.changed(active_deadline_seconds=7, arguments=Opaque.of({"n": 2}))
+    world.settle()
+    assert world.status.workflow_spec.stop_policy.grace_period_seconds == 5
+    assert world.status.arguments == Opaque.of({"n": 1})
+    message = condition(world, ConditionType.STARTED).message
+    assert "arguments" in message
+    assert "activeDeadlineSeconds" in message
+
+
+HOST_PID = Opaque.of({"spec": {"hostPID": True, "containers": [{"name": "w", "image": "i", "command": ["c"]}]}})
+STALLS = [
+    ("a missing Workflow", {"workflow": None}, {}, "WorkflowNotFound", "'job'"),
+    ("a template that is refused", {"workflow": make_workflow(template=HOST_PID)}, {}, "TemplateRefused", "hostPID"),
+    ("arguments too large", {}, {"arguments": Opaque.of({"a": "x" * 33_000})}, "ArgumentsRefused", "32768"),
+    ("a template that the API server refuses",
+     {"trial": CreateAnswer(Answer.INVALID, "spec.x: Invalid")}, {}, "TemplateInvalid", "spec.x: Invalid"),
+    ("a quota of zero", {"trial": CreateAnswer(Answer.REFUSED, "exceeded quota")}, {}, "CreateRefused", "quota"),
+]  # fmt: skip
+
+
+def stalled(world_fields: dict[str, object], spec: dict[str, object]) -> World:
+    world = World(make_execution(**spec), **world_fields)  # type: ignore[arg-type]  # the table's fields of World
+    world.settle()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("world_fields", "spec", "reason", "words"), [case[1:] for case in STALLS], ids=[case[0] for case in STALLS]
+)
+def test_what_keeps_a_run_from_beginning_is_a_condition_in_words(
+    world_fields: dict[str, object], spec: dict[str, object], reason: str, words: str
+) -> None:
+    world = stalled(world_fields, spec)
+    found = condition(world, ConditionType.STALLED)
+    assert (found.status, found.reason) == (ConditionStatus.TRUE, reason)
+    assert words in found.message
+    assert condition(world, ConditionType.RECONCILING).status is ConditionStatus.FALSE
+    assert (world.phase, world.status.run_id, world.pods) == (Phase.PENDING, None, {})
+    assert [e.reason for e in world.events] == ["Stalled"]
+
+
+@pytest.mark.parametrize(("world_fields", "spec"), [case[1:3] for case in STALLS], ids=[case[0] for case in STALLS])
+def test_what_cannot_begin_can_be_cancelled_at_once(world_fields: dict[str, object], spec: dict[str, object]) -> None:
+    world = stalled(world_fields, spec)
+    world.request(Mode.CANCEL)
+    assert world.phase is Phase.CANCELLED
+    assert condition(world, ConditionType.STALLED).status is ConditionStatus.FALSE
+
+
+def test_a_run_begins_once_what_kept_it_is_gone() -> None:
+    world = World(workflow=None)
+    world.settle()
+    world.workflow = make_workflow()
+    world.settle(1)
+    assert world.status.run_id is not None
+    assert condition(world, ConditionType.STALLED).status is ConditionStatus.FALSE
+
+
+def test_a_refusal_that_may_pass_is_tried_again_and_one_that_cannot_is_not() -> None:
+    world = World(trial=CreateAnswer(Answer.REFUSED, "quota"))
+    world.settle()
+    assert [a.when for a in world.plan().actions if isinstance(a, WakeAt)] == [at(10)]
+    world.trial = CreateAnswer(Answer.INVALID, "no")
+    world.settle(10)
+    assert not [a for a in world.plan().actions if isinstance(a, WakeAt)]
+
+
+def test_the_pod_is_asked_for_until_it_is_seen() -> None:
+    world = World(creates=False)
+    world.step()
+    assert done(world.step(1)) == ["CreatePod"]
+    assert done(world.step(1)) == ["CreatePod"]
+    world.creates = True
+    world.settle(1)
+    assert done(world.step(1)) == []
+
+
+def test_a_status_that_has_not_begun_is_slim() -> None:
+    world = World(workflow=None)
+    world.settle()
+    assert set(world.status.wire()) <= {
+        "observedGeneration",
+        "phase",
+        "bucket",
+        "conditions",
+        "canCancel",
+        "canForce",
+        "canTerminate",
+        "canKill",
+        "commandCount",
+        "historyCount",
+    }
+
+
+def test_two_controllers_that_begin_the_same_run_at_the_same_time_ask_for_the_same_pod() -> None:
+    first, second = (World().step().actions[0] for _ in range(2))
+    assert isinstance(first, WriteStatus)
+    assert first == second
+
+
+def test_a_workflow_in_place_is_taken_with_its_own_deadline() -> None:
+    world = World(make_execution(workflow_spec=make_spec(active_deadline_seconds=5)), workflow=None)
+    world.settle()
+    assert world.status.workflow_spec is not None
+    assert world.status.workflow_spec.active_deadline_seconds == 5
