@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 import ssl
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -275,7 +276,7 @@ class Client:
         if self.connection.token is not None:
             headers["Authorization"] = f"Bearer {await self.connection.token(renew)}"
         elif self.connection.basic is not None:
-            headers["Authorization"] = aiohttp.BasicAuth(*self.connection.basic).encode()
+            headers["Authorization"] = f"Basic {b64encode(':'.join(self.connection.basic).encode()).decode()}"
         return headers
 
 

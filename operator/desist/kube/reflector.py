@@ -145,6 +145,7 @@ class Reflector(Generic[Record]):
         try:
             await self._list_and_watch()
             if self._now() - self._opened >= STEADY:
+                self._failures = 0
                 return
             self._count()  # a watch that ends at once, again and again, must not become a storm
         except Gone as error:
