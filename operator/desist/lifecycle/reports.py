@@ -113,8 +113,9 @@ def _seen(view: View, status: Status, process: ProcessStatus) -> ProcessStatus:
     if pod is None:
         return process
     node = view.observed.node(pod.node) if pod.node else None
-    waiting = pod.workflow.phase is ContainerPhase.WAITING
-    boot_id = node.boot_id if node and (waiting or process.boot_id is None) else process.boot_id
+    # What has not started yet may start after a reboot; what is deleted never will.
+    may_start = pod.workflow.phase is ContainerPhase.WAITING and view.present_pod(status) is not None
+    boot_id = node.boot_id if node and (may_start or process.boot_id is None) else process.boot_id
     ended = reported_end(pod.workflow)
     return process.model_copy(
         update={

@@ -297,3 +297,28 @@ def test_a_kill_of_an_execution_that_is_being_deleted_is_still_obeyed() -> None:
     world.execution = world.execution.deleting()
     world.request(Mode.KILL)
     assert mailbox.parse(world.pod.obj().mailbox) is not None
+
+
+def test_a_process_that_was_bound_before_a_reboot_and_started_after_it_is_alive() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.nodes = [make_node(boot_id="boot-2")]
+    world.settle(1)
+    world.change_pod(lambda pod: pod.running(2), after=2)
+    world.settle(1)
+    assert world.status.processes[0].state is ProcessState.ALIVE
+    assert world.status.processes[0].boot_id == "boot-2"
+    assert world.status.disruptions is None
+
+
+def test_a_pod_that_was_deleted_before_its_container_started_is_gone_once_its_node_has_rebooted() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.lose_pod(seen=True)
+    world.settle(1)
+    assert world.status.disruptions is None
+    world.nodes = [make_node(boot_id="boot-2")]
+    world.settle(1)
+    assert world.status.disruptions == 1
