@@ -162,6 +162,8 @@ class World:
         assert ended or not [action for action in again if isinstance(action, WriteStatus)]
 
     def _create(self, action: CreatePod) -> None:
+        if self.created is not None and self.created.at is not None:
+            self.created = replace(self.created, at=at(self.seconds))
         if action.name in self.pods or not self.creates:
             return
         labels = action.manifest.value["metadata"]["labels"]
