@@ -1,0 +1,96 @@
+"""The operator is SIGKILLed at random times among cancels, kills and escalations: nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.stops.test_modes import history
+from tests.support import programs, proof
+from tests.support.lab import TERMINAL, Execution, Lab, phase_of
+from tests.support.operator_process import OperatorProcess
+
+SEED = 20
+RUNS = 20
+KILLS = 8
+PLANS: tuple[tuple[str, list[dict[str, Any]]], ...] = (
+    (programs.POLITE, [{"mode": "Cancel", "reason": "polite"}]),
+    (programs.DEAF, [{"mode": "Kill", "gracePeriodSeconds": 2}]),
+    (programs.DEAF, [{"mode": "Cancel", "killAfterSeconds": 2, "gracePeriodSeconds": 1}]),
+    (programs.DEAF, [{"mode": "Cancel"}, {"mode": "Kill", "gracePeriodSeconds": 1}]),
+    (programs.DEAF, [{"mode": "Cancel"}, {"mode": "Terminate"}]),
+)
+
+
+class Witness(threading.Thread):
+    """Looks at the nodes the moment that a terminal phase is seen."""
+
+    def __init__(self, runs: list[Execution]) -> None:
+        super().__init__(daemon=True)
+        self.alive_at_the_end: list[str] = []
+        self._open = list(runs)
+
+    def run(self) -> None:
+        while self._open:
+            for execution in list(self._open):
+                seen = execution.history()
+                if seen and phase_of(seen[-1].object) in TERMINAL:
+                    if proof.processes(execution.marker):
+                        self.alive_at_the_end.append(execution.name)
+                    self._open.remove(execution)
+            time.sleep(0.05)
+
+
+@pytest.mark.conformance("C4", "C15", "A6", "A8", "B12", "G1", "G6")
+def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_killed(
+    lab: Lab, host_operator: OperatorProcess
+) -> None:
+    chance = random.Random(SEED)
+    runs = [lab.start(PLANS[number % len(PLANS)][0], stopPolicy={"gracePeriodSeconds": 1}) for number in range(RUNS)]
+    for execution in runs:
+        execution.wait_for("Running", 120)
+    witness = Witness(runs)
+    witness.start()
+    steps: list[tuple[float, Execution | None, dict[str, Any]]] = [
+        (chance.uniform(0, 6) + 4 * step, execution, request)
+        for number, execution in enumerate(runs)
+        for step, request in enumerate(PLANS[number % len(PLANS)][1])
+    ]
+    steps += [(chance.uniform(0, 12), None, {}) for _ in range(KILLS)]
+    began = time.monotonic()
+    for at, execution, request in sorted(steps, key=lambda step: step[0]):
+        time.sleep(max(0.0, at - (time.monotonic() - began)))  # the times themselves are what is tried
+        if execution is None:
+            host_operator.kill()
+            host_operator.launch()
+        else:
+            execution.patch({"cancellation": request})
+    host_operator.wait_for_line("ready", 30)
+    for number, execution in enumerate(runs):
+        check(
+            execution,
+            PLANS[number % len(PLANS)][1],
+            execution.wait_for(lambda held: phase_of(held) in TERMINAL, 90).object,
+        )
+    witness.join(timeout=10)
+    assert witness.alive_at_the_end == []
+    assert not [execution.name for execution in runs if not proof.gone_for_good(execution.marker)]
+
+
+def check(execution: Execution, requests: list[dict[str, Any]], held: dict[str, Any]) -> None:
+    status = held["status"]
+    strongest = requests[-1]["mode"]
+    assert status["phase"] == ("Terminated" if strongest == "Terminate" else "Cancelled"), execution.describe()
+    asked = [command["mode"] for command in status["commands"] if command["source"] == "api"]
+    assert asked[-1] == strongest
+    assert len(asked) == len(set(asked)), "a command was recorded twice"
+    assert len(execution.pods()) == 1
+    for kind in ("CancelRequested", "KillRequested", "TerminateRequested", "WorkflowStarted", "CancellationEscalated"):
+        assert history(held).count(kind) <= 1
+    pod = execution.pods()[0].metadata.name
+    log = execution.lab.core.read_namespaced_pod_log(pod, execution.lab.name, container="workflow")
+    assert log.count("heard") <= 1, "the process was signalled twice"
