@@ -37,7 +37,13 @@ class Page(msgspec.Struct, frozen=True):
     """One page of a list."""
 
     metadata: _ListMeta
-    items: list[msgspec.Raw] = []
+    # An empty list of metadata only comes as null.
+    given: list[msgspec.Raw] | None = msgspec.field(default=None, name="items")
+
+    @property
+    def items(self) -> list[msgspec.Raw]:
+        """The objects, raw."""
+        return self.given or []
 
     @property
     def resource_version(self) -> str:
