@@ -52,10 +52,11 @@ def settle(view: View, status: Status) -> Status:
         phase = end_phase(status, end)
         if phase is None:
             return _put_aside(view, status, end) if closed else status
-        status = finish(view, _vanished(view, status, end), phase, end)
+        status = finish(view, status, phase, end)
     if not closed or status.end_time is None:
         return status
-    return history.remark(close(view, status), remark(evidence.pod) if evidence.pod else None)
+    ended = close(view, _vanished(view, status, process))
+    return history.remark(ended, remark(evidence.pod) if evidence.pod else None)
 
 
 def forget(view: View, status: Status) -> Status:
@@ -139,10 +140,10 @@ def _judged(evidence: Evidence, process: ProcessStatus, now: datetime) -> Proces
 
 def _reason(evidence: Evidence, state: ProcessState) -> str | None:
     pod = evidence.pod
-    if pod is not None and reported_end(pod.workflow):
-        return (pod.workflow.reason or None) and pod.workflow.reason[:128]
     if state in (ProcessState.ALIVE, ProcessState.UNCONFIRMED) and not evidence.present:
         return MISSED
+    if pod is not None and reported_end(pod.workflow):
+        return (pod.workflow.reason or None) and pod.workflow.reason[:128]
     return pod.reason[:128] if pod and pod.reason else None
 
 
@@ -202,9 +203,9 @@ def _put_aside(view: View, status: Status, end: End) -> Status:
     return logged.model_copy(update=update)
 
 
-def _vanished(view: View, status: Status, end: End) -> Status:
-    process = current(status)
-    forgotten = process is not None and process.reason == FORGOTTEN
-    if end.cause is not Cause.VANISHED or forgotten:
+def _vanished(view: View, status: Status, process: ProcessStatus) -> Status:
+    """Tell of a process that is closed without proof; who asked to forget it need not be told."""
+    if process.state is not ProcessState.UNPROVEN or process.reason == FORGOTTEN:
         return status
-    return history.add(status, HistoryType.POD_VANISHED, view.now, detail=end.message[:1024] or None)
+    message = f"pod {process.pod} vanished, and the end of all its processes was never reported"
+    return history.add(status, HistoryType.POD_VANISHED, view.now, detail=message)

@@ -113,8 +113,9 @@ def creation(view: View, status: Status) -> CreatePod | None:
     unwanted = not view.startable or status.phase not in UNSTOPPED or status.next_attempt_at is not None
     if unwanted or not view.never_seen(status) or status.run_id is None or not status.attempt:
         return None
-    retry = retry_at(view, status)
-    if status.workflow_spec is None or (retry is not None and retry > view.now):
+    created = view.observed.created
+    early = created is not None and created.at is not None and created.at + _wait(view) > view.now
+    if status.workflow_spec is None or (early and create_refused(view, status)):
         return None
     manifest = _manifest(view, Start(status.workflow_spec, status.arguments), status.run_id, status.attempt)
     return CreatePod(view.pod_name(status.run_id, status.attempt), manifest)
@@ -122,13 +123,16 @@ def creation(view: View, status: Status) -> CreatePod | None:
 
 def retry_at(view: View, status: Status) -> datetime | None:
     """When a start that was refused is tried again; None: none was, or only a change can help."""
-    wait = timedelta(seconds=view.settings.retry_after)
     trial, created = view.observed.trial, view.observed.created
     if create_refused(view, status) and created is not None:
-        return created.at + wait if created.at else None
+        return (created.at or view.now) + _wait(view)
     if may_begin(view, status) and trial is not None and trial.answer is Answer.REFUSED:
-        return view.now + wait
+        return view.now + _wait(view)
     return None
+
+
+def _wait(view: View) -> timedelta:
+    return timedelta(seconds=view.settings.retry_after)
 
 
 def _begin(view: View, status: Status) -> Status:

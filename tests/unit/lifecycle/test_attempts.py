@@ -322,3 +322,18 @@ def test_a_pod_that_was_deleted_before_its_container_started_is_gone_once_its_no
     world.nodes = [make_node(boot_id="boot-2")]
     world.settle(1)
     assert world.status.disruptions == 1
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_pod_that_vanishes_while_only_its_sidecar_runs_does_not_keep_the_run_open_for_ever(seen: bool) -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    world.change_pod(lambda pod: pod.exited(0, receipt()), after=1)
+    world.lose_pod(seen=seen)
+    world.settle(1)
+    assert world.phase is Phase.RUNNING
+    world.settle(60)
+    assert world.status.phase is Phase.SUCCEEDED
+    assert world.status.processes[0].exit_code == 0
+    assert world.types()[-2:] == [HistoryType.POD_VANISHED, HistoryType.WORKFLOW_COMPLETED]

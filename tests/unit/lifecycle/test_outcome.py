@@ -9,7 +9,7 @@ import pytest
 
 from desist.api.vocabulary import FailureCategory, HistoryType, Mode, Phase
 from desist.lifecycle.observed import ContainerPhase
-from tests.support.builders import PodBuilder, make_execution, receipt
+from tests.support.builders import PodBuilder, make_execution, make_node, receipt
 from tests.unit.lifecycle.world import World
 
 Ending = Callable[[PodBuilder, str], PodBuilder]
@@ -197,3 +197,38 @@ def test_an_outcome_that_is_not_valid_is_shown_and_ignored() -> None:
     world = _ended(lambda pod, told: pod.exited(0, message).over(), None)
     assert world.phase is Phase.SUCCEEDED
     assert "outcome must be" in (world.status.history[-1].message or "")
+
+
+def test_what_a_kubelet_reports_after_a_reboot_is_no_failure_of_the_process() -> None:
+    world = World().running()
+    world.nodes = [make_node(boot_id="boot-2")]
+    world.pods[world.pod.obj().name] = world.pod.exited(255, receipt(), reason="Unknown").over()
+    world.settle(1)
+    assert (world.phase, world.status.disruptions) == (Phase.RUNNING, 1)
+
+
+def test_an_init_container_that_a_deletion_ended_is_no_failure() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.change_pod(lambda pod: _init(pod.deleting(), ""), after=1)
+    assert world.status.disruptions == 1
+
+
+def test_the_end_is_never_before_the_start_whatever_a_nodes_clock_says() -> None:
+    world = _ended(lambda pod, told: pod.exited(0, receipt(), finished=-100).over(), None)
+    assert world.status.end_time == world.status.start_time
+
+
+def test_the_terminal_entry_names_the_command_in_force_when_the_process_ended() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    world.request(Mode.CANCEL, reason="first")
+    cancel = world.command()
+    world.change_pod(lambda pod: pod.exited(0, receipt(stop=cancel.id)), after=1)
+    world.request(Mode.KILL, reason="second", after=1)
+    world.change_pod(lambda pod: pod.over(), after=30)
+    assert world.phase is Phase.CANCELLED
+    assert (world.status.history[-1].command_id, world.status.history[-1].reason) == (cancel.id, "first")
+    assert world.status.commands[0].superseded_by is None
