@@ -20,7 +20,7 @@ LISTED_AT_MOST = 8
 
 def note(view: View, status: Status) -> Status:
     """Step: list and count the late starts."""
-    late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod)}
+    late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod) and not _node_removed(view, pod)}
     listed = [p for p in status.processes if p.role == ROLE and p.pod_uid in late]
     known = {process.pod_uid for process in listed}
     new = [_process(view, pod) for uid, pod in late.items() if uid not in known]
@@ -48,6 +48,12 @@ def is_late(status: Status, pod: PodView) -> bool:
     uid = process.pod_uid if process else None
     over = status.phase is not None and status.phase.terminal
     return over if uid is None else uid != pod.uid
+
+
+def _node_removed(view: View, pod: PodView) -> bool:
+    """Whether nothing runs on the pod's node any more; it left its pod objects behind."""
+    node = view.observed.node(pod.node)
+    return bool(pod.node) and (node is None or node.out_of_service)
 
 
 def _given_up(status: Status, pod: PodView) -> bool:

@@ -10,7 +10,7 @@ from desist.api.vocabulary import HistoryType, Mode, Phase, ProcessState
 from desist.lifecycle import mailbox
 from desist.lifecycle.decide import decide
 from desist.lifecycle.late import ROLE
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView
 from desist.lifecycle.plan import CreatePod, DeletePod, PostMailbox, WriteStatus
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
 from tests.unit.lifecycle.world import World, done
@@ -138,6 +138,7 @@ def test_a_pod_of_an_earlier_attempt_is_counted_and_then_stopped_and_its_outcome
     world.settle(1)
     world.change_pod(lambda pod: pod.running(world.seconds), after=1)
     old = late(world, attempt=1)
+    world.nodes.append(make_node("node-2"))
     world.pods = {"late-late": old, **world.pods}
     plan = world.step(1)
     assert done(plan) == ["WriteStatus", "PostMailbox", "DeletePod"]
@@ -203,6 +204,7 @@ def test_a_pod_of_a_higher_attempt_or_a_newer_run_than_the_status_is_not_touched
 
 def test_a_pod_of_an_earlier_run_is_a_late_start() -> None:
     world = World().running()
+    world.nodes.append(make_node("node-2"))
     world.pods = {"late-late": late(world, 3, run_id="00000000000000000000000000"), **world.pods}
     world.settle(1)
     assert world.status.late_starts == 1
@@ -337,3 +339,14 @@ def test_a_pod_that_vanishes_while_only_its_sidecar_runs_does_not_keep_the_run_o
     assert world.status.phase is Phase.SUCCEEDED
     assert world.status.processes[0].exit_code == 0
     assert world.types()[-2:] == [HistoryType.POD_VANISHED, HistoryType.WORKFLOW_COMPLETED]
+
+
+@pytest.mark.parametrize("nodes", [[], [make_node(ready=False, out_of_service=True)]])
+def test_the_pod_that_a_removed_node_left_behind_is_no_late_start(nodes: list[NodeView]) -> None:
+    world = World().running()
+    world.nodes = nodes
+    world.settle(1)
+    world.settle(1)
+    assert world.status.attempt == 2
+    assert len(world.pods) == 2
+    assert world.status.late_starts is None

@@ -147,3 +147,28 @@ def test_a_deadline_does_not_touch_a_run_whose_process_has_ended() -> None:
     assert world.status.commands == ()
     world.change_pod(lambda pod: pod.over())
     assert world.status.phase is Phase.SUCCEEDED
+
+
+def test_nothing_escalates_once_the_process_has_ended() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    world.request(Mode.CANCEL, kill_after_seconds=10)
+    world.change_pod(lambda pod: pod.exited(0, receipt(stop=world.command().id)), after=1)
+    world.settle(60)
+    assert world.status.command_count == 1
+    assert world.phase is Phase.CANCELLING
+
+
+def test_the_grace_of_a_request_that_named_another_run_does_not_count_for_a_deadline() -> None:
+    world = World(make_execution(active_deadline_seconds=10), workflow=make_workflow(grace=9)).running()
+    world.request(Mode.KILL, grace_period_seconds=1, run_id="01HZZZZZZZZZZZZZZZZZZZZZZZ")
+    world.settle(20)
+    assert posted(world).grace_seconds == 9
+
+
+def test_the_grace_of_the_request_in_force_counts_for_an_escalation() -> None:
+    world = World(workflow=make_workflow(grace=9)).running()
+    world.request(Mode.CANCEL, grace_period_seconds=2, kill_after_seconds=10)
+    world.settle(10)
+    assert posted(world).grace_seconds == 2
