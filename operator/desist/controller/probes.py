@@ -10,6 +10,7 @@ probe (one path only, answers that are cached for 10 s, a handler that raises ha
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -40,6 +41,15 @@ def _reasons(checks: list[Check]) -> list[str]:
     return [reason for check in checks if (reason := check()) is not None]
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    # Left to itself, asyncio makes `::` deaf to IPv4, and that is what most kubelets speak.
+    if host != "::":
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
 class ProbeServer:
     """Serves the two paths until it is stopped."""
 
@@ -56,7 +66,7 @@ class ProbeServer:
         app.router.add_get("/readyz", self._readyz)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        await web.SockSite(self._runner, _listening(self._host, self._port)).start()
         port = int(self._runner.addresses[0][1])
         logger.info("probes: http://127.0.0.1:%d/livez and /readyz", port)
         return port

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from desist.controller.probes import Health, ProbeServer
+from desist.controller.settings import ControllerSettings
 
 
 class Setting:
@@ -53,3 +54,13 @@ async def test_nothing_is_cached(setting: Setting) -> None:
     assert (await setting.ask("/livez"))[0] == 200
     setting.dead = "died"
     assert (await setting.ask("/livez"))[0] == 503
+
+
+async def test_the_default_address_answers_ipv4_too() -> None:
+    server = ProbeServer(Health(), ControllerSettings().probe_host, 0)
+    asked = Setting()
+    asked.port = await server.start()
+    try:
+        assert await asked.ask("/livez") == (200, "ok\n")
+    finally:
+        await server.stop()
