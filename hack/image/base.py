@@ -1,0 +1,137 @@
+"""The base of the operator's image where there is no registry: Python and the libraries it loads, from Debian packages.
+
+Contract: `base_image(engine, step)` brings the image into the engine and returns its name. It holds no shell, no
+package manager and no certificates: the operator speaks to one server, whose certificate is in its service account's
+folder. Packages are unpacked, not installed (mmdebstrap's variant `extract`), so that their maintainer scripts and the
+packages that only those need stay out; files that nothing loads are filtered from the archive, copyright files stay.
+Rejected: the shared Debian root of the cluster tools, which is 60 MB larger for a shell, apt and perl; mmdebstrap's own
+hooks for the filtering, which run before its clean-up and break it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+import tempfile
+from fnmatch import translate
+from pathlib import Path
+
+from hack.cluster import packages, versions
+from hack.cluster.commands import How, run
+from hack.cluster.engine import Engine
+from hack.cluster.home import home
+from hack.cluster.image_store import Image, ensure, import_root
+from hack.cluster.keys import being_made, key_of, prune
+from hack.cluster.progress import Step
+
+NAME = "localhost/desist-python:1"
+PYTHON = "3.11"
+# What databases, terminals and name services need; their Python modules go with them.
+LIBRARIES = (
+    "libdb-",
+    "libreadline",
+    "libhistory",
+    "libncurses",
+    "libpanel",
+    "libmenu",
+    "libform",
+    "libtinfo",
+    "libnsl",
+)
+SERVICES = (
+    "libtirpc",
+    "libgssrpc",
+    "libgssapi",
+    "libkrb5",
+    "libk5crypto",
+    "libkadm5",
+    "libkdb5",
+    "libkeyutils",
+    "libsqlite3",
+)
+PACKAGING = ("libpcre2", "libzstd", "libselinux", "libmd.", "libmvec", "gconv/", "perl", "audit/", "krb5/")
+MODULES = ("_dbm", "readline", "_curses", "nis", "_sqlite3", "_test", "_xxtest", "xxlimited", "_codecs_", "ossaudiodev")
+STANDARD = (
+    "sqlite3/",
+    "curses/",
+    "dbm/",
+    "pydoc_data/",
+    "turtledemo/",
+    "unittest/test/",
+    "ctypes/test/",
+    "__phello__/",
+)
+DROPPED = (
+    *(f"*lib/*-linux-gnu/{name}*" for name in (*LIBRARIES, *SERVICES, *PACKAGING)),
+    *(f"usr/lib/python{PYTHON}/lib-dynload/{name}*" for name in MODULES),
+    *(f"usr/lib/python{PYTHON}/{name}*" for name in STANDARD),
+    *(
+        "etc/apt/*",
+        "etc/dpkg/*",
+        "etc/alternatives/*",
+        "etc/cron*",
+        "etc/logrotate*",
+        "etc/rmt",
+        "var/*",
+        "usr/lib/dpkg/*",
+    ),
+    *(
+        "bin/*",
+        "usr/bin/[!p]*",
+        "usr/bin/p[!y]*",
+        "usr/bin/pydoc*",
+        "usr/bin/pygettext*",
+        "usr/sbin/*",
+        "sbin/*",
+        "usr/lib/tmpfiles.d/*",
+    ),
+    *("usr/share/[!d]*", "usr/share/doc/*[!t]"),
+)
+KEPT = ("usr/share/doc/*/copyright",)
+
+
+def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern) for pattern in patterns))
+
+
+def base_key() -> str:
+    """Key of all that goes into the base. It has no package versions: a cached base keeps those of its day."""
+    return key_of(versions.DEBIAN, PYTHON, *DROPPED, *KEPT)
+
+
+def base_image(engine: Engine, step: Step) -> str:
+    """Bring the base into the engine; returns its name. Raises ClusterError naming mmdebstrap's log."""
+    image = Image(NAME, base_key())
+    ensure(engine, image, lambda: import_root(engine, root(step), NAME, image.key), step)
+    return NAME
+
+
+def root(step: Step) -> Path:
+    """Archive of the base. Raises ClusterError naming mmdebstrap's log."""
+    archive = home().root / f"debian-python-{base_key()}.tar"
+    if archive.exists():
+        os.utime(archive)
+        return archive
+    packages.ensure(packages.DEBIAN_ROOT, step)
+    step.say("unpacking Python from Debian packages")
+    with being_made(archive) as part, tempfile.TemporaryDirectory() as scratch:
+        whole = Path(scratch, "whole.tar")
+        options = ["--variant=extract", f"--include=python{PYTHON}", "--format=tar"]
+        run(["mmdebstrap", *options, versions.DEBIAN, whole], How(log=home().log("debian-python")))
+        slim(whole, part)
+    prune(home().root, "debian-python", ".tar")
+    return archive
+
+
+def slim(whole: Path, target: Path) -> None:
+    """Copy an archive without what is dropped, and with Python under its usual name."""
+    dropped, kept = _any(DROPPED), _any(KEPT)
+    with tarfile.open(whole) as source, tarfile.open(target, "w") as result:
+        for member in source:
+            name = member.name.removeprefix("./")
+            if kept.match(name) or not dropped.match(name):
+                result.addfile(member, source.extractfile(member) if member.isreg() else None)
+        usual = tarfile.TarInfo("usr/bin/python3")
+        usual.type, usual.linkname = tarfile.SYMTYPE, f"python{PYTHON}"
+        result.addfile(usual)

@@ -1,0 +1,159 @@
+"""The one Helm release `desist` in `desist-system`, at this checkout's state: for tests, demo and figures.
+
+Contract: `ensure_release(kubeconfig)` returns when the release runs this checkout's chart and images with the given
+environment, and costs one request when it does already: a key of all that counts is an annotation of the deployment.
+Both images are built and loaded only where that key differs. The caller holds the cluster's lock. A Helm that was
+killed in the middle of its work leaves a revision that is pending for ever; such a revision is removed.
+Rejected: `helm upgrade` at every call (2 s and a new revision each time); `--wait`, which cannot say what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hack.cluster.api import ClusterError, Progress, home, key_of, tool
+from hack.cluster.commands import How, answer, run
+from hack.image.build import Images, build_images, images, load_images
+from hack.image.wheels import ROOT
+
+RELEASE = "desist"
+NAMESPACE = "desist-system"
+CHART = ROOT / "charts" / "desist"
+KEY = "desist.dev/release-key"
+SELECTOR = "app.kubernetes.io/name=desist,app.kubernetes.io/component=controller"
+READY_SECONDS = 120
+# The controller's own part; level `restricted` shows at every installation that the chart fits it.
+NAMESPACE_LABELS = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@dataclass(frozen=True)
+class Client:
+    """kubectl and Helm against one cluster."""
+
+    kubeconfig: Path
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Output of kubectl in the release's namespace. Raises ClusterError if it fails."""
+        return run(self._kubectl(*arguments), How(stdin=stdin))
+
+    def asks(self, *arguments: str) -> str | None:
+        """Output of kubectl, None if it fails."""
+        return answer(self._kubectl(*arguments))
+
+    def helm(self, *arguments: str) -> str:
+        """Output of Helm in the release's namespace. Raises ClusterError if it fails."""
+        return run([tool("helm"), *self._where(), *arguments], How(env=_helm_folders()))
+
+    def _kubectl(self, *arguments: str) -> list[str]:
+        return [str(tool("kubectl")), *self._where(), *arguments]
+
+    def _where(self) -> tuple[str, ...]:
+        return ("--kubeconfig", str(self.kubeconfig), "--namespace", NAMESPACE)
+
+
+def _helm_folders() -> dict[str, str]:
+    place = home() / "helm"
+    return {f"HELM_{kind}_HOME": str(place / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+
+
+def ensure_release(kubeconfig: Path, environment: Mapping[str, str] | None = None) -> Images:
+    """Bring the release to this checkout's state, running one replica; returns its images.
+
+    Args:
+        kubeconfig: admin credentials of the cluster.
+        environment: further variables of the controller, e.g. shorter times for a test. Those of an earlier call go.
+
+    Raises:
+        ClusterError: with the pod's events and last lines where the controller does not become ready.
+    """
+    client, named = Client(kubeconfig), images()
+    values = _values(named, environment or {})
+    key = key_of(CHART, json.dumps(values, sort_keys=True))
+    if _runs(client, key):
+        return named
+    progress = Progress(4)
+    load_images(progress, build_images(progress))
+    with progress.step("Helm release") as step:
+        client.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(_namespace()))
+        upgrade(client, values | {"controller": {**values["controller"], "deploymentAnnotations": {KEY: key}}})
+        step.say("waiting until the controller is ready")
+        scale_operator(kubeconfig, 1)
+        step.result(f"{RELEASE} in {NAMESPACE} is ready")
+    return named
+
+
+def upgrade(client: Client, values: Mapping[str, Any]) -> None:
+    """Install or upgrade the release with these values. Raises ClusterError with Helm's words."""
+    _remove_pending(client)
+    file = home() / "release-values.json"
+    file.write_text(json.dumps(values, indent=2))
+    client.helm(
+        "upgrade", "--install", RELEASE, str(CHART), "--values", str(file), "--history-max", "3", "--take-ownership"
+    )
+
+
+def uninstall(client: Client) -> None:
+    """Remove the release, as a user would, and wait until its pods are gone."""
+    client.helm("uninstall", RELEASE)
+    client.kubectl("wait", "pod", "--selector", SELECTOR, "--for=delete", f"--timeout={READY_SECONDS}s")
+
+
+def scale_operator(kubeconfig: Path, replicas: int) -> None:
+    """Run 0 or 1 controllers in the cluster; returns when that is so: with 0, when the process is gone."""
+    client = Client(kubeconfig)
+    client.kubectl("scale", f"deployment/{RELEASE}", f"--replicas={replicas}")
+    limit = f"--timeout={READY_SECONDS}s"
+    if replicas == 0:
+        client.kubectl("wait", "pod", "--selector", SELECTOR, "--for=delete", limit)
+    elif client.asks("rollout", "status", f"deployment/{RELEASE}", limit) is None:
+        raise ClusterError(f"the controller is not ready after {READY_SECONDS} s\n{_words(client)}")
+
+
+def _runs(client: Client, key: str) -> bool:
+    """Whether one replica runs with this key, and what a test may have deleted is there."""
+    held = client.asks("get", f"deployment/{RELEASE}", f"clusterrole/{RELEASE}-controller", *_crds(), "--output=json")
+    if held is None:
+        return False
+    deployment = json.loads(held)["items"][0]
+    status = deployment.get("status", {})
+    return (
+        deployment["metadata"].get("annotations", {}).get(KEY) == key
+        and status.get("observedGeneration") == deployment["metadata"]["generation"]
+        and (deployment["spec"]["replicas"], status.get("replicas"), status.get("readyReplicas")) == (1, 1, 1)
+    )
+
+
+def _crds() -> list[str]:
+    return [f"customresourcedefinition/{file.stem}.desist.dev" for file in sorted((CHART / "files" / "crds").glob("*"))]
+
+
+def _values(named: Images, environment: Mapping[str, str]) -> dict[str, Any]:
+    operator, launcher = (
+        {"repository": name.rpartition(":")[0], "tag": name.rpartition(":")[2]}
+        for name in (named.operator, named.launcher)
+    )
+    variables = [{"name": name, "value": value} for name, value in sorted(environment.items())]
+    return {"image": operator, "launcher": {"image": launcher}, "controller": {"extraEnv": variables}}
+
+
+def _namespace() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": NAMESPACE_LABELS}}
+
+
+def _remove_pending(client: Client) -> None:
+    pending = "owner=helm,name=desist,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)"
+    client.kubectl("delete", "secret", "--selector", pending)
+
+
+def _words(client: Client) -> str:
+    """What a person would look at: the pods, their events, the controller's last lines."""
+    asked = (
+        ("get", "pods", "--output=wide"),
+        ("get", "events", "--sort-by=.lastTimestamp"),
+        ("logs", "--selector", SELECTOR, "--tail=30", "--all-containers"),
+    )
+    return "\n".join(client.asks(*arguments) or "" for arguments in asked)
