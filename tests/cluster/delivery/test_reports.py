@@ -1,0 +1,256 @@
+"""What comes back from a pod: outcomes, receipts, exits before and after the telling; and what a run waits for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hack.cluster.api import kubeconfig, start_kubelet, stop_kubelet, tool
+from hack.cluster.engine import current
+from tests.support import programs, proof
+from tests.support.lab import Execution, Lab, condition, phase_of, template
+from tests.support.logs import log_of, wait_for_log
+from tests.support.receipts import ended, receipt
+from tests.support.spaces import shared
+from tests.support.watching import Object
+
+pytestmark = pytest.mark.usefixtures("release_operator")
+
+LOST = "desist-worker2"
+ON_LOST = {"nodeSelector": {"kubernetes.io/hostname": LOST}}
+WRITES = """
+import os, sys, time
+with open(os.environ["DESIST_OUTCOME"], "w") as report:
+    report.write(sys.argv[1])
+sys.exit(int(sys.argv[2]))
+"""
+ENDS_WHEN_ASKED = """
+import signal, sys, time
+code = int(sys.argv[1])
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(code))
+print("started", flush=True)
+while True:
+    time.sleep(3600)
+"""
+STAYS_FOR_A_WHILE = ["bash", "-c", "trap '' TERM; echo started; sleep 3600"]
+
+
+@pytest.fixture(scope="module")
+def place(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    with shared(request, api) as lab:
+        yield lab
+
+
+def run(lab: Lab, command: list[str], number: str, spec: dict[str, Any] | None = None, **pod: Any) -> Execution:
+    marker = f"mark-{number}-{lab.name}"
+    return lab.create({"workflowSpec": {"template": template([*command, marker], **pod)}, **(spec or {})}, marker)
+
+
+OUTCOMES: dict[str, tuple[str, int, str, dict[str, Any]]] = {
+    # what is written, exit code; the end, what status shows
+    "a result": (
+        '{"outcome":"Succeeded","result":{"booked":[1,2.5,null,"ü"]}}',
+        0,
+        "Succeeded",
+        {"result": {"booked": [1, 2.5, None, "ü"]}},
+    ),
+    "a success in spite of the exit code": ('{"outcome":"Succeeded","result":7}', 5, "Succeeded", {"result": 7}),
+    "a failure in spite of exit code 0": (
+        '{"outcome":"Failed","failure":{"message":"no stock"}}',
+        0,
+        "Failed",
+        {"category": "application", "message": "no stock"},
+    ),
+    "cancelled, though nobody cancelled": ('{"outcome":"Cancelled"}', 0, "Failed", {"category": "application"}),
+    "something else, exit code 0": (
+        '{"outcome":"Splendid"}',
+        0,
+        "Succeeded",
+        {"remark": "the outcome was ignored: not a valid outcome: "},
+    ),
+    "no JSON, exit code 6": ("{{{", 6, "Failed", {"category": "application", "remark": "the outcome was ignored"}),
+    "a result that is too long": (
+        json.dumps({"outcome": "Succeeded", "result": "x" * 5000}),
+        0,
+        "Succeeded",
+        {"remark": "the result was left out: it is too long"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def reported(place: Lab) -> dict[str, Execution]:
+    """One run for each outcome, all at the same time."""
+    return {
+        name: run(place, ["python3", "-uc", WRITES, text, str(code)], f"outcome-{number}")
+        for number, (name, (text, code, *_)) in enumerate(OUTCOMES.items())
+    }
+
+
+@pytest.mark.conformance("A5", "G3")
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_what_the_program_writes_is_the_runs_outcome(name: str, reported: dict[str, Execution]) -> None:
+    _, code, end, shown = OUTCOMES[name]
+    status = reported[name].wait_for(end, 60).object["status"]
+    assert status["processes"][0]["exitCode"] == code
+    assert status.get("result") == shown.get("result")
+    failure = status.get("failure", {})
+    for field in ("category", "message"):
+        assert shown.get(field) in (None, failure.get(field))
+    assert shown.get("remark", "") in json.dumps(status["history"], ensure_ascii=False)
+
+
+def test_arguments_are_in_the_file_and_without_them_it_holds_an_empty_object(place: Lab) -> None:
+    command = ["sh", "-c", 'cat /desist/arguments.json; printf "|"; grep -c . /desist/arguments.json']
+    arguments = {"order": 123, "items": ["a", {"b": None}], "text": 'ü\n"quoted" $HOME `x` {{y}}'}
+    given = run(place, command, "given", {"arguments": arguments})
+    absent = run(place, command, "absent")
+    for execution, wanted in ((given, arguments), (absent, {})):
+        execution.wait_for("Succeeded", 40)
+        assert json.loads(log_of(execution).partition("|")[0]) == wanted
+
+
+def probed() -> dict[str, Any]:
+    made = template(programs.command(programs.WORKS, "mark-probed"))
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    made["spec"]["containers"][0]["livenessProbe"] = probe
+    return made
+
+
+def hungry() -> dict[str, Any]:
+    made = template(["python3", "-c", "x = bytearray(256 * 2**20); import time; time.sleep(5)"])
+    made["spec"]["containers"][0]["resources"] = {"limits": {"memory": "32Mi"}}
+    return made
+
+
+ENDS: dict[str, tuple[dict[str, Any], str, int | None, str]] = {
+    "the command is not there": (template(["/no/such/program"]), "start", 127, "no such file"),
+    "the command cannot be run": (template(["/etc/passwd"]), "start", 126, "permission denied"),
+    "an init container fails": (
+        template(
+            ["true"],
+            initContainers=[{"name": "prepare", "image": programs.WORKLOAD, "command": ["sh", "-c", "exit 9"]}],
+        ),
+        "init",
+        None,
+        "container prepare of pod",
+    ),
+    "a probe fails": (probed(), "probe", 143, "a probe failed"),
+    "memory runs out": (hungry(), "out_of_memory", 137, "memory"),
+}
+
+
+@pytest.mark.conformance("A5", "G3")
+def test_other_ends_are_failed_with_their_category(place: Lab) -> None:
+    runs = {name: place.create({"workflowSpec": {"template": made}}) for name, (made, *_) in ENDS.items()}
+    for name, (_, category, code, words) in ENDS.items():
+        held = runs[name].wait_for("Failed", 60).object
+        failure = held["status"]["failure"]
+        by_limit = name == "memory runs out"
+        # Where the kernel's kill is not told apart (cgroup v1, one case in five), the runtime says Error.
+        assert failure["category"] == category or (by_limit and failure["category"] == "application"), (name, failure)
+        assert words in failure["message"].lower() or by_limit, (name, failure)
+        assert held["status"]["processes"][0].get("exitCode") == code, name
+        assert condition(held, "Stalled")["reason"] == "Failed"
+
+
+@pytest.mark.conformance("B17", "B18")
+def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> None:
+    """With the kubelet stopped the mailbox does not arrive: what exits then has not heard of the cancel."""
+    command = ["python3", "-uc", ENDS_WHEN_ASKED]
+    before = {code: run(place, [*command, str(code)], f"before-{code}", **ON_LOST) for code in (0, 6)}
+    after = {code: run(place, [*command, str(code)], f"after-{code}") for code in (0, 6)}
+    for execution in (*before.values(), *after.values()):
+        execution.wait_for("Running", 60)
+        wait_for_log(execution, "started")
+    stop_kubelet(LOST)
+    try:
+        for execution in (*before.values(), *after.values()):
+            execution.stop("Cancel", reason="too late")
+            execution.wait_for("Cancelling")
+        for execution in before.values():
+            usr1(execution)
+    finally:
+        start_kubelet(LOST)
+    for code, end in ((0, "Succeeded"), (6, "Failed")):
+        held = before[code].wait_for(end, 60).object
+        assert "stop" not in receipt(before[code].pods()[0]), "it was not told"
+        assert held["status"]["commands"][0]["supersededBy"] == "completion"
+        assert held["status"]["processes"][0]["exitCode"] == code
+    for code, execution in after.items():
+        held = execution.wait_for("Cancelled", 60).object
+        command_id = held["status"]["commands"][0]["id"]
+        assert receipt(execution.pods()[0])["stop"]["commandId"] == command_id
+        assert "supersededBy" not in held["status"]["commands"][0]
+        # SIGTERM ends it as it ends any program.
+        assert held["status"]["processes"][0]["exitCode"] == 143, code
+
+
+def usr1(execution: Execution) -> None:
+    """SIGUSR1 to the workflow process, from the node; returns when it has been sent."""
+    (process,) = proof.workflow_processes(execution.marker)
+    current().docker("exec", process.node, "kill", "-USR1", str(process.pid))
+
+
+@pytest.mark.conformance("C15")
+def test_a_sidecar_that_outlives_the_process_is_named_until_it_is_gone(place: Lab) -> None:
+    marker = f"mark-sidecar-{place.name}"
+    sidecar = {
+        "name": "proxy",
+        "image": programs.WORKLOAD,
+        "restartPolicy": "Always",
+        "command": [*STAYS_FOR_A_WHILE, marker],
+    }
+    made = template(
+        programs.command(programs.POLITE, marker), initContainers=[sidecar], terminationGracePeriodSeconds=4
+    )
+    execution = place.create({"workflowSpec": {"template": made}}, marker)
+    execution.wait_for("Running", 60)
+    wait_for_log(execution, "started")
+    execution.stop("Cancel")
+    waits = execution.wait_for(waits_for_sidecar)
+    assert phase_of(waits.object) == "Cancelling"
+    assert waits.object["status"]["endTime"], "the workflow process's end is known already"
+    assert not [p for p in proof.workflow_processes(marker) if "bash" not in p.arguments[0]]
+    ended_as = execution.wait_for("Cancelled", 40)
+    assert ended_as.object["status"]["endTime"] == waits.object["status"]["endTime"]
+    assert ended_as.at - waits.at > 2, "the sidecar had its grace"
+    assert "waitingOn" not in ended_as.object["status"]
+    assert proof.gone_for_good(marker)
+
+
+def waits_for_sidecar(held: Object) -> bool:
+    words = "sidecar container proxy of pod "
+    return any(text.startswith(words) for text in held.get("status", {}).get("waitingOn", ()))
+
+
+@pytest.mark.conformance("C1", "C12", "C15")
+def test_an_open_exec_session_neither_hears_the_stop_nor_holds_it_up(place: Lab) -> None:
+    execution = place.start(programs.POLITE)
+    execution.wait_for("Running", 60)
+    wait_for_log(execution, "started")
+    with exec_session(execution) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == "session open\n"
+        assert len(proof.workflow_processes(execution.marker)) >= 2
+        asked = execution.stop("Cancel")
+        held = execution.wait_for("Cancelled", 15)
+        assert asked["spec"]["cancellation"]["mode"] == "Cancel"
+        said, _ = session.communicate(timeout=30)
+    assert "heard" not in said
+    assert held.object["status"]["processes"][0]["exitCode"] == 0
+    assert "killed" not in receipt(execution.pods()[0])
+    assert ended(execution.pods()[0]).reason == "Completed"
+    assert proof.gone_for_good(execution.marker)
+
+
+def exec_session(execution: Execution) -> subprocess.Popen[str]:
+    """`kubectl exec` of a shell that says when it hears SIGTERM, and stays."""
+    script = "trap 'echo heard' TERM; echo session open; while true; do sleep 0.1; done"
+    command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig()), "-n", execution.lab.name, "exec"]
+    target = [execution.pods()[0].metadata.name, "-c", "workflow", "--", "bash", "-c", script, execution.marker]
+    return subprocess.Popen([*command, *target], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

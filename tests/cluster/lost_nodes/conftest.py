@@ -1,0 +1,28 @@
+"""The node that is lost, and a kubelet that runs again whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from hack.cluster.api import start_kubelet, stop_kubelet
+from tests.support.nodes import put_back, put_in_service, saved, wait_for_ready
+
+LOST = "desist-worker2"
+"""The node whose kubelet these tests stop."""
+OTHER = "desist-worker"
+
+
+@pytest.fixture(scope="module")
+def stopped_kubelet(api: Any) -> Iterator[Callable[[], None]]:
+    """Stops LOST's kubelet when called; at the end the node is there, in service and Ready."""
+    core: Any = client.CoreV1Api(api)
+    node = saved(core, LOST)
+    yield lambda: stop_kubelet(LOST)
+    put_back(core, node)
+    put_in_service(core, LOST)
+    start_kubelet(LOST)
+    wait_for_ready(core, LOST, ready=True)

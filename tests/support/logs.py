@@ -1,0 +1,36 @@
+"""What a container prints: waited for by following its log, never by asking again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.lab import Execution
+
+
+def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: str = "workflow") -> None:
+    """Until the container of the execution's last pod has printed a line with that text. Fails with what it printed."""
+    pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
+    printed = b""
+    stream: Any = execution.lab.core.read_namespaced_pod_log(
+        pod.metadata.name,
+        execution.lab.name,
+        container=container,
+        follow=True,
+        _preload_content=False,
+        _request_timeout=(5, seconds),
+    )
+    try:
+        for part in stream.stream(amt=None):
+            printed += part
+            if text.encode() in printed:
+                return
+    finally:
+        stream.close()
+    raise AssertionError(f"container {container} of {execution.name} did not print {text!r}, but {printed!r}")
+
+
+def log_of(execution: Execution, container: str = "workflow") -> str:
+    """Everything that the container of its first pod has printed."""
+    pod = min(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
+    text: str = execution.lab.core.read_namespaced_pod_log(pod.metadata.name, execution.lab.name, container=container)
+    return text

@@ -1,0 +1,52 @@
+"""Namespaces that several tests of a module share: made, recorded, and told about when one of the tests failed.
+
+Contract: `shared(request, api)` yields a `Lab` whose namespace is deleted at the end; the log that is printed after a
+failure is the host operator's where the module has one, else the release's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from tests.support.dump import dump
+from tests.support.lab import Lab
+from tests.support.operator_process import OperatorProcess, parsed
+from tests.support.release import log_lines
+
+
+@contextmanager
+def shared(
+    request: pytest.FixtureRequest,
+    api: Any,
+    operator: OperatorProcess | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Iterator[Lab]:
+    """A namespace with these labels; `operator` is the one on this machine, None: the installed release."""
+    core: Any = client.CoreV1Api(api)
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true", **(labels or {})}}})
+    lab = Lab(name, api)
+    lab.recorder.start()
+    failed = request.session.testsfailed
+    try:
+        yield lab
+    finally:
+        if request.session.testsfailed > failed:
+            lines = operator.lines() if operator else [parsed(line) for line in log_lines(api)]
+            print(f"\n{dump(lab, lines)}")
+        lab.recorder.stop()
+        _delete(core, name)
+
+
+def _delete(core: Any, name: str) -> None:
+    try:
+        core.delete_namespace(name)
+    except client.ApiException as error:
+        if error.status not in (404, 409):
+            raise
