@@ -1,0 +1,165 @@
+"""The API server: one execution, its pods and the nodes, each under a version, and a log of what happened to them.
+
+Contract: it refuses what the CRD's rules refuse (`rules.py`), a write under another version (`Conflict`), and what is
+not there (`Missing`). Every change is one entry of `log`, which controllers read at their own pace. A DELETE behaves
+as the real one: a pod that was never bound or has ended is gone at once, another one is its kubelet's to remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from desist.api.cancellation import Cancellation
+from desist.api.execution import WorkflowExecution
+from desist.api.status import WorkflowExecutionStatus
+from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView
+from desist.lifecycle.plan import CreatePod
+from tests.support.builders import at
+from tests.unit.lifecycle_sim import rules
+from tests.unit.lifecycle_sim.clock import Clock
+
+ENDED = ("Succeeded", "Failed")
+POD_GRACE = 30
+
+
+class Conflict(Exception):
+    """409: another version, another UID, or the name is taken."""
+
+
+class Missing(Exception):
+    """404."""
+
+
+class Refused(Exception):
+    """422: a rule of the CRD forbids it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the log."""
+
+    kind: str
+    """execution, pods or nodes."""
+    thing: WorkflowExecution | PodView | NodeView
+    deleted: bool = False
+
+
+@dataclass
+class ApiServer:
+    """The stored objects."""
+
+    clock: Clock
+    execution: WorkflowExecution
+    sidecar: bool = False
+    """Whether pods have one."""
+    pods: dict[str, PodView] = field(default_factory=dict)
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    log: list[Change] = field(default_factory=list)
+    answer: Answer = Answer.PASSED
+    """What it says to creates."""
+    pod_changed: Callable[[PodView], None] = lambda pod: None
+    version: int = 100
+
+    def patch_cancellation(self, request: Cancellation | None) -> None:
+        """A user's patch. Raises Refused."""
+        why = rules.refusal(self.execution, request)
+        if why:
+            raise Refused(why)
+        if request == self.execution.spec.cancellation:
+            return
+        spec = self.execution.spec.model_copy(update={"cancellation": request})
+        generation = self.execution.metadata.generation + 1
+        self._store_execution({"spec": spec}, generation)
+
+    def put_status(self, version: str, status: WorkflowExecutionStatus) -> WorkflowExecution:
+        """Replace status under a version. Raises Conflict, Refused."""
+        if version != self.execution.metadata.resource_version:
+            raise Conflict(f"the execution is at version {self.execution.metadata.resource_version}")
+        why = rules.status_refusal(self.execution.status, status)
+        if why:
+            raise Refused(why)
+        kept = WorkflowExecutionStatus.model_validate(status.wire())
+        assert kept == status, "the status changes on the wire"
+        self._store_execution({"status": kept}, self.execution.metadata.generation)
+        return self.execution
+
+    def create(self, action: CreatePod) -> PodView:
+        """Create a pod. Raises Conflict where the name is taken."""
+        if action.name in self.pods:
+            raise Conflict(f"there is a pod {action.name}")
+        labels = action.manifest.value["metadata"]["labels"]
+        workflow = ContainerView("workflow", ContainerKind.REGULAR)
+        sidecar = (ContainerView("proxy", ContainerKind.SIDECAR),) if self.sidecar else ()
+        pod = PodView(
+            name=action.name,
+            uid=f"uid-{self.version}",
+            resource_version="",
+            run_id=labels["desist.dev/run-id"],
+            attempt=int(labels["desist.dev/attempt"]),
+            phase="Pending",
+            containers=(*sidecar, workflow),
+            created_at=at(self.clock.now),
+            grace_seconds=POD_GRACE,
+        )
+        return self.store(pod)
+
+    def find(self, name: str, uid: str, version: str = "") -> PodView:
+        """The pod of that name, if it is the one. Raises Conflict, Missing."""
+        pod = self.pods.get(name)
+        if pod is None:
+            raise Missing(name)
+        if pod.uid != uid or (version and pod.resource_version != version):
+            raise Conflict(f"pod {name} is {pod.uid} at version {pod.resource_version}")
+        return pod
+
+    def delete(self, pod: PodView, grace: int | None, *, disruption: str = "") -> None:
+        """DELETE with a grace; None: the pod's own."""
+        grace = pod.grace_seconds if grace is None else grace
+        if not pod.node or pod.phase in ENDED or grace == 0:
+            self.remove(pod)
+            return
+        due = at(self.clock.now) + timedelta(seconds=grace)
+        if pod.deletion_timestamp is not None and pod.deletion_timestamp <= due:
+            return
+        fields = {"disruption_reason": disruption} if disruption else {}
+        self.store(replace(pod, deletion_timestamp=due, deletion_grace_seconds=grace, **fields))
+
+    def store(self, pod: PodView) -> PodView:
+        """Keep a pod's new state, unless nothing changed."""
+        old = self.pods.get(pod.name)
+        if old is not None and replace(pod, resource_version=old.resource_version) == old:
+            return old
+        pod = replace(pod, resource_version=self._next())
+        self.pods[pod.name] = pod
+        self.log.append(Change("pods", pod))
+        self.pod_changed(pod)
+        return pod
+
+    def remove(self, pod: PodView) -> None:
+        """The pod's object is gone."""
+        last = replace(self.pods.pop(pod.name), resource_version=self._next())
+        self.log.append(Change("pods", last, deleted=True))
+        self.pod_changed(last)
+
+    def set_node(self, node: NodeView) -> None:
+        """Keep a node's new state."""
+        if self.nodes.get(node.name) != node:
+            self.nodes[node.name] = node
+            self.log.append(Change("nodes", node))
+
+    def remove_node(self, name: str) -> None:
+        """The Node object is gone."""
+        self.log.append(Change("nodes", self.nodes.pop(name), deleted=True))
+
+    def _store_execution(self, update: dict[str, object], generation: int) -> None:
+        metadata = self.execution.metadata.model_copy(
+            update={"resource_version": self._next(), "generation": generation}
+        )
+        self.execution = self.execution.model_copy(update={**update, "metadata": metadata})
+        self.log.append(Change("execution", self.execution))
+
+    def _next(self) -> str:
+        self.version += 1
+        return str(self.version)

@@ -1,0 +1,115 @@
+"""What must hold of every deed of every controller, judged with the truth that only the simulation knows.
+
+Contract: controllers report each plan, write, create, posting and delete here, before or as it takes effect; the checks
+are the lists `PLAN_CHECKS` and `WRITE_CHECKS`. A check raises AssertionError. Counted apart, as the documents count
+them: late starts, pods that were forgotten by force, and processes that a status marks as unproven.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from desist.api.execution import WorkflowExecution
+from desist.api.status import WorkflowExecutionStatus
+from desist.lifecycle import mailbox
+from desist.lifecycle.observed import ContainerPhase, Observed, PodView
+from desist.lifecycle.plan import DeletePod, Plan, PostMailbox
+from tests.unit.lifecycle_sim.check_plan import PLAN_CHECKS
+from tests.unit.lifecycle_sim.check_write import WRITE_CHECKS, Write, current
+from tests.unit.lifecycle_sim.cluster import SimulatedCluster
+from tests.unit.lifecycle_sim.rules import ENDS, RANK
+
+
+class Audit:
+    """Watches everything."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self.cluster = cluster
+        self.late: set[str] = set()
+        """UIDs of pods that were created although the stored status did not ask for them."""
+        self.unproven: set[str] = set()
+        """UIDs of pods that some status closed without proof."""
+        self.writes: list[Write] = []
+
+    def planned(self, judged: Observed, plan: Plan, answered: Callable[[Observed], Observed]) -> None:
+        """A controller has decided."""
+        for check in PLAN_CHECKS:
+            check(judged, plan, answered, self.cluster.clock.now)
+
+    def wrote(self, judged: Observed, before: WorkflowExecution, after: WorkflowExecution) -> None:
+        """A status was written."""
+        old, new = before.status or WorkflowExecutionStatus(), after.status
+        assert new is not None
+        process = current(new)
+        if process is not None and process.state == "unproven" and process.pod_uid:
+            self.unproven.add(process.pod_uid)
+        write = Write(judged, old, new, self.cluster, self.late | self.unproven | self.cluster.forced)
+        self.writes.append(write)
+        for check in WRITE_CHECKS:
+            check(write)
+
+    def created(self, known: WorkflowExecution | None, pod: PodView) -> None:
+        """A pod was created; `known` is the execution as its creator knew it, None for a call that came late."""
+        stored = self.cluster.api.execution.status
+        if stored is None or not _asks_for(stored, pod):
+            self.late.add(pod.uid)
+        if known is not None:
+            assert known.status is not None, "a pod is created before its attempt is in status"
+            assert _asks_for(known.status, pod), f"a pod is created while the run is {known.status.phase}"
+
+    def posts(self, pod: PodView, action: PostMailbox) -> None:
+        """A mailbox is about to be written."""
+        old, new = mailbox.parse(pod.mailbox), mailbox.parse(action.text)
+        assert new is not None, "a malformed stop is posted"
+        assert new.sequence == (old.sequence + 1 if old else 1), "the sequence does not rise by one"
+        assert pod.deletion_timestamp is None or pod.uid in self._unwanted(pod), "nothing arrives in a deleted pod"
+        if old is not None:
+            assert new.mode.strength >= old.mode.strength, "a weaker stop is posted"
+            assert old.deadline is None or (new.deadline is not None and new.deadline <= old.deadline)
+            assert new != replace(old, sequence=new.sequence), "the same stop is posted again"
+        if pod.uid not in self._unwanted(pod):
+            status = self._stored()
+            assert status.phase in RANK and RANK[status.phase] >= RANK["Cancelling"], "a stop that nobody asked for"
+            assert new.command_id in {record.id for record in status.commands}, "a stop without a command in status"
+            assert new.grace_seconds is None or status.phase != "Cancelling", "a Cancel with a deadline"
+
+    def deletes(self, pod: PodView, action: DeletePod) -> None:
+        """A pod is about to be deleted by a controller."""
+        assert action.grace_seconds != 0, "grace 0 only forgets a pod"
+        if pod.uid in self._unwanted(pod):
+            return
+        status = self._stored()
+        assert status.phase in RANK and RANK[status.phase] >= RANK["Cancelling"], "a pod is deleted and nobody asked"
+        waiting = pod.workflow.phase is ContainerPhase.WAITING
+        assert waiting or status.phase != "Cancelling", "a process that runs is killed by a mere Cancel"
+        assert not waiting or pod.mailbox, "a pod is deleted before its mailbox is written"
+
+    def check(self) -> None:
+        """What must hold at any time."""
+        running = [box for box in self.cluster.alive() if box.process and box.process.alive and box.process.ran]
+        counted = [box for box in running if box.pod.uid not in self.late | self.unproven | self.cluster.forced]
+        assert len(counted) <= 1, f"two processes of one run: {[box.pod.name for box in counted]}"
+
+    def _stored(self) -> WorkflowExecutionStatus:
+        status = self.cluster.api.execution.status
+        assert status is not None
+        return status
+
+    def _unwanted(self, pod: PodView) -> set[str]:
+        """UIDs of pods that may be stopped whatever the run does: late starts, and what came in place of another."""
+        status = self._stored()
+        process = current(status)
+        recorded = process.pod_uid if process is not None else None
+        other = pod.attempt != status.attempt or (recorded is not None and recorded != pod.uid)
+        over = status.phase in ENDS
+        return {*self.late, *self.unproven, *({pod.uid} if other or over else ())}
+
+
+def _asks_for(status: WorkflowExecutionStatus, pod: PodView) -> bool:
+    process = current(status)
+    wanted = status.phase in ("Pending", "Running") and status.next_attempt_at is None
+    unseen = process is not None and process.pod_uid is None
+    return wanted and unseen and (status.run_id, status.attempt) == (pod.run_id, pod.attempt)
+
+

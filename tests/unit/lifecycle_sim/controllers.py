@@ -1,0 +1,253 @@
+"""A controller as the core may meet it: its view is stale, its answers get lost, and it may die between two actions.
+
+Contract: it acts only on its own view; each kind is read from the API server's log at a pace of its own. A plan is done
+action by action, in order, and dropped at the first that fails. `audit` is told of every deed, with what was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import assert_never
+
+from desist.api.execution import WorkflowExecution
+from desist.lifecycle.decide import decide, questions
+from desist.lifecycle.manifest import pod_name
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
+from desist.lifecycle.plan import (
+    AFTER_POST,
+    Action,
+    CreatePod,
+    DeletePod,
+    EmitEvent,
+
+    PostMailbox,
+    WakeAt,
+    WriteStatus,
+)
+from desist.lifecycle.settings import Settings
+from tests.support.builders import T0, at
+from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing
+from tests.unit.lifecycle_sim.audit import Audit
+
+KINDS = ("execution", "pods", "nodes")
+BACK_OFF = 1.0
+LATE = 3.0
+
+
+class Fate(Enum):
+    """What becomes of a call."""
+
+    DONE = "done"
+    LOST = "lost"
+    """It never arrives."""
+    UNANSWERED = "unanswered"
+    """It is done, and the answer is lost."""
+    LATE = "late"
+    """Its answer is lost, and a create is done some seconds later."""
+
+
+@dataclass
+class Controller:
+    """One controller."""
+
+    api: ApiServer
+    audit: Audit
+    settings: Settings = field(default_factory=Settings)
+    paused: set[str] = field(default_factory=set)
+    """Kinds whose events do not arrive."""
+    wake: float | None = 0.0
+    plan: list[Action] = field(default_factory=list)
+    """What is left to do of the present plan."""
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Die, and begin anew with nothing but what the API server lists."""
+        self.plan = []
+        self.judged: Observed | None = None
+        self.execution = self.api.execution
+        self.pods: dict[str, PodView] = {}
+        self.deleted: dict[str, PodView] = {}
+        self.nodes: dict[str, NodeView] = {}
+        self.refusal: tuple[str, CreateAnswer] | None = None
+        self.posted: dict[str, str] = {}
+        self.cursors = dict.fromkeys(KINDS, len(self.api.log))
+        for kind in KINDS:
+            self.relist(kind)
+        self.wake = self.api.clock.now
+
+    def relist(self, kind: str) -> None:
+        """List a kind anew; what is gone since was missed, and so was how it ended."""
+        self.cursors[kind] = len(self.api.log)
+        match kind:
+            case "execution":
+                self._note(self.api.execution)
+            case "pods":
+                listed = {pod.uid: pod for pod in self.api.pods.values()}
+                missed = {uid: pod for uid, pod in self.pods.items() if uid not in listed and pod.node}
+                self.pods, self.deleted = listed, {**self.deleted, **missed}
+            case _:
+                self.nodes = dict(self.api.nodes)
+        self.wake = self.api.clock.now
+
+    def deliver(self, kind: str, count: int | None = None) -> bool:
+        """Let so many events of a kind arrive (None: all); tells whether there were any."""
+        start = self.cursors[kind]
+        arrived = False
+        for change in self.api.log[start:]:
+            if count is not None and count <= 0:
+                break
+            self.cursors[kind] += 1
+            if change.kind == kind:
+                count = None if count is None else count - 1
+                arrived = True
+                self._see(change)
+        if arrived:
+            self.wake = self.api.clock.now
+        return arrived
+
+    def repeat(self, kind: str) -> None:
+        """The last event of a kind arrives once more."""
+        changes = [change for change in self.api.log[: self.cursors[kind]] if change.kind == kind]
+        if changes:
+            self._see(changes[-1])
+            self.wake = self.api.clock.now
+
+    def observe(self) -> Observed:
+        """What a pass sees, with the answers to its questions."""
+        status = self.execution.status
+        attempt = pod_name(self.execution.metadata.name, status.run_id or "", status.attempt or 0) if status else ""
+        refused, answer = self.refusal or ("", None)
+        named = {pod.node for pod in (*self.pods.values(), *self.deleted.values())}
+        named |= {process.node or "" for process in (status.processes if status else ())}
+        seen = Observed(
+            execution=self.execution,
+            settings=self.settings,
+            pods=tuple(self.pods.values()),
+            deleted=tuple(self.deleted.values()),
+            nodes=tuple(node for name, node in sorted(self.nodes.items()) if name in named),
+            created=answer if refused == attempt else None,
+            field_manager="somebody",
+        )
+        return self.answered(seen)
+
+    def answered(self, seen: Observed) -> Observed:
+        """The observation with what the API server says to the core's questions."""
+        asked = questions(seen, at(self.api.clock.now))
+        trial = CreateAnswer(self.api.answer, "as it was tried") if asked.trial else None
+        seen = replace(seen, trial=trial or seen.trial)
+        if not asked.live_pod:
+            return seen
+        live = self.api.pods.get(asked.live_pod)
+        if live is None:
+            return replace(seen, live_absent=True)
+        return replace(seen, pods=(*(pod for pod in seen.pods if pod.uid != live.uid), live))
+
+    def begin(self) -> None:
+        """Observe and decide; nothing is done yet."""
+        self.wake = None
+        self.judged = self.observe()
+        plan = decide(self.judged, at(self.api.clock.now))
+        self.audit.planned(self.judged, plan, self.answered)
+        self.plan = list(plan.actions)
+        self.posted = {}
+
+    def act(self, fate: Fate = Fate.DONE) -> None:
+        """Do the next action of the plan, or make one."""
+        if not self.plan:
+            self.begin()
+            return
+        action = self.plan.pop(0)
+        try:
+            if fate is not Fate.LOST and not (fate is Fate.LATE and isinstance(action, CreatePod)):
+                self._do(action)
+            if fate is Fate.LATE and isinstance(action, CreatePod):
+                self.api.clock.after(LATE, lambda: self._create_late(action))
+        except (Conflict, Missing):
+            self._again()
+            return
+        if fate is not Fate.DONE and not isinstance(action, WakeAt | EmitEvent):
+            self._again()
+
+    def run(self) -> None:
+        """One pass, or the rest of one."""
+        if not self.plan:
+            self.begin()
+        while self.plan:
+            self.act()
+
+    def _again(self) -> None:
+        """Something is otherwise than it was judged, or nobody knows: read the execution, and decide anew soon."""
+        self.plan = []
+        if "execution" not in self.paused:
+            self._note(self.api.execution)
+        self.wake = self.api.clock.now + BACK_OFF
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case WriteStatus():
+                assert self.judged is not None
+                before = self.execution
+                written = self.api.put_status(before.metadata.resource_version, action.status)
+                self.audit.wrote(self.judged, before, written)
+                self._note(written)
+            case CreatePod():
+                self._create(action)
+            case PostMailbox():
+                pod = self.api.find(action.pod, action.uid, action.resource_version)
+                self.audit.posts(pod, action)
+                self.posted[action.uid] = self.api.store(replace(pod, mailbox=action.text)).resource_version
+            case DeletePod():
+                version = action.resource_version
+                version = self.posted[action.uid] if version == AFTER_POST else version
+                pod = self.api.find(action.pod, action.uid, version)
+                self.audit.deletes(pod, action)
+                self.api.delete(pod, action.grace_seconds)
+            case EmitEvent():
+                pass
+            case WakeAt():
+                moment = (action.when - T0).total_seconds()
+                self.wake = moment if self.wake is None else min(self.wake, moment)
+            case _:
+                assert_never(action)
+
+    def _create(self, action: CreatePod) -> None:
+        if self.api.answer is not Answer.PASSED:
+            self.refusal = (action.name, CreateAnswer(self.api.answer, "no", at(self.api.clock.now)))
+            raise Conflict("refused")
+        self.refusal = None
+        if action.name not in self.api.pods:
+            self.audit.created(self.execution, self.api.create(action))
+
+    def _create_late(self, action: CreatePod) -> None:
+        if self.api.answer is Answer.PASSED and action.name not in self.api.pods:
+            self.audit.created(None, self.api.create(action))
+
+    def _see(self, change: Change) -> None:
+        thing = change.thing
+        match thing:
+            case WorkflowExecution():
+                self._note(thing)
+            case PodView():
+                self._see_pod(thing, change.deleted)
+            case NodeView():
+                if change.deleted:
+                    self.nodes.pop(thing.name, None)
+                else:
+                    self.nodes[thing.name] = thing
+
+    def _see_pod(self, pod: PodView, gone: bool) -> None:
+        if gone:
+            self.pods.pop(pod.uid, None)
+            self.deleted[pod.uid] = pod
+        else:
+            self.pods[pod.uid] = pod
+
+    def _note(self, execution: WorkflowExecution) -> None:
+        if int(execution.metadata.resource_version) >= int(self.execution.metadata.resource_version):
+            self.execution = execution
+
+
