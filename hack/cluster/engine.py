@@ -79,7 +79,14 @@ def find_or_start(step: Step) -> Engine:
         packages.ensure(packages.ENGINE, step)
         if _fits(foreign, step):
             return _chosen(foreign, step, "Debian's, installed")
-    own_engine.start(step)
+    try:
+        own_engine.start(step)
+    except ClusterError:
+        step.say("it does not start with its old data: starting anew")
+        own_engine.stop()
+        own_engine.wipe()
+        own_engine.start(step)
+        return _chosen(own(), step, "our own, started anew")
     return _chosen(own(), step, "our own, started")
 
 

@@ -6,10 +6,12 @@ our cgroup, mounts below our folders, links of kind's network; Docker's chains o
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from hack.cluster.commands import answer, run
@@ -17,16 +19,43 @@ from hack.cluster.commands import answer, run
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def remove(cgroup: str, folders: list[Path]) -> None:
-    """Remove the traces of an engine whose cgroup and folders these are."""
-    _kill_all(cgroup)
-    _unmount(folders)
+@dataclass(frozen=True)
+class Ours:
+    """What an engine is recognised by: its cgroup's name, its folders, the range of its networks."""
+
+    cgroup: str
+    folders: tuple[Path, ...]
+    addresses: str
+
+    def has_address(self, text: str) -> bool:
+        """Whether an address of its networks is in the text."""
+        network = ipaddress.ip_network(self.addresses)
+        found = re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", text)
+        return any(ipaddress.ip_address(address) in network for address in found)
+
+
+def remove(ours: Ours) -> None:
+    """Remove the traces of a stopped engine."""
+    _kill_all(ours.cgroup)
+    _unmount(ours.folders)
     if not _other_dockerd():
-        for table in ("nat", "filter"):
-            _drop_chains("iptables", table)
-            _drop_chains("ip6tables", table)
-        _drop_links()
-    _remove_cgroups(cgroup)
+        bridges = _bridges(ours)
+        for program in ("iptables", "ip6tables"):
+            for table in ("nat", "filter"):
+                _drop_chains(program, table, ours, bridges)
+        _drop_links(bridges)
+    _remove_cgroups(ours.cgroup)
+
+
+def rule_is_ours(rule: str, ours: Ours, bridges: list[str]) -> bool:
+    """Whether a rule of iptables-save is Docker's: of its chains, of one of its bridges or of its networks."""
+    return "DOCKER" in rule or any(bridge in rule for bridge in bridges) or ours.has_address(rule)
+
+
+def _bridges(ours: Ours) -> list[str]:
+    """Bridges with an address of the engine's networks: a killed engine leaves them."""
+    listed = (answer(["ip", "-o", "-4", "address", "show"]) or "").splitlines()
+    return [line.split()[1] for line in listed if line.split()[1].startswith("br-") and ours.has_address(line)]
 
 
 def _cgroup_folders(cgroup: str) -> list[Path]:
@@ -63,7 +92,7 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _unmount(folders: list[Path]) -> None:
+def _unmount(folders: tuple[Path, ...]) -> None:
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed(mounts):
         if any(mount.startswith(f"{folder}/") for folder in folders):
@@ -79,10 +108,10 @@ def _other_dockerd() -> bool:
     return False
 
 
-def _drop_chains(program: str, table: str) -> None:
+def _drop_chains(program: str, table: str, ours: Ours, bridges: list[str]) -> None:
     saved = (answer([f"{program}-save", "-t", table]) or "").splitlines()
     for rule in saved:
-        if rule.startswith("-A") and "DOCKER" in rule:
+        if rule.startswith("-A") and rule_is_ours(rule, ours, bridges):
             run([program, "-t", table, "-D", *_words(rule)[1:]])
     for line in saved:
         chain = re.match(r":(DOCKER\S*)", line)
@@ -90,8 +119,10 @@ def _drop_chains(program: str, table: str) -> None:
             run([program, "-t", table, "-X", chain[1]])
 
 
-def _drop_links() -> None:
-    """Remove Docker's ends of pairs that belong to no bridge any more; the kernel removes them too, but later."""
+def _drop_links(bridges: list[str]) -> None:
+    """Remove bridges, and Docker's ends of pairs that are in no bridge; the kernel removes these too, but later."""
+    for bridge in bridges:
+        answer(["ip", "link", "delete", bridge])
     listed = (answer(["ip", "-o", "link", "show", "type", "veth"]) or "").splitlines()
     for line in listed:
         name = re.search(r"\b(veth[0-9a-f]{7})@", line)

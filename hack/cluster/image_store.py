@@ -30,8 +30,13 @@ class Image:
 
     @property
     def slug(self) -> str:
-        """The name as a part of a file's name."""
-        return "image-" + re.sub(r"[^a-z0-9]+", "-", self.name.removeprefix("localhost/"))
+        """The name without its tag, as a part of a file's name: images of other tags are older ones of the same."""
+        return "image-" + re.sub(r"[^a-z0-9]+", "-", self.repository.removeprefix("localhost/"))
+
+    @property
+    def repository(self) -> str:
+        """The name without its tag."""
+        return self.name.rpartition(":")[0]
 
     @property
     def archive(self) -> Path:
@@ -45,14 +50,13 @@ class Image:
 
     def in_engine(self, engine: Engine) -> bool:
         """Whether the engine has it, with this key."""
-        form = '{{index .Config.Labels "' + LABEL + '"}}'
-        said = answer(["docker", "image", "inspect", "--format", form, self.name], engine.how())
-        return said is not None and said.strip() == self.key
+        return key_in(engine, self.name) == self.key
 
 
 def ensure(engine: Engine, image: Image, make: Callable[[], None], step: Step) -> str:
     """Bring the image into the engine; returns how, in a word. `make` must tag it and set the label."""
     if image.in_engine(engine):
+        _save(engine, image, step)
         return "was there"
     if image.archive.exists():
         step.say(f"loading {image.name} from the cache")
@@ -61,11 +65,37 @@ def ensure(engine: Engine, image: Image, make: Callable[[], None], step: Step) -
         if image.in_engine(engine):
             return "from the cache"
     make()
+    _save(engine, image, step)
+    prune(home().root, image.slug, ".tar")
+    _prune_engine(engine, image)
+    return "made"
+
+
+def _save(engine: Engine, image: Image, step: Step) -> None:
+    if image.archive.exists():
+        os.utime(image.archive)
+        return
     step.say(f"saving {image.name} to the cache")
     with being_made(image.archive) as part:
         engine.docker("save", "--output", str(part), image.name)
-    prune(home().root, image.slug, ".tar")
-    return "made"
+
+
+def _prune_engine(engine: Engine, image: Image) -> None:
+    """Remove older images of the same name that the cache no longer keeps either; those in use stay."""
+    form = "{{.Repository}}:{{.Tag}}"
+    listed = engine.docker("image", "ls", "--filter", f"label={LABEL}", "--format", form, image.repository)
+    for name in listed.split():
+        key = key_in(engine, name)
+        if "<none>" not in name and key and not Image(name, key).archive.exists():
+            answer(["docker", "image", "rm", name], engine.how())
+    answer(["docker", "image", "prune", "--force", "--filter", f"label={LABEL}"], engine.how())
+
+
+def key_in(engine: Engine, name: str) -> str | None:
+    """The key that the engine's image of that name is labelled with, None if there is no such image."""
+    form = '{{index .Config.Labels "' + LABEL + '"}}'
+    said = answer(["docker", "image", "inspect", "--format", form, name], engine.how())
+    return said.strip() if said is not None else None
 
 
 def import_root(engine: Engine, archive: Path, name: str, key: str) -> None:

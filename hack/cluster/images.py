@@ -42,7 +42,7 @@ class Build:
     def image(self) -> Image:
         """Name and key."""
         given = [f"{name}={value}" for name, value in sorted(self.arguments.items())]
-        return Image(self.name, key_of(self.dockerfile, *given, *(self.inputs or [self.context])))
+        return Image(self.name, key_of(self.name, self.dockerfile, *given, *(self.inputs or [self.context])))
 
 
 def build(engine: Engine, wanted: Build, step: Step) -> str:
@@ -64,7 +64,7 @@ def debian_image(name: str, packages: tuple[str, ...], step: Step) -> str:
     """Bring an image of these Debian packages into the engine; returns its key, an input for what is built on it."""
     engine = current()
     image = Image(name, debian.root_key(packages))
-    slug = image.slug.removeprefix("image-")
+    slug = image.slug.removeprefix("image-desist-").removeprefix("image-")
     ensure(engine, image, lambda: import_root(engine, debian.root(slug, packages, step), name, image.key), step)
     return image.key
 

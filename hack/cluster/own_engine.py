@@ -25,7 +25,8 @@ from hack.cluster.progress import Step
 
 RUNTIME = Path(__file__).parent / "assets" / "engine" / "runtime.sh"
 CGROUP = "desist"
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+ADDRESSES = "172.30.16.0/20"
 STOP_SECONDS = 20.0
 # Each node runs a systemd, a kubelet and a containerd, and 128 inotify instances are soon used up.
 SYSCTLS = ("net.ipv4.ip_forward=1", "fs.inotify.max_user_instances=8192", "fs.inotify.max_user_watches=1048576")
@@ -102,7 +103,7 @@ def _settings() -> Path:
         "storage-driver": "overlay2",
         "cgroup-parent": CGROUP,
         "bridge": "none",
-        "default-address-pools": [{"base": "172.30.16.0/20", "size": 24}],
+        "default-address-pools": [{"base": ADDRESSES, "size": 24}],
         "runtimes": {"desist": {"path": str(runtime)}},
         "default-runtime": "desist",
     }
@@ -121,9 +122,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], log: Path) -> None:
             break
         time.sleep(0.1)
     tail = "\n".join(f"    {line[:300]}" for line in log.read_text(errors="replace").splitlines()[-5:])
-    raise ClusterError(
-        f"dockerd does not answer\n{tail}", log=log, advice="make cluster-down ARGS=--all, then try again"
-    )
+    raise ClusterError(f"dockerd does not answer\n{tail}", log=log, advice="free what the log complains about")
 
 
 def stop() -> None:
@@ -132,7 +131,13 @@ def stop() -> None:
         pid = pid_in(file, place)
         if pid is not None:
             _end(pid)
-    host_traces.remove(CGROUP, [home().run, home().engine])
+    host_traces.remove(host_traces.Ours(CGROUP, (home().run, home().engine), ADDRESSES))
+
+
+def wipe() -> None:
+    """Remove the data of a stopped engine that cannot start with it; images come back from the cache."""
+    for folder in (home().engine / "data", home().run):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end(pid: int) -> None:

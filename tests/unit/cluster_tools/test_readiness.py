@@ -86,4 +86,5 @@ def test_an_images_key_depends_on_its_arguments_and_inputs(tmp_path: Any) -> Non
         Build("localhost/x:1", tmp_path, tmp_path / "Dockerfile", inputs=["base key"]).image().key,
     }
     assert len(keys) == 4
-    assert plain.image().archive.name == f"image-x-1-{plain.image().key}.tar"
+    assert Build("localhost/x:2", tmp_path, tmp_path / "Dockerfile").image().key not in keys
+    assert plain.image().archive.name == f"image-x-{plain.image().key}.tar"

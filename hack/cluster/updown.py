@@ -62,5 +62,10 @@ def _engine_for_deletion(step: Step) -> Engine | None:
     except ClusterError:
         return None
     if engine.own and not own_engine.alive():
-        own_engine.start(step)
+        try:
+            own_engine.start(step)
+        except ClusterError:
+            own_engine.stop()
+            own_engine.wipe()
+            return None
     return engine if answer(["docker", "version"], engine.how(seconds=20)) is not None else None
