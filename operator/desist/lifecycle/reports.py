@@ -42,7 +42,7 @@ def report(view: View, status: Status) -> Status:
 def settle(view: View, status: Status) -> Status:
     """Take the end of the current attempt's process for what it is, once it is reported or closed."""
     process = current(status)
-    if process is None or status.phase is None or status.phase.terminal or status.next_attempt_at is not None:
+    if process is None or status.phase is None or status.phase.terminal:
         return status
     evidence = view.evidence(status, process)
     closed = process.state in CLOSED

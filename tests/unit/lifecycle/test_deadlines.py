@@ -172,3 +172,46 @@ def test_the_grace_of_the_request_in_force_counts_for_an_escalation() -> None:
     world.request(Mode.CANCEL, grace_period_seconds=2, kill_after_seconds=10)
     world.settle(10)
     assert posted(world).grace_seconds == 2
+
+
+def _told_before_it_started() -> World:
+    world = World(make_execution(active_deadline_seconds=10))
+    world.settle()
+    world.change_pod(lambda pod: pod.bound())
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    for action in world.plan().actions[:2]:
+        world.apply(action)
+    world.change_pod(lambda pod: pod.running(2), after=2)
+    return world
+
+
+@pytest.mark.conformance("K2", "C6")
+def test_a_launcher_that_found_a_stop_when_it_started_never_counts_as_a_process() -> None:
+    world = _told_before_it_started()
+    assert world.status.start_time is None
+    told = world.command().id
+    world.change_pod(lambda pod: pod.exited(143, receipt(started=False, stop=told)).over(), after=1)
+    assert world.phase is Phase.CANCELLED
+    assert world.status.start_time is None
+    assert HistoryType.WORKFLOW_STARTED not in world.types()
+
+
+def test_a_process_that_started_in_spite_of_a_stop_is_known_by_its_receipt() -> None:
+    world = _told_before_it_started()
+    told = world.command().id
+    world.change_pod(lambda pod: pod.exited(143, receipt(stop=told)).over(), after=1)
+    assert world.status.start_time == at(2)
+
+
+def test_the_deadline_runs_for_a_container_of_which_no_receipt_tells_yet_whether_it_started() -> None:
+    world = _told_before_it_started()
+    world.seconds = 12
+    world.settle()
+    assert world.phase is Phase.KILL_CANCELLING
+
+
+def test_a_kill_has_no_time_at_which_it_becomes_one() -> None:
+    world = World(workflow=make_workflow(kill_after=5)).running()
+    world.request(Mode.KILL, kill_after_seconds=7)
+    assert world.status.cancellation is not None
+    assert world.status.cancellation.kill_after is None

@@ -6,7 +6,7 @@ import pytest
 
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle.plan import DeletePod
-from tests.support.builders import make_node, receipt
+from tests.support.builders import at, make_node, receipt
 from tests.unit.lifecycle.world import World
 
 
@@ -26,9 +26,12 @@ def test_a_lost_node_keeps_the_run_open_and_lists_its_process() -> None:
     world = World().running()
     world.request(Mode.KILL)
     lose_node(world)
+    since = world.seconds
     world.settle(10_000)
+    world.request(Mode.KILL, reason="again")
     assert world.phase is Phase.KILL_CANCELLING
     (entry,) = world.status.unconfirmed
+    assert entry.since == at(since)
     assert (entry.pod, entry.node, entry.reason) == (world.pod.obj().name, "node-1", "NodeLost")
     assert truth(world, ConditionType.NODE_LOST) is ConditionStatus.TRUE
     assert world.status.processes[0].state is ProcessState.UNCONFIRMED
@@ -147,3 +150,21 @@ def test_a_process_under_cancel_alone_is_never_unkillable() -> None:
     world.request(Mode.CANCEL)
     world.settle(10_000)
     assert world.status.unconfirmed == ()
+
+
+def test_a_mailbox_that_came_after_the_deletion_sets_no_time_for_the_sigkill() -> None:
+    world = World().running()
+    world.request(Mode.FORCE)
+    world.change_pod(lambda pod: pod.deleting(grace=600, since=world.seconds - 1))
+    world.settle(100)
+    assert world.status.unconfirmed == ()
+    world.settle(530)
+    assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
+
+
+def test_a_pod_that_is_being_deleted_counts_from_the_mailbox_that_came_before() -> None:
+    world = World().running()
+    world.request(Mode.FORCE)
+    world.change_pod(lambda pod: pod.deleting(grace=600, since=world.seconds + 1))
+    world.settle(30)
+    assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
