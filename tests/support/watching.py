@@ -93,6 +93,7 @@ class Recorder:
         )
         for event in stream:
             held = event["object"]
+            held.setdefault("status", {})  # an object that nobody has looked at yet
             version = held["metadata"]["resourceVersion"]
             with self._news:
                 self._seen.append(Seen(len(self._seen), time.time(), event["type"], held))
