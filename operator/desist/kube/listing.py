@@ -98,7 +98,9 @@ async def pages(client: Client, resource: Resource, query: Query) -> AsyncIterat
 
 
 async def _gather(client: Client, resource: Resource, query: Query) -> Listing:
-    listing = Listing("", [])
+    items: list[msgspec.Raw] = []
+    version = ""
     async for page in pages(client, resource, query):
-        listing = Listing(page.resource_version, listing.items + page.items)
-    return listing
+        items += page.items
+        version = page.resource_version
+    return Listing(version, items)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from desist.kube.client import Client, ClientOptions, Deletion, PatchKind
-from desist.kube.connection import Connection, FixedToken
+from desist.kube.connection import Connection, FileToken, FixedToken
 from desist.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -155,6 +156,12 @@ async def test_a_second_401_is_told(server: Server) -> None:
         with pytest.raises(Unauthorized):
             await client.get(POD)
     assert len(server.asked) == 2
+
+
+async def test_a_token_file_that_is_not_there_is_told_as_unauthorized(server: Server, tmp_path: Path) -> None:
+    async with Client(Connection(server.url, token=FileToken(tmp_path / "token")), QUICK) as client:
+        with pytest.raises(Unauthorized, match="cannot read"):
+            await client.get(POD)
 
 
 async def test_a_watch_logs_in_again_too(server: Server) -> None:
