@@ -1,0 +1,132 @@
+"""The parts of the image's build that decide what is in it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack.image.assemble import compile_all, prune, requirements
+from hack.image.base import slim
+from hack.image.wheels import locked
+
+
+def package(name: str, dependencies: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": "1.0",
+        "wheels": [{"hash": "sha256:b"}, {"hash": "sha256:a"}],
+        "dependencies": dependencies or [],
+        **more,
+    }
+
+
+def lock(*packages: dict[str, Any], needs: list[dict[str, Any]]) -> dict[str, Any]:
+    project = package("desist", [{"name": "always"}], **{"optional-dependencies": {"operator": needs}})
+    return {"package": [project, package("always"), *packages, package("of-development-only")]}
+
+
+HASHES = " --hash=sha256:a --hash=sha256:b\n"
+
+
+@pytest.mark.parametrize(
+    ("packages", "needs", "line"),
+    [
+        ([package("a")], [{"name": "a"}], "a==1.0" + HASHES),
+        ([package("a")], [{"name": "a", "marker": "x"}], "a==1.0 ; (x)" + HASHES),
+        ([package("b"), package("a", [{"name": "b"}])], [{"name": "a"}], "b==1.0" + HASHES),
+        (
+            [package("b"), package("a", [{"name": "b", "marker": "y"}])],
+            [{"name": "a", "marker": "x"}],
+            "b==1.0 ; ((x) and (y))" + HASHES,
+        ),
+        (
+            [package("b"), package("a", [{"name": "b", "marker": "y"}])],
+            [{"name": "a"}, {"name": "b"}],
+            "b==1.0" + HASHES,
+        ),
+    ],
+    ids=["plain", "under a marker", "needed by another", "under both markers", "needed without a marker too"],
+)
+def test_requirements_are_what_the_operator_needs(
+    packages: list[dict[str, Any]], needs: list[dict[str, Any]], line: str
+) -> None:
+    lines = requirements(lock(*packages, needs=needs)).splitlines(keepends=True)
+    assert line in lines
+    assert not any(made.startswith("of-development-only") for made in lines)
+
+
+def test_two_versions_of_one_package_are_refused() -> None:
+    with pytest.raises(ValueError, match="two versions of a"):
+        requirements(lock(package("a"), package("a"), needs=[]))
+
+
+def test_the_lock_file_pins_every_requirement_by_hash() -> None:
+    lines = locked().splitlines()
+    assert {"kopf", "aiohttp", "msgspec", "pydantic-core"} <= {line.partition("==")[0] for line in lines}
+    assert all(" --hash=sha256:" in line for line in lines)
+    assert not any(line.startswith(("desist", "pytest", "kubernetes")) for line in lines)
+
+
+def test_what_no_running_program_reads_is_removed(tmp_path: Path) -> None:
+    for name in ("p/a.py", "p/a.pyi", "p/_a.c", "p/tests/test_a.py", "bin/p", "p-1.dist-info/METADATA"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    prune(tmp_path)
+    assert sorted(str(it.relative_to(tmp_path)) for it in tmp_path.rglob("*") if it.is_file()) == [
+        "p-1.dist-info/METADATA",
+        "p/a.py",
+    ]
+
+
+def test_bytecode_does_not_depend_on_the_times_of_files(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    compile_all(tmp_path)
+    (made,) = tmp_path.rglob("*.pyc")
+    # The flags after the magic number: 0 is by time, 1 by hash and never checked, 3 by hash and always checked.
+    assert int.from_bytes(made.read_bytes()[4:8], "little") == 1
+
+
+def test_a_module_that_cannot_be_compiled_fails_the_build(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = (\n")
+    with pytest.raises(ValueError, match="compiled"):
+        compile_all(tmp_path)
+
+
+FILES = {
+    "./usr/bin/python3.11": True,
+    "./usr/bin/dpkg": False,
+    "./usr/bin/pydoc3.11": False,
+    "./bin/tar": False,
+    "./lib/x86_64-linux-gnu/libc.so.6": True,
+    "./lib64/ld-linux-x86-64.so.2": True,
+    "./usr/lib/x86_64-linux-gnu/libssl.so.3": True,
+    "./usr/lib/aarch64-linux-gnu/libsqlite3.so.0": False,
+    "./usr/lib/x86_64-linux-gnu/gconv/UTF-16.so": False,
+    "./usr/lib/python3.11/asyncio/base_events.py": True,
+    "./usr/lib/python3.11/sqlite3/dump.py": False,
+    "./usr/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so": True,
+    "./usr/lib/python3.11/lib-dynload/readline.cpython-311-x86_64-linux-gnu.so": False,
+    "./usr/share/doc/libc6/copyright": True,
+    "./usr/share/doc/libc6/changelog.gz": False,
+    "./usr/share/locale/de/x.mo": False,
+    "./var/lib/dpkg/status": False,
+    "./etc/mime.types": True,
+    "./tmp": True,
+}
+
+
+def test_the_base_keeps_what_python_loads_and_every_copyright(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "whole.tar", "w") as whole:
+        for name in FILES:
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            whole.addfile(member, io.BytesIO(b"x"))
+    slim(tmp_path / "whole.tar", tmp_path / "slim.tar")
+    with tarfile.open(tmp_path / "slim.tar") as made:
+        names = made.getnames()
+        assert made.getmember("usr/bin/python3").linkname == "python3.11"
+    assert names == [*(name for name, kept in FILES.items() if kept), "usr/bin/python3"]
