@@ -168,3 +168,15 @@ def test_a_pod_that_is_being_deleted_counts_from_the_mailbox_that_came_before() 
     world.change_pod(lambda pod: pod.deleting(grace=600, since=world.seconds + 1))
     world.settle(30)
     assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
+
+
+def test_a_process_on_a_node_that_does_not_answer_for_a_moment_is_not_called_unkillable() -> None:
+    world = World().running()
+    world.request(Mode.FORCE)
+    world.settle(25)
+    world.nodes = [make_node(ready=False, since=world.seconds)]
+    world.settle(10)
+    assert world.status.unconfirmed == ()
+    world.nodes = [make_node(since=world.seconds)]
+    world.settle(0.5)
+    assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]

@@ -193,3 +193,10 @@ def test_ids_are_ulids_that_sort_by_time_and_differ_by_label() -> None:
     for letter in first[:10]:
         number = number * 32 + alphabet.index(letter)
     assert number == int(at(0).timestamp() * 1000)
+
+
+def test_a_node_whose_clock_is_ahead_starts_no_process_in_the_future() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.running(500), after=1)
+    assert world.status.start_time == at(1)
