@@ -23,6 +23,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -307,7 +308,8 @@ class ApiProxy:
         cut = [(response, request) for response, request in self._watches.items() if path in request.path]
         for response, request in cut:
             if request.transport is not None:
-                await response.write(b'{"type":"MODIFIED","object":{"metad')
+                with suppress(ConnectionError):  # the client was faster
+                    await response.write(b'{"type":"MODIFIED","object":{"metad')
                 request.transport.abort()
         return len(cut)
 

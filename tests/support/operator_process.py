@@ -63,26 +63,27 @@ class OperatorProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
 
     def start(self, seconds: float = 30) -> None:
         """Start the process and wait until it is ready."""
         self.launch()
         self.wait_for_line("ready", seconds)
 
-    def wait_for_line(self, text: str, seconds: float, after: int = 0) -> Line:
-        """The first line of this start, from number `after` of all on, that contains the text. Fails if it ends."""
-        after = max(after, self._first)
+    def wait_for_line(self, wanted: str | Callable[[Line], bool], seconds: float) -> Line:
+        """The first line of this start with that text in its message, or that fits. Fails if the process ends."""
+        fits = (lambda line: wanted in line["message"]) if isinstance(wanted, str) else wanted
         end = time.monotonic() + seconds
         with self._news:
             while True:
-                found = next((line for line in self._lines[after:] if text in line["message"]), None)
+                found = next((line for line in self._lines[self._first :] if fits(line)), None)
                 if found is not None:
                     return found
                 left = end - time.monotonic()
                 if left <= 0 or not self.alive:
                     tail = "\n".join(str(line) for line in self._lines[-20:])
-                    raise AssertionError(f"the operator did not log {text!r} (alive: {self.alive}):\n{tail}")
+                    raise AssertionError(f"the operator did not log {wanted!r} (alive: {self.alive}):\n{tail}")
                 self._news.wait(min(left, 1))
 
     def stop(self, seconds: float = 30) -> tuple[int, float]:
@@ -99,12 +100,31 @@ class OperatorProcess:
             self._process.kill()
             self._process.wait(10)
 
+    def wait(self, seconds: float) -> int:
+        """Wait for its end; gives the exit code."""
+        assert self._process is not None
+        code = self._process.wait(seconds)
+        self._reader.join(seconds)
+        return code
+
+    def probe_port(self) -> int:
+        """The port that it says its probes are on."""
+        found = re.search(r":(\d+)/livez", self.wait_for_line("probes: ", 20)["message"])
+        assert found is not None
+        return int(found[1])
+
+    def wait_for_probe(self, path: str, status: int, seconds: float) -> None:
+        """Until the probe answers so; asked again and again, as the kubelet does."""
+        end = time.monotonic() + seconds
+        while (said := self.probe(path))[0] != status:
+            assert time.monotonic() < end, f"{path} still says {said} after {seconds} s"
+            time.sleep(0.2)
+
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text of /livez or /readyz; (0, why) where nobody answers."""
-        port = re.search(r":(\d+)/livez", self.wait_for_line("probes: ", 20)["message"])
-        assert port is not None
+        port = self.probe_port()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

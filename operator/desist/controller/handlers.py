@@ -2,7 +2,8 @@
 
 Contract: a handler notes what it is told and puts a key into the queue; it never waits, never raises, and returns
 nothing (kopf would write a return value into status). All writing is done by the queue's workers. Only raw events:
-they need no annotation and no finalizer, so an uninstalled operator leaves nothing behind that wedges. Never start
+they need no annotation and no finalizer, so an uninstalled operator leaves nothing behind that wedges. What fails at
+the start or at the end is permanent: kopf would try it again a minute later, and meanwhile look healthy. Never start
 this file by its path: kopf would load it twice, under two names, and every handler would run twice.
 """
 
@@ -19,7 +20,7 @@ from desist.controller.operator import Operator
 from desist.controller.settings import from_environment
 
 
-@kopf.on.startup()
+@kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     """Wait for our kinds, fill the caches, start the workers; then kopf begins to watch."""
     ours = from_environment(os.environ)
@@ -29,7 +30,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     await memo.operator.start()
 
 
-@kopf.on.cleanup()
+@kopf.on.cleanup(errors=kopf.ErrorsMode.PERMANENT)
 async def stop(memo: kopf.Memo, **_: Any) -> None:
     """End what was started; raises where a part of it had died, so that the exit code says so."""
     await memo.operator.stop()

@@ -71,7 +71,7 @@ class Operator:
         )
         self._resync = Resync(self._cluster, kinds, settings.resync)
         self._health = Health(
-            live=[self._watches.stuck, self._work.stuck, self._resync.deaf, lambda: self._death],
+            live=[self._stuck, self._work.stuck, self._resync.deaf, lambda: self._death],
             ready=[lambda: self._waits_for, self._watches.behind],
         )
         self._probes = ProbeServer(self._health, settings.probe_host, settings.probe_port)
@@ -102,8 +102,7 @@ class Operator:
 
     def execution_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """Kopf says something of an execution."""
-        if kind is None:
-            self._resync.listed_again()
+        self._resync.heard("WorkflowExecution", listing=kind is None)
         if kind == "DELETED":
             self._forget_execution(body["metadata"]["uid"])
         else:
@@ -111,8 +110,7 @@ class Operator:
 
     def workflow_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """Kopf says something of a workflow."""
-        if kind is None:
-            self._resync.listed_again()
+        self._resync.heard("Workflow", listing=kind is None)
         if kind == "DELETED":
             self._forget_workflow(body["metadata"]["uid"])
         else:
@@ -124,7 +122,7 @@ class Operator:
         try:
             record = execution_record(body)
         except Unreadable as error:
-            logger.error("%s", error)
+            _skip(self._executions, body, error)
             return
         if self._executions.note(record):
             self._awaiting.note(record)
@@ -139,7 +137,7 @@ class Operator:
         try:
             record = workflow_record(body)
         except Unreadable as error:
-            logger.error("%s", error)
+            _skip(self._workflows, body, error)
             return
         known = self._workflows.get(record.metadata.uid)
         if not self._workflows.note(record):
@@ -159,6 +157,10 @@ class Operator:
 
     def _wake(self, uid: str) -> None:
         self._work.add(Key(EXECUTION, uid))
+
+    def _stuck(self) -> str | None:
+        """For the liveness probe; while the start waits for something there is no watch yet that could be dead."""
+        return None if self._waits_for is not None else self._watches.stuck()
 
     def _is_urgent(self, key: Key) -> bool:
         record = self._executions.get(key.uid) if key.kind == EXECUTION else None
@@ -224,3 +226,8 @@ class Operator:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.close()
         await self._probes.stop()
+
+
+def _skip(store: Store[Any], body: Mapping[str, Any], error: Unreadable) -> None:
+    logger.error("%s", error)
+    store.skip(body["metadata"]["uid"], body["metadata"]["resourceVersion"])

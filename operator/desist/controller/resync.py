@@ -1,10 +1,10 @@
 """What kopf never says: which executions and workflows were deleted while its watch was cut.
 
-Contract: every `interval` seconds, and shortly after kopf has listed again (`listed_again`), the objects are listed
+Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), the objects are listed
 (metadata only) and compared with the store. Records whose objects are gone are dropped. Objects that are newer than
-their record get PATIENCE to come through the watch; what is still behind then is read directly, and `behind` says so
-until a comparison finds nothing behind: a watch that is deaf fails the liveness probe. A list that cannot be made is
-tried again; it makes nothing known.
+their record get PATIENCE to come through the watch; what is still behind then is read directly, and the watch counts
+as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. A list that cannot be made
+is tried again; nothing is concluded from it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from desist.controller.cluster import Cluster, Vanished
-from desist.controller.store import Difference, Store
+from desist.controller.store import Store
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that a watch may take to deliver what a list has shown."""
 DEBOUNCE = 1.0
 """Seconds without a listing event after which kopf's listing counts as over."""
@@ -46,19 +46,22 @@ class Resync:
     cluster: Cluster
     kinds: tuple[Kind, ...]
     interval: float
-    behind: int = 0
-    """How many objects the last comparison found that the watch had not delivered in time."""
+    _deaf: dict[str, int] = field(default_factory=dict)
+    """By kind: how many objects a list has shown that the watch did not deliver in time."""
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _last_listing: float = 0.0
 
-    def listed_again(self) -> None:
-        """Kopf has delivered an object by a listing."""
-        self._last_listing = asyncio.get_running_loop().time()
-        self._asked.set()
+    def heard(self, kind: str, listing: bool) -> None:
+        """Kopf has delivered an object of that kind; `listing`: because it has listed again."""
+        self._deaf.pop(kind, None)
+        if listing:
+            self._last_listing = asyncio.get_running_loop().time()
+            self._asked.set()
 
     def deaf(self) -> str | None:
         """For the liveness probe: why a watch counts as deaf."""
-        return f"kopf's watch is behind: {self.behind} objects were not delivered" if self.behind else None
+        reasons = [f"the watch of {kind} is deaf: {count} not delivered" for kind, count in self._deaf.items()]
+        return reasons[0] if reasons else None
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -66,33 +69,34 @@ class Resync:
             await self._wait()
             self._asked.clear()
             try:
-                self.behind = sum([await self.compare(kind) for kind in self.kinds])
+                for kind in self.kinds:
+                    await self.compare(kind)
             except Exception as error:  # the next round tries again; nothing was concluded
                 logger.warning("comparing with a list failed: %s", error)
 
-    async def compare(self, kind: Kind) -> int:
-        """Compare one kind once; gives how many objects its watch did not deliver. Raises kube's errors."""
-        difference = await self._difference(kind)
+    async def compare(self, kind: Kind) -> None:
+        """Compare one kind once. Raises kube's errors."""
+        listed, version = await self.cluster.list_metadata(kind.name)
+        difference = kind.store.compare(listed, version)
         for uid in difference.gone:
             logger.info("a %s was deleted while nobody watched: %s", kind.name, uid)
             kind.gone(uid)
         if not difference.behind:
-            return 0
+            return
         await asyncio.sleep(PATIENCE)
-        late = difference.behind & (await self._difference(kind)).behind
-        for namespace, name in late:
-            await self._read(kind, namespace, name)
-        return len(late)
+        late = kind.store.compare(listed, version).behind
+        found = sum([await self._read(kind, namespace, name) for namespace, name in late])
+        if found:
+            self._deaf[kind.name] = found
+            logger.error("%s", self.deaf())
 
-    async def _difference(self, kind: Kind) -> Difference:
-        listed, version = await self.cluster.list_metadata(kind.name)
-        return kind.store.compare(listed, version)
-
-    async def _read(self, kind: Kind, namespace: str, name: str) -> None:
+    async def _read(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Note the object as it is; False where it went meanwhile."""
         try:
             kind.note(await self.cluster.get(kind.name, namespace, name))
         except Vanished:
-            logger.debug("%s %s/%s went meanwhile", kind.name, namespace, name)
+            return False
+        return True
 
     async def _wait(self) -> None:
         """Until the interval is over, or until kopf has listed again and is through."""

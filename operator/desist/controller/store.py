@@ -51,6 +51,7 @@ class Store(Generic[Record]):
     def __init__(self) -> None:
         self._by_uid: dict[str, Record] = {}
         self._by_name: dict[tuple[str, str], str] = {}
+        self._skipped: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._by_uid)
@@ -79,6 +80,10 @@ class Store(Generic[Record]):
             self._by_name[record.metadata.namespace, record.metadata.name] = record.metadata.uid
         return True
 
+    def skip(self, uid: str, resource_version: str) -> None:
+        """That version of the object cannot be read: no list knows it better than its watch."""
+        self._skipped[uid] = int(resource_version)
+
     def forget(self, uid: str) -> Record | None:
         """Drop the record; gives it back if there was one."""
         record = self._by_uid.pop(uid, None)
@@ -90,6 +95,7 @@ class Store(Generic[Record]):
 
     def compare(self, listed: Mapping[str, Listed], list_version: int) -> Difference:
         """What the list (objects by UID, and the list's own version) knows better."""
+        self._skipped = {uid: skipped for uid, skipped in self._skipped.items() if uid in listed}
         gone = {uid for uid, record in self._by_uid.items() if uid not in listed}
         return Difference(
             gone=frozenset(uid for uid in gone if version(self._by_uid[uid].metadata) <= list_version),
@@ -98,7 +104,8 @@ class Store(Generic[Record]):
 
     def _is_behind(self, uid: str, listed: Listed) -> bool:
         known = self._by_uid.get(uid)
-        return known is None or version(known.metadata) < listed.version
+        seen = max(self._skipped.get(uid, 0), version(known.metadata) if known is not None else 0)
+        return seen < listed.version
 
 
 def version(metadata: ObjectMeta) -> int:

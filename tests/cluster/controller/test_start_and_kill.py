@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import programs
 from tests.support.lab import Lab, condition
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import Line, OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("host_operator")
 
@@ -46,10 +46,12 @@ def test_the_log_tells_execution_run_command_and_pass(lab: Lab, host_operator: O
     execution.wait_for("Running")
     execution.stop("Cancel")
     ended = execution.wait_for("Cancelled").object["status"]
-    lines = host_operator.lines(lambda line: line.get("namespace") == lab.name)
-    said = {line["message"]: line for line in lines}
-    for phase in ("Cancelling", "Cancelled"):
-        line = said[f"phase {phase}"]
+    said = [_line(host_operator, lab, f"phase {phase}") for phase in ("Cancelling", "Cancelled")]
+    for line in said:
         assert (line["execution"], line["run"]) == (execution.name, ended["runId"])
         assert line["command"] == ended["commands"][0]["id"]
-    assert said["phase Cancelling"]["reconcile"] != said["phase Cancelled"]["reconcile"]
+    assert said[0]["reconcile"] != said[1]["reconcile"]
+
+
+def _line(operator: OperatorProcess, lab: Lab, message: str) -> Line:
+    return operator.wait_for_line(lambda line: (line.get("namespace"), line["message"]) == (lab.name, message), 5)

@@ -58,3 +58,11 @@ def test_what_was_noted_after_the_list_was_made_is_not_missing() -> None:
     store = store_of(record("young", 11))
     assert store.compare({}, 10) == Difference()
     assert store.compare({}, 11).gone == {"young"}
+
+
+def test_an_object_that_cannot_be_read_is_not_behind_until_it_changes() -> None:
+    store = store_of()
+    store.skip("odd", "7")
+    assert store.compare({"odd": Listed("shop", "odd", 7)}, 10) == Difference()
+    assert store.compare({"odd": Listed("shop", "odd", 11)}, 12).behind == {("shop", "odd")}
+    assert store.compare({}, 13) == Difference()

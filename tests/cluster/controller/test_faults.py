@@ -1,0 +1,127 @@
+"""Whatever happens between the operator and the API server, no stop is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import programs
+from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Delay, Fault, Lose
+from tests.support.lab import Execution, Lab
+from tests.support.operator_process import OperatorProcess
+
+EXECUTIONS = "/workflowexecutions"
+PODS = "/api/v1/pods"
+
+
+@pytest.fixture(autouse=True)
+def same_process(host_operator: OperatorProcess, proxy: ApiProxy) -> Iterator[None]:
+    """Nothing here may end the operator: what passes by itself is no reason to."""
+    before = host_operator.pid
+    proxy.wait_for_watches(1, 30, EXECUTIONS)
+    yield
+    assert host_operator.alive
+    assert host_operator.pid == before
+
+
+def killed(execution: Execution, seconds: float = 30) -> dict[str, object]:
+    """Kill it by a patch; its status once it is Cancelled, with one command, one posting and no process left."""
+    execution.stop("Kill", gracePeriodSeconds=1)
+    status: dict[str, object] = execution.wait_for("Cancelled", seconds).object["status"]
+    assert not execution.processes()
+    commands = status["commands"]
+    assert isinstance(commands, list)
+    assert [command["status"] for command in commands] == ["Accepted"]
+    return status
+
+
+def test_a_stop_is_heard_after_every_watch_broke_in_the_middle_of_a_line(lab: Lab, proxy: ApiProxy) -> None:
+    execution = lab.start(programs.DEAF)
+    execution.wait_for("Running")
+    assert proxy.cut() >= 4
+    killed(execution)
+
+
+def test_an_execution_that_was_deleted_while_kopf_listed_again_is_forgotten(
+    lab: Lab, proxy: ApiProxy, host_operator: OperatorProcess
+) -> None:
+    execution = lab.start(programs.DEAF)
+    execution.wait_for("Running")
+    slow = proxy.add(Fault(Delay(3), method="GET", path=EXECUTIONS, times=1))
+    proxy.inject(EXPIRED, EXECUTIONS)
+    proxy.wait_for_requests(lambda _: slow.times == 0, 1, 10)
+    execution.delete()
+    execution.wait_until_deleted()
+    gone = f"a WorkflowExecution was deleted while nobody watched: {execution.uid}"
+    host_operator.wait_for_line(gone, 20)
+    another = lab.start(programs.FINISHES)
+    another.wait_for("Succeeded")
+
+
+def test_a_pod_that_was_deleted_while_its_watch_was_too_old_is_run_again(lab: Lab, proxy: ApiProxy) -> None:
+    execution = lab.start(programs.WORKS)
+    running = execution.wait_for("Running")
+    (pod,) = execution.pods()
+    slow = proxy.add(Fault(Delay(8), method="GET", path=PODS, times=1))
+    proxy.inject(EXPIRED, PODS)
+    proxy.wait_for_requests(lambda _: slow.times == 0, 1, 10)
+    lab.core.delete_namespaced_pod(pod.metadata.name, lab.name)
+    again = execution.wait_for(lambda held: held["status"].get("attempt") == 2, 60, after=running)
+    assert [entry["type"] for entry in again.object["status"]["history"]][-1] in ("PodVanished", "PodDisrupted")
+    execution.wait_for(lambda held: held["status"]["processes"][0].get("podUid") is not None, after=again)
+    killed(execution)
+
+
+LOST = [
+    ("a status write that was done", Fault(Lose(), method="PUT", path="/status")),
+    ("a status write that met another version", Fault(Answer(409), method="PUT", path="/status")),
+    ("a status write that the server had no time for", Fault(Answer(503), method="PUT", path="/status")),
+    ("a status write that came too fast", Fault(Answer(429, {"Retry-After": "1"}), method="PUT", path="/status")),
+    ("a pod that was made", Fault(Lose(), method="POST", path="/pods")),
+    ("a mailbox that was written", Fault(Lose(), method="PATCH", path="/pods/")),
+    ("a mailbox that met another version", Fault(Answer(409), method="PATCH", path="/pods/")),
+]
+
+
+@pytest.mark.parametrize("fault", [case[1] for case in LOST], ids=[case[0] for case in LOST])
+def test_the_answer_to_a_write_was_lost(lab: Lab, proxy: ApiProxy, fault: Fault) -> None:
+    fault.times = 1
+    proxy.add(fault)
+    execution = lab.start(programs.DEAF)
+    execution.wait_for("Running")
+    if fault.method == "PUT":
+        fault.times = 1
+    status = killed(execution)
+    assert fault.times == 0, "the fault met no request"
+    assert status["attempt"] == 1
+    assert len(execution.pods()) == 1
+    assert execution.phases() == ["Pending", "Running", "KillCancelling", "Cancelled"]
+    proxy.remove(fault)
+
+
+def test_a_minute_without_the_api_server_is_survived_and_the_stop_of_meanwhile_obeyed(
+    lab: Lab, proxy: ApiProxy, host_operator: OperatorProcess
+) -> None:
+    execution = lab.start(programs.DEAF)
+    execution.wait_for("Running")
+    proxy.down()
+    execution.stop("Kill", gracePeriodSeconds=1)
+    _wait_until_unready(host_operator)
+    assert host_operator.probe("/livez")[0] == 200, "a restart would not bring the API server back"
+    with pytest.raises(AssertionError, match="did not become"):
+        execution.wait_for("Cancelled", 45)
+    assert execution.processes()
+    proxy.up()
+    execution.wait_for("Cancelled", 20)
+    assert not execution.processes()
+    _wait_until_ready(host_operator)
+
+
+def _wait_until_unready(operator: OperatorProcess) -> None:
+    operator.wait_for_probe("/readyz", 503, 30)
+    assert "watch of" in operator.probe("/readyz")[1]
+
+
+def _wait_until_ready(operator: OperatorProcess) -> None:
+    operator.wait_for_probe("/readyz", 200, 30)

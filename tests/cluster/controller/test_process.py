@@ -1,0 +1,119 @@
+"""The process itself: it waits for what it needs, tells the truth about itself, and ends when it is told to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cluster.home import home
+from tests.support import programs
+from tests.support.apiproxy import ApiProxy, Delay, Fault
+from tests.support.lab import Lab
+from tests.support.operator_process import OperatorProcess
+
+Kubectl = Callable[..., subprocess.CompletedProcess[str]]
+EXECUTIONS = "/workflowexecutions"
+CRD = "workflowexecutions.desist.dev"
+
+
+@pytest.fixture
+def fresh(
+    release_away: None, crds: None, through_proxy: Path, environment: dict[str, str]
+) -> Iterator[OperatorProcess]:
+    """An operator of this test alone, not started yet."""
+    operator = OperatorProcess(through_proxy, home().log("operator-process"), environment)
+    yield operator
+    operator.kill()
+
+
+@pytest.fixture
+def unserved(kubectl: Kubectl, crds: None) -> Iterator[Callable[[bool], None]]:
+    """Takes the executions' CRD out of service and back; their objects stay."""
+
+    def serve(served: bool) -> None:
+        patch = json.dumps([{"op": "replace", "path": "/spec/versions/0/served", "value": served}])
+        done = kubectl("patch", "crd", CRD, "--type", "json", "--patch", patch)
+        assert done.returncode == 0, done.stderr
+
+    yield serve
+    serve(True)
+
+
+def test_it_waits_for_crds_that_come_later_and_then_works(
+    fresh: OperatorProcess, unserved: Callable[[bool], None], kubectl: Kubectl, request: pytest.FixtureRequest
+) -> None:
+    unserved(False)
+    _wait_until_unserved(kubectl)
+    fresh.launch()
+    fresh.wait_for_line("the CRDs of desist.dev/v1alpha1 are not installed", 20)
+    assert fresh.probe("/livez")[0] == 200
+    assert fresh.probe("/readyz")[0] == 503
+    unserved(True)
+    fresh.wait_for_line("ready: ", 30)
+    lab: Lab = request.getfixturevalue("lab")
+    lab.start(programs.FINISHES).wait_for("Succeeded")
+
+
+def test_sigterm_ends_it_within_five_seconds_with_work_at_hand(fresh: OperatorProcess, lab: Lab) -> None:
+    fresh.start()
+    executions = [lab.start(programs.DEAF) for _ in range(3)]
+    for execution in executions:
+        execution.wait_for("Running")
+    executions[0].stop("Kill", gracePeriodSeconds=3)
+    executions[0].wait_for("KillCancelling")
+    code, seconds = fresh.stop()
+    assert (code, seconds < 5) == (0, True), f"exit code {code} after {seconds:.1f} s"
+    fresh.start()
+    executions[0].wait_for("Cancelled")
+
+
+def test_sigterm_ends_it_while_it_waits_for_crds(fresh: OperatorProcess, proxy: ApiProxy) -> None:
+    proxy.down()
+    fresh.launch()
+    fresh.wait_for_line("the API server does not answer", 20)
+    _, seconds = fresh.stop()
+    proxy.up()
+    assert seconds < 5
+
+
+def test_a_watch_of_kopfs_that_is_deaf_fails_the_liveness_probe_and_loses_nothing(
+    fresh: OperatorProcess, lab: Lab, proxy: ApiProxy
+) -> None:
+    deaf = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true"))
+    fresh.start()
+    execution = lab.start(programs.FINISHES)
+    execution.wait_for("Succeeded", 60)
+    fresh.wait_for_probe("/livez", 503, 30)
+    assert "the watch of WorkflowExecution is deaf" in fresh.probe("/livez")[1]
+    proxy.remove(deaf)
+    fresh.kill()
+
+
+def test_a_probe_port_that_is_taken_ends_it_with_a_message(fresh: OperatorProcess, environment: dict[str, str]) -> None:
+    fresh.start()
+    port = fresh.probe_port()
+    other = OperatorProcess(home().kubeconfig, home().log("operator-process"), {"DESIST_PROBE_PORT": str(port)})
+    other.launch()
+    try:
+        assert other.wait(30) != 0
+        assert any("in use" in str(line) for line in other.lines())
+    finally:
+        other.kill()
+
+
+def test_a_wrong_setting_ends_it_in_one_line(through_proxy: Path) -> None:
+    operator = OperatorProcess(through_proxy, home().log("operator-process"), {"DESIST_WORKERS": "lots"})
+    operator.launch()
+    assert operator.wait(20) == 1
+    assert [line["message"] for line in operator.lines()] == [
+        "desist: DESIST_WORKERS is 'lots'; it must be a whole number from 1 to 256"
+    ]
+
+
+def _wait_until_unserved(kubectl: Kubectl) -> None:
+    waited = kubectl("wait", "--for=jsonpath={.spec.versions[0].served}=false", f"crd/{CRD}", "--timeout=20s")
+    assert waited.returncode == 0, waited.stderr

@@ -1,0 +1,86 @@
+"""What a watch never said is learnt from lists, and a watch that is deaf is called so."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from desist.controller import resync
+from desist.controller.cluster import Cluster, Vanished
+from desist.controller.records import WorkflowRecord, workflow_record
+from desist.controller.resync import Kind, Resync
+from desist.controller.store import Listed, Store
+from tests.unit.controller.test_store import record
+
+
+class Setting:
+    """One kind whose list is told, and what the comparison makes of it."""
+
+    def __init__(self, listed: dict[str, Listed], version: int) -> None:
+        self.store: Store[WorkflowRecord] = Store()
+        self.gone: list[str] = []
+        self.absent: set[str] = set()
+        self._listed = listed, version
+        self.kind = Kind("Workflow", self.store, lambda body: self.note(body), self._forget)
+        self.resync = Resync(cast(Cluster, self), (self.kind,), 60)
+
+    def note(self, body: Any) -> None:
+        self.store.note(workflow_record(body))
+
+    def _forget(self, uid: str) -> None:
+        self.store.forget(uid)
+        self.gone.append(uid)
+
+    async def list_metadata(self, kind: str) -> tuple[dict[str, Listed], int]:
+        return self._listed
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        if name in self.absent:
+            raise Vanished(name)
+        metadata = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "9"}
+        return {"metadata": metadata, "spec": {"template": {"spec": {}}}}
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resync, "PATIENCE", 0.01)
+
+
+async def test_a_record_whose_object_is_gone_is_dropped() -> None:
+    setting = Setting({}, 10)
+    setting.store.note(record("old", 5))
+    await setting.resync.compare(setting.kind)
+    assert setting.gone == ["old"]
+    assert setting.resync.deaf() is None
+
+
+async def test_what_was_not_delivered_in_time_is_read_and_the_watch_is_deaf_until_it_says_something() -> None:
+    setting = Setting({"new": Listed("shop", "new", 9)}, 10)
+    await setting.resync.compare(setting.kind)
+    assert setting.store.get("new") is not None
+    assert setting.resync.deaf() == "the watch of Workflow is deaf: 1 not delivered"
+    await setting.resync.compare(setting.kind)
+    assert setting.resync.deaf() is not None
+    setting.resync.heard("WorkflowExecution", listing=False)
+    assert setting.resync.deaf() is not None
+    setting.resync.heard("Workflow", listing=False)
+    assert setting.resync.deaf() is None
+
+
+async def test_what_the_watch_delivers_in_time_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = Setting({"new": Listed("shop", "new", 9)}, 10)
+
+    async def deliver(_: float) -> None:
+        setting.store.note(record("new", 9, "new"))
+
+    monkeypatch.setattr("desist.controller.resync.asyncio.sleep", deliver)
+    await setting.resync.compare(setting.kind)
+    assert setting.resync.deaf() is None
+
+
+async def test_what_went_meanwhile_does_not_count() -> None:
+    setting = Setting({"new": Listed("shop", "new", 9)}, 10)
+    setting.absent = {"new"}
+    await setting.resync.compare(setting.kind)
+    assert setting.resync.deaf() is None
