@@ -18,7 +18,7 @@ from typing import assert_never
 from desist.api.meta import ObjectMeta
 from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
-from desist.controller.events import Notice, Subject
+from desist.controller.events import Notice, Subject, Tell
 from desist.controller.memory import Memory
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.lifecycle.observed import Answer
@@ -63,6 +63,7 @@ class Applier:
 
     cluster: Cluster
     memory: Memory
+    tell: Tell
     clock: Callable[[], datetime]
 
     async def apply(self, plan: Plan, record: ExecutionRecord) -> Result:
@@ -82,6 +83,7 @@ class _Run:
         self._cluster = applier.cluster
         self._memory = applier.memory
         self._clock = applier.clock
+        self._tell_of = applier.tell
         self._metadata = metadata
         self._posted: dict[str, str] = {}
         self.wake_at: datetime | None = None
@@ -99,7 +101,9 @@ class _Run:
             case DeletePod():
                 return await self._delete(action)
             case EmitEvent():
-                return await self._tell(action)
+                notice = Notice(action.reason, action.message, action.warning)
+                self._tell_of(Subject("WorkflowExecution", self._metadata), notice)
+                return Outcome.DONE
             case WakeAt():
                 self.wake_at = action.when if self.wake_at is None else min(self.wake_at, action.when)
                 return Outcome.DONE
@@ -156,9 +160,4 @@ class _Run:
             return Outcome.AGAIN
         logger.info("pod %s deleted, grace %s", action.pod, action.grace_seconds)
         self._memory.deleted(self._metadata.uid, action.uid, self._clock())
-        return Outcome.DONE
-
-    async def _tell(self, action: EmitEvent) -> Outcome:
-        subject = Subject("WorkflowExecution", self._metadata)
-        await self._cluster.tell(subject, Notice(action.reason, action.message, action.warning), self._clock())
         return Outcome.DONE

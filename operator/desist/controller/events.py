@@ -2,13 +2,17 @@
 
 Contract: an Event tells of something that is already true: it is made after the status write that it speaks of. Its
 name is a hash of what it says and of the version that it speaks of, so that saying it twice is a 409 that is fine.
-A failure is logged and blocks nothing: Events are not the record, status is. Rejected: kopf's posting (its queue and
+It is made beside the passes (`Teller`): an API server that is slow with Events delays no stop, and a failure is logged
+and that is all, because Events are not the record, status is. Rejected: kopf's posting (its queue and
 its names are not ours, and it writes an Event for every log line unless told otherwise).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +21,9 @@ from desist.api.base import rfc3339
 from desist.api.meta import API_VERSION, GROUP, ObjectMeta
 
 CONTROLLER = f"{GROUP}/operator"
+logger = logging.getLogger(__name__)
+WAITING = 1000
+"""Events on their way at most; more are dropped, and the log says so."""
 NOTE_BYTES = 1024
 """The API server's limit for an Event's note."""
 
@@ -75,3 +82,38 @@ def event_body(subject: Subject, notice: Notice, now: datetime, instance: str) -
 def _cut(text: str) -> str:
     data = text.encode()
     return text if len(data) <= NOTE_BYTES else data[: NOTE_BYTES - 3].decode(errors="ignore") + "..."
+
+
+Tell = Callable[[Subject, Notice], None]
+
+
+class Teller:
+    """Makes Events in the background; `make` never raises."""
+
+    def __init__(
+        self, make: Callable[[Subject, Notice, datetime], Awaitable[None]], clock: Callable[[], datetime]
+    ) -> None:
+        self._make = make
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def tell(self, subject: Subject, notice: Notice) -> None:
+        """Make an Event soon."""
+        if len(self._tasks) >= WAITING:
+            logger.warning("too many Events are waiting: %s is dropped", notice.reason)
+            return
+        task = asyncio.create_task(self._told(subject, notice, self._clock()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self, grace: float) -> None:
+        """Give those on their way so many seconds, then drop them."""
+        tasks = set(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _told(self, subject: Subject, notice: Notice, now: datetime) -> None:
+        await self._make(subject, notice, now)

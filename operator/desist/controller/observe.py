@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from desist.api.base import Opaque
@@ -38,7 +38,7 @@ class Observer:
     workflows: Store[WorkflowRecord]
     caches: Caches
     memory: Memory
-    server: tuple[int, int] = (0, 0)
+    server: tuple[int, int] = field(default=(0, 0), init=False)
     """The API server's version, major and minor."""
 
     def assemble(self, record: ExecutionRecord, now: datetime) -> Observed:

@@ -20,8 +20,10 @@ from typing import Any
 import kopf
 
 from desist.controller import login
+from desist.controller.apply import Applier
 from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
+from desist.controller.events import Teller
 from desist.controller.index import Awaiting
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
@@ -39,6 +41,8 @@ from desist.kube.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
+EVENTS_GRACE = 0.5
+"""Seconds that Events on their way get when the process stops."""
 CRD_POLL = 1.0
 """Seconds between two looks whether our kinds are served: discovery cannot be watched."""
 
@@ -61,8 +65,10 @@ class Operator:
         self._awaiting = Awaiting()
         caches, memory = Caches(), Memory()
         self._observer = Observer(settings, self._cluster, self._workflows, caches, memory)
-        passes = Passes(self._executions, caches, memory, self._observer, self._cluster, utc_now)
-        judge = WorkflowPasses(self._workflows, self._observer, self._cluster, utc_now)
+        self._teller = Teller(self._cluster.tell, utc_now)
+        tell = self._teller.tell
+        passes = Passes(self._executions, self._observer, Applier(self._cluster, memory, tell, utc_now))
+        judge = WorkflowPasses(self._workflows, self._observer, self._cluster, tell, utc_now)
         self._work = Work({EXECUTION: passes.run, WORKFLOW: judge.run}, self._is_urgent, settings.workers, utc_now)
         self._watches = Watches(self._client, caches, self._wake)
         kinds = (
@@ -220,6 +226,7 @@ class Operator:
 
     async def _close(self) -> None:
         await self._work.stop()
+        await self._teller.stop(EVENTS_GRACE)
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from desist.controller import log
 from desist.controller.apply import Applier, Outcome, Result
-from desist.controller.caches import Caches
-from desist.controller.cluster import Cluster, Vanished
-from desist.controller.memory import Memory
+from desist.controller.cluster import Vanished
 from desist.controller.observe import Observer
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.controller.store import Store
 from desist.lifecycle import decide
 
 logger = logging.getLogger(__name__)
+SOON = timedelta(milliseconds=10)
+"""Before a plan that met something else is decided again: a watch that is on its way may be there by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,8 @@ class Passes:
     """Passes over executions."""
 
     executions: Store[ExecutionRecord]
-    caches: Caches
-    memory: Memory
     observer: Observer
-    cluster: Cluster
-    clock: Callable[[], datetime]
+    applier: Applier
 
     async def run(self, uid: str) -> datetime | None:
         """One pass; gives when the next one is due. Raises kube's errors."""
@@ -44,8 +40,8 @@ class Passes:
             self._release(uid)
             return None
         with log.context(**_fields(record)):
-            now = self.clock()
-            waits = self.memory.waits_until(uid, self.caches.pods(uid), now)
+            now = self.applier.clock()
+            waits = self.observer.memory.waits_until(uid, self.observer.caches.pods(uid), now)
             if waits is not None:
                 return waits
             result = await self._decide_and_apply(record, now)
@@ -53,10 +49,10 @@ class Passes:
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
         observed = self.observer.assemble(record, now)
-        self.caches.attend(record.metadata.uid, (node.name for node in observed.nodes))
+        self.observer.caches.attend(record.metadata.uid, (node.name for node in observed.nodes))
         observed = await self.observer.answer(decide.questions(observed, now), observed)
         plan = decide.decide(observed, now)
-        return await Applier(self.cluster, self.memory, self.clock).apply(plan, record)
+        return await self.applier.apply(plan, record)
 
     async def _settle(self, record: ExecutionRecord, result: Result, now: datetime) -> datetime | None:
         uid = record.metadata.uid
@@ -68,7 +64,7 @@ class Passes:
             return None
         if result.outcome is Outcome.AGAIN:
             await self._refresh(record)
-            return now
+            return now + SOON
         latest = result.record or record
         if not latest.open:
             self._release(uid)
@@ -78,7 +74,9 @@ class Passes:
         """Read what is there now, so that the next pass does not judge the same stale state once more."""
         metadata = record.metadata
         try:
-            fresh = execution_record(await self.cluster.get("WorkflowExecution", metadata.namespace, metadata.name))
+            fresh = execution_record(
+                await self.applier.cluster.get("WorkflowExecution", metadata.namespace, metadata.name)
+            )
         except Vanished:
             self.executions.forget(metadata.uid)
             return
@@ -87,8 +85,8 @@ class Passes:
         self.executions.note(fresh)
 
     def _release(self, uid: str) -> None:
-        self.caches.release(uid)
-        self.memory.forget(uid)
+        self.observer.caches.release(uid)
+        self.observer.memory.forget(uid)
 
 
 def _fields(record: ExecutionRecord) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from desist.api.vocabulary import ConditionStatus, ConditionType
 from desist.api.workflow import Workflow, WorkflowStatus
 from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
-from desist.controller.events import Notice, Subject
+from desist.controller.events import Notice, Subject, Tell
 from desist.controller.observe import TRIAL_RUN_ID, Observer
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.store import Store
@@ -50,6 +50,7 @@ class WorkflowPasses:
     workflows: Store[WorkflowRecord]
     observer: Observer
     cluster: Cluster
+    tell: Tell
     clock: Callable[[], datetime]
 
     async def run(self, uid: str) -> datetime | None:
@@ -86,7 +87,7 @@ class WorkflowPasses:
         self.workflows.note(written)
         logger.info("Ready %s: %s", judgement.ready, judgement.message)
         notice = Notice(judgement.reason, judgement.message, warning=not judgement.ready)
-        await self.cluster.tell(Subject("Workflow", written.metadata), notice, self.clock())
+        self.tell(Subject("Workflow", written.metadata), notice)
 
 
 def judgement_of(answer: CreateAnswer) -> Judgement:

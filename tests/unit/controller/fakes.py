@@ -73,7 +73,7 @@ class FakeCluster:
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
         self._call("delete", f"{action.pod} under {resource_version}")
 
-    async def tell(self, subject: Subject, notice: Notice, now: datetime) -> None:
+    def tell(self, subject: Subject, notice: Notice) -> None:
         self._call("tell", f"{notice.reason} of version {subject.metadata.resource_version}")
 
 

@@ -34,7 +34,7 @@ EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
 async def apply(cluster: FakeCluster, *actions: Action, memory: Memory | None = None) -> Result:
     cluster.objects.setdefault("order-1", body())
-    applier = Applier(cluster.cluster, memory or Memory(), lambda: NOW)
+    applier = Applier(cluster.cluster, memory or Memory(), cluster.tell, lambda: NOW)
     return await applier.apply(Plan(actions), record())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import datetime
 
 from desist.api.meta import ObjectMeta
-from desist.controller.events import NOTE_BYTES, Notice, Subject, event_body
+from desist.controller.events import NOTE_BYTES, Notice, Subject, Teller, event_body
 from tests.unit.controller.fakes import NOW
 
 SUBJECT = Subject("WorkflowExecution", ObjectMeta(name="order-1", namespace="shop", uid="u", resource_version="8"))
@@ -37,3 +39,27 @@ def test_a_long_name_and_a_long_message_are_cut_to_what_the_api_server_takes() -
     assert len(body["metadata"]["name"]) <= 253
     assert len(body["note"].encode()) <= NOTE_BYTES
     assert len(body["reportingInstance"]) == 128
+
+
+async def test_an_api_server_that_is_slow_with_events_holds_nobody_up() -> None:
+    answered, made = asyncio.Event(), []
+
+    async def make(subject: Subject, notice: Notice, now: datetime) -> None:
+        await answered.wait()
+        made.append((notice.reason, now))
+
+    teller = Teller(make, lambda: NOW)
+    teller.tell(SUBJECT, NOTICE)
+    assert made == []
+    answered.set()
+    await teller.stop(5)
+    assert made == [("CancelRequested", NOW)]
+
+
+async def test_events_that_do_not_get_through_are_dropped_at_the_end() -> None:
+    async def never(subject: Subject, notice: Notice, now: datetime) -> None:
+        await asyncio.Event().wait()
+
+    teller = Teller(never, lambda: NOW)
+    teller.tell(SUBJECT, NOTICE)
+    await asyncio.wait_for(teller.stop(0.01), 5)

@@ -32,7 +32,9 @@ class Setting:
         workflows.note(workflow_record(WORKFLOW))
         self.caches, self.memory = Caches(), Memory()
         observer = Observer(ControllerSettings(), self.fake.cluster, workflows, self.caches, self.memory)
-        self.passes = Passes(self.executions, self.caches, self.memory, observer, self.fake.cluster, lambda: NOW)
+        self.passes = Passes(
+            self.executions, self.caches, self.memory, observer, self.fake.cluster, self.fake.tell, lambda: NOW
+        )
 
     @property
     def known(self) -> ExecutionRecord:

@@ -28,7 +28,7 @@ class Setting:
         self.workflows: Store[WorkflowRecord] = Store()
         self.workflows.note(workflow_record(body))
         observer = Observer(ControllerSettings(), self.fake.cluster, self.workflows, Caches(), Memory())
-        self.passes = WorkflowPasses(self.workflows, observer, self.fake.cluster, lambda: NOW)
+        self.passes = WorkflowPasses(self.workflows, observer, self.fake.cluster, self.fake.tell, lambda: NOW)
 
     @property
     def ready(self) -> Condition:
