@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from desist.controller.apply import Applier
 from desist.controller.caches import Caches
 from desist.controller.memory import PATIENCE, Memory
 from desist.controller.observe import Observer
@@ -32,9 +33,8 @@ class Setting:
         workflows.note(workflow_record(WORKFLOW))
         self.caches, self.memory = Caches(), Memory()
         observer = Observer(ControllerSettings(), self.fake.cluster, workflows, self.caches, self.memory)
-        self.passes = Passes(
-            self.executions, self.caches, self.memory, observer, self.fake.cluster, self.fake.tell, lambda: NOW
-        )
+        applier = Applier(self.fake.cluster, self.memory, self.fake.tell, lambda: NOW)
+        self.passes = Passes(self.executions, observer, applier)
 
     @property
     def known(self) -> ExecutionRecord:
