@@ -123,8 +123,8 @@ class ApiServer:
         due = at(self.clock.now) + timedelta(seconds=grace)
         if pod.deletion_timestamp is not None and pod.deletion_timestamp <= due:
             return
-        fields = {"disruption_reason": disruption} if disruption else {}
-        self.store(replace(pod, deletion_timestamp=due, deletion_grace_seconds=grace, **fields))
+        reason = disruption or pod.disruption_reason
+        self.store(replace(pod, deletion_timestamp=due, deletion_grace_seconds=grace, disruption_reason=reason))
 
     def store(self, pod: PodView) -> PodView:
         """Keep a pod's new state, unless nothing changed."""

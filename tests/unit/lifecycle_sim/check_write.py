@@ -145,7 +145,7 @@ def what_is_asked_is_done(write: Write) -> None:
 
 def commands_come_from_somebody(write: Write) -> None:
     """N4: no drain, no restart of a controller is ever a cancel."""
-    if write.new.phase in BY_COMMAND or write.new.phase in RANK and RANK[write.new.phase] >= RANK["Cancelling"]:
+    if write.new.phase in BY_COMMAND or (write.new.phase in RANK and RANK[write.new.phase] >= RANK["Cancelling"]):
         assert write.new.phase == "TimedOut" or _accepted(write.new)
 
 

@@ -6,7 +6,6 @@ action by action, in order, and dropped at the first that fails. `audit` is told
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import assert_never
@@ -21,7 +20,6 @@ from desist.lifecycle.plan import (
     CreatePod,
     DeletePod,
     EmitEvent,
-
     PostMailbox,
     WakeAt,
     WriteStatus,
@@ -249,5 +247,3 @@ class Controller:
     def _note(self, execution: WorkflowExecution) -> None:
         if int(execution.metadata.resource_version) >= int(self.execution.metadata.resource_version):
             self.execution = execution
-
-

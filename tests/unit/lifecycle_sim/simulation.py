@@ -123,6 +123,22 @@ class Simulation:
             assert not alive, f"the run has ended and {alive} live"
             left = [pod.name for pod in self.cluster.api.pods.values() if pod.phase not in ("Succeeded", "Failed")]
             assert not left, f"the run has ended and {left} are there"
+        if status.phase not in rules.ENDS:
+            self._check_what_stays_open(status)
+
+    def _check_what_stays_open(self, status: WorkflowExecutionStatus) -> None:
+        request = self.cluster.api.execution.spec.cancellation
+        if request is None or rules.stray(request, status.run_id):
+            return
+        rank = rules.RANK[status.phase or "Pending"]
+        assert rank >= rules.RANK["Running"] + rules.STRENGTH[request.mode], "a stored stop is not in force"
+        for box in self.cluster.alive():
+            there = self.cluster.api.pods.get(box.pod.name)
+            if there is None or there.uid != box.pod.uid or box.process is None or not box.process.alive:
+                continue
+            assert box.process.told or there.deletion_timestamp is not None, "nobody told the process"
+            overdue = rank > rules.RANK["Cancelling"]
+            assert not overdue or [entry.reason for entry in status.unconfirmed] == ["Unkillable"]
 
     def _must_have_ended(self) -> bool:
         program, status = self.cluster.program, self.status
