@@ -24,12 +24,12 @@ from desist.controller.apply import Applier
 from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
 from desist.controller.events import Teller
-from desist.controller.index import Awaiting
+from desist.controller.executions import Executions
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
 from desist.controller.passes import Passes
 from desist.controller.probes import Health, ProbeServer
-from desist.controller.records import ExecutionRecord, Unreadable, WorkflowRecord, execution_record, workflow_record
+from desist.controller.records import Unreadable, WorkflowRecord, execution_record, workflow_record
 from desist.controller.resync import Kind, Resync
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
@@ -60,9 +60,8 @@ class Operator:
         self._settings = settings
         self._client = Client(login.connection())
         self._cluster = Cluster(self._client, socket.gethostname())
-        self._executions: Store[ExecutionRecord] = Store()
+        self._executions = Executions()
         self._workflows: Store[WorkflowRecord] = Store()
-        self._awaiting = Awaiting()
         caches, memory = Caches(), Memory()
         self._observer = Observer(settings, self._cluster, self._workflows, caches, memory)
         self._teller = Teller(self._cluster.tell, utc_now)
@@ -131,12 +130,10 @@ class Operator:
             _skip(self._executions, body, error)
             return
         if self._executions.note(record):
-            self._awaiting.note(record)
             self._wake(record.metadata.uid)
 
     def _forget_execution(self, uid: str) -> None:
         self._executions.forget(uid)
-        self._awaiting.forget(uid)
         self._wake(uid)
 
     def _note_workflow(self, body: Mapping[str, Any]) -> None:
@@ -158,7 +155,7 @@ class Operator:
             self._wake_waiting(record)
 
     def _wake_waiting(self, workflow: WorkflowRecord) -> None:
-        for uid in self._awaiting.of(workflow.metadata.namespace, workflow.metadata.name):
+        for uid in self._executions.awaiting(workflow.metadata.namespace, workflow.metadata.name):
             self._wake(uid)
 
     def _wake(self, uid: str) -> None:

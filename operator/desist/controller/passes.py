@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from desist.controller import log
 from desist.controller.apply import Applier, Outcome, Result
 from desist.controller.cluster import Vanished
+from desist.controller.executions import Executions
 from desist.controller.observe import Observer
 from desist.controller.records import ExecutionRecord, execution_record
-from desist.controller.store import Store
 from desist.lifecycle import decide
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ SOON = timedelta(milliseconds=10)
 class Passes:
     """Passes over executions."""
 
-    executions: Store[ExecutionRecord]
+    executions: Executions
     observer: Observer
     applier: Applier
 
@@ -48,8 +48,8 @@ class Passes:
             return await self._settle(record, result, now)
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
+        self.observer.caches.attend(record.metadata.uid, record.nodes)
         observed = self.observer.assemble(record, now)
-        self.observer.caches.attend(record.metadata.uid, (node.name for node in observed.nodes))
         observed = await self.observer.answer(decide.questions(observed, now), observed)
         plan = decide.decide(observed, now)
         return await self.applier.apply(plan, record)
@@ -80,9 +80,11 @@ class Passes:
         except Vanished:
             self.executions.forget(metadata.uid)
             return
-        if fresh.metadata.uid != metadata.uid:
+        if fresh.metadata.uid == metadata.uid:
+            self.executions.note(fresh)
+        else:
+            # The other one's own event brings it a pass; noted here, that event would say nothing new.
             self.executions.forget(metadata.uid)
-        self.executions.note(fresh)
 
     def _release(self, uid: str) -> None:
         self.observer.caches.release(uid)
