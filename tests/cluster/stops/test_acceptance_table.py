@@ -79,7 +79,7 @@ def held(
         cells["Pending with a pod", mode] = Cell(start(shared_lab), None, mode)
     for mode in MODES:
         pending = cells["Pending with a pod", mode].execution
-        pending.wait_for(lambda seen: any(p.get("podUid") for p in seen["status"].get("processes", [])))
+        pending.wait_for(lambda seen: any(p.get("podUid") for p in seen.get("status", {}).get("processes", [])))
     for cell in cells.values():
         if cell.first:
             patch(kubectl, cell.execution, cell.first, "first")

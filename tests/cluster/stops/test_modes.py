@@ -236,9 +236,9 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     first = execution.pods()[0]
     eviction = {"metadata": {"name": first.metadata.name, "namespace": lab.name}}
     lab.core.create_namespaced_pod_eviction(first.metadata.name, lab.name, eviction)
-    again = execution.wait_for(lambda held: held["status"].get("attempt") == 2, 40)
+    again = execution.wait_for(lambda held: held.get("status", {}).get("attempt") == 2, 40)
     held = execution.wait_for(
-        lambda h: any(p["state"] == "alive" and p.get("node") for p in h["status"]["processes"]), 40, after=again
+        lambda h: any(p["state"] == "alive" and "node" in p for p in h["status"].get("processes", ())), 40, after=again
     )
     assert held.object["status"]["disruptions"] == 1
     assert history(held.object).count("PodDisrupted") == 1
@@ -246,7 +246,7 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     assert not any(phase in ("Cancelling", "Cancelled") for phase in execution.phases())
     late = _copy_of(first)
     lab.core.create_namespaced_pod(lab.name, late)
-    counted = execution.wait_for(lambda h: h["status"].get("lateStarts", 0) >= 1, 40).object
+    counted = execution.wait_for(lambda h: h.get("status", {}).get("lateStarts", 0) >= 1, 40).object
     assert phase_of(counted) == "Running"
     assert counted["status"]["attempt"] == 2
     execution.stop("Kill", gracePeriodSeconds=1)

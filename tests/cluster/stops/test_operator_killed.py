@@ -62,13 +62,13 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
     ]
     steps += [(chance.uniform(0, 12), None, {}) for _ in range(KILLS)]
     began = time.monotonic()
-    for at, execution, request in sorted(steps, key=lambda step: step[0]):
+    for at, target, request in sorted(steps, key=lambda step: step[0]):
         time.sleep(max(0.0, at - (time.monotonic() - began)))  # the times themselves are what is tried
-        if execution is None:
+        if target is None:
             host_operator.kill()
             host_operator.launch()
         else:
-            execution.patch({"cancellation": request})
+            target.patch({"cancellation": request})
     host_operator.wait_for_line("ready", 30)
     for number, execution in enumerate(runs):
         check(

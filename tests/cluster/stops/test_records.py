@@ -42,7 +42,7 @@ def test_a_command_that_names_another_run_is_rejected_and_one_that_names_this_ru
     execution = lab.start(programs.POLITE)
     current = execution.wait_for("Running").object["status"]["runId"]
     execution.stop("Kill", runId=OTHER_RUN)
-    held = execution.wait_for(lambda seen: bool(seen["status"].get("commands"))).object
+    held = execution.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object
     rejected = record(held)
     assert (rejected["status"], rejected["rejectionReason"]) == ("Rejected", "selected_run_not_current")
     assert (rejected["requestedRunId"], rejected["resolvedRunId"]) == (OTHER_RUN, current)
@@ -66,7 +66,7 @@ def test_a_new_execution_of_the_same_name_is_never_hit(lab: Lab) -> None:
     new.wait_for("Running", 60)
     assert new.uid != old.uid
     new.stop("Kill", runId=run)
-    held = new.wait_for(lambda seen: bool(seen["status"].get("commands"))).object
+    held = new.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object
     assert record(held)["rejectionReason"] == "selected_run_not_current"
     assert phase_of(held) == "Running"
     assert [pod.metadata.deletion_timestamp for pod in new.pods()] == [None]
@@ -89,7 +89,7 @@ def test_the_same_request_again_has_no_second_effect(lab: Lab) -> None:
         execution.stop("Cancel", requestId="ticket-1", reason="once")
     execution.wait_for("Cancelling")
     execution.stop("Cancel", requestId="ticket-2", reason="twice")
-    held = execution.wait_for(lambda seen: len(seen["status"]["commands"]) > 1).object
+    held = execution.wait_for(lambda seen: len(seen.get("status", {}).get("commands", ())) > 1).object
     assert [c["status"] for c in held["status"]["commands"]] == ["Accepted", "Duplicate"]
     assert record(held, 0)["id"] == record(held, 1)["id"]
     assert history(held).count("CancelRequested") == 1
@@ -141,7 +141,9 @@ def test_requests_that_meet_the_terminal_write_leave_it_as_it_is(lab: Lab) -> No
         execution.stop("Cancel", reason=f"again {number}")
     held = execution.wait_for("Cancelled").object
     last = execution.stop("Cancel", reason="after the end")
-    seen = execution.wait_for(lambda h: h["status"].get("observedGeneration") == last["metadata"]["generation"]).object
+    seen = execution.wait_for(
+        lambda h: h.get("status", {}).get("observedGeneration") == last["metadata"]["generation"]
+    ).object
     for name in ("phase", "endTime", "failure", "runId"):
         assert seen["status"][name] == held["status"][name]
     terminal = [entry for entry in history(seen) if entry == "WorkflowCancelled"]
