@@ -53,8 +53,8 @@ class Cluster:
 
     def __init__(self) -> None:
         config.load_kube_config(str(kubeconfig()))
-        self.core = client.CoreV1Api()
-        self.custom = client.CustomObjectsApi()
+        self.core: Any = client.CoreV1Api()
+        self.custom: Any = client.CustomObjectsApi()
 
     def fresh_namespace(self) -> None:
         """Remove what an earlier measurement left, and make the namespace."""
@@ -93,7 +93,7 @@ class Cluster:
 
     def until(self, name: str, phases: tuple[str, ...]) -> dict[str, Any]:
         """Wait, on a watch, for one of the phases; the object."""
-        for event in watch.Watch().stream(
+        stream: Any = watch.Watch().stream(
             self.custom.list_namespaced_custom_object,
             GROUP,
             VERSION,
@@ -101,8 +101,9 @@ class Cluster:
             PLURAL,
             field_selector=f"metadata.name={name}",
             timeout_seconds=120,
-        ):
-            found: dict[str, Any] = event["object"]  # type: ignore[index]  # the stubs say str
+        )
+        for event in stream:
+            found: dict[str, Any] = event["object"]
             if found.get("status", {}).get("phase") in phases:
                 return found
         raise TimeoutError(f"{name} did not reach {phases} within 120 s")
