@@ -109,11 +109,6 @@ class Reflector(Generic[Record]):
         """What is there, by UID."""
         return MappingProxyType(self._entries)
 
-    @property
-    def last_contact(self) -> float:
-        """Loop time at which the API server was last heard on this collection."""
-        return self._contact
-
     def stuck(self, now: float) -> str | None:
         """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
         if not self._running:
@@ -142,6 +137,7 @@ class Reflector(Generic[Record]):
     async def _turn(self) -> None:
         """One list, where one is due, and one watch; then the wait that is due."""
         self._turned, self._opened = self._now(), float("inf")
+        least = 0.0
         try:
             await self._list_and_watch()
             if self._now() - self._opened >= STEADY:
@@ -154,11 +150,12 @@ class Reflector(Generic[Record]):
             self._count()
         except ApiError as error:
             self._failed(error)
+            least = error.retry_after or 0.0
         except Exception:
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
             self._version = ""
             self._count()
-        await asyncio.sleep(self._timing.delay(self._failures))
+        await asyncio.sleep(max(least, self._timing.delay(self._failures)))
 
     async def _list_and_watch(self) -> None:
         listed: dict[str, Entry[Record]] | None = None

@@ -233,6 +233,23 @@ async def test_retry_after_is_obeyed(server: Server) -> None:
         assert asyncio.get_running_loop().time() - began >= 1
 
 
+async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(server: Server) -> None:
+    other = "/api/v1/namespaces/ns/pods/q"
+    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer({}))
+    server.answers(other, json_answer({}))
+    async with Client(server.connection, ClientOptions(patience=2)) as client:
+        now = asyncio.get_running_loop().time
+        told = asyncio.create_task(client.get(POD))
+        await server.wait_for(1)
+        await asyncio.sleep(0.1)
+        began = now()
+        await client.patch(PODS.at("q", "ns"), {}, budget=Budget.STOP)
+        assert now() - began < 0.5
+        await client.get(PODS.at("q", "ns"))
+        assert now() - began > 0.7
+        await told
+
+
 async def test_a_wait_longer_than_the_patience_is_the_callers(server: Server) -> None:
     server.answers(PATH, status_answer(429, headers={"Retry-After": "30"}))
     async with Client(server.connection, ClientOptions(patience=2)) as client:

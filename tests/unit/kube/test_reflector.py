@@ -189,17 +189,20 @@ async def test_after_a_410_what_was_deleted_in_the_gap_is_found(server: Server, 
 
 
 @pytest.mark.parametrize("end", ["end", "break", "hang"])
-async def test_a_watch_that_ends_breaks_or_goes_silent_is_continued_where_it_was(server: Server, end: str) -> None:
+@pytest.mark.parametrize(("last", "version"), [(bookmark(9), "9"), (b"\n", "6")], ids=["bookmark", "event"])
+async def test_a_watch_that_ends_breaks_or_goes_silent_is_continued_where_it_was(
+    server: Server, end: str, last: dict[str, Any] | bytes, version: str
+) -> None:
     server.answers(
         PATH,
         NO_STREAMS,
         listed(5, node("a", 3)),
-        stream_answer(event("MODIFIED", "a", 6), bookmark(9), b'{"type":"MODI', then=end),
+        stream_answer(event("MODIFIED", "a", 6), last, b'{"type":"MODI', then=end),
         stream_answer(event("MODIFIED", "a", 12), then="hang"),
     )
     async with mirror(server) as (_, told):
         await told.wait_for("+a3", "~a3>6", "~a6>12")
-    assert server.asked[3].query["resourceVersion"] == "9"
+    assert server.asked[3].query["resourceVersion"] == version
 
 
 @pytest.mark.parametrize(
@@ -315,6 +318,16 @@ async def test_a_server_that_fails_at_once_again_and_again_is_not_stormed(
     assert 3 <= len(server.asked) <= 14
 
 
+async def test_a_busy_server_is_asked_again_when_it_said(server: Server) -> None:
+    server.answers(
+        PATH, status_answer(429, headers={"Retry-After": "1"}), listed(5, node("a", 3)), stream_answer(then="hang")
+    )
+    async with mirror(server) as (_, told):
+        await asyncio.sleep(0.6)
+        assert len(server.asked) == 1
+        await told.wait_for("+a3")
+
+
 async def test_a_server_that_says_410_again_and_again_is_not_stormed(server: Server) -> None:
     turn = (listed(5), status_answer(410, "Expired"))
     server.answers(PATH, NO_STREAMS, *turn * 100)
@@ -336,6 +349,7 @@ async def test_the_probes_words_are_true(server: Server) -> None:
         server.answers(PATH, listed(5), stream_answer(then="hang"))
         async with asyncio.timeout(5):
             await mirrored.synced.wait()
+        await asyncio.sleep(0.6)  # quiet for longer than failures may last, shorter than a watch may be silent
         assert mirrored.behind(now()) is None
         server.answers(PATH, status_answer(503))
         await asyncio.sleep(2)

@@ -1,0 +1,49 @@
+"""A lane's pace and seats, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from desist.kube.lanes import Allowance, Lane
+from tests.unit.kube.virtual import run
+
+
+def entries(allowance: Allowance, requests: int, takes: float = 0, start: float = 0) -> list[float]:
+    """When each of so many requests, all asked for at once, was let in."""
+    times: list[float] = []
+
+    async def request(lane: Lane) -> None:
+        async with lane.enter():
+            times.append(round(asyncio.get_running_loop().time() - start, 6))
+            await asyncio.sleep(takes)
+
+    async def play() -> None:
+        await asyncio.sleep(start)
+        lane = Lane(allowance)
+        await asyncio.gather(*(request(lane) for _ in range(requests)))
+
+    run(play())
+    return times
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+def test_a_burst_is_let_in_at_once_and_the_rest_at_the_pace(start: float) -> None:
+    assert entries(Allowance(at_a_time=100, a_second=10, burst=3), 6, start=start) == [0, 0, 0, 0.1, 0.2, 0.3]
+
+
+def test_no_more_than_there_are_seats_are_in_at_a_time() -> None:
+    assert entries(Allowance(at_a_time=2, a_second=1000, burst=100), 5, takes=1) == [0, 0, 1, 1, 2]
+
+
+def test_a_closed_lane_lets_nobody_in_until_its_time_not_even_those_who_wait_for_their_turn() -> None:
+    async def play() -> float:
+        lane = Lane(Allowance(at_a_time=10, a_second=1, burst=1))
+        async with lane.enter():
+            pass
+        asyncio.get_running_loop().call_later(0.5, lane.close_for, 5)
+        async with lane.enter():
+            return asyncio.get_running_loop().time()
+
+    assert run(play()) == pytest.approx(5.5)
