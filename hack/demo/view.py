@@ -65,7 +65,7 @@ def _told(story: Story) -> RenderableType:
 
 
 def _end(status: dict[str, Any]) -> str:
-    process = next(iter(status.get("processes", [])), {})
+    process: dict[str, Any] = next(iter(status.get("processes", [])), {})
     signal = f", signal {process['signal']}" if process.get("signal") else ""
     code = f"exit code {process['exitCode']}{signal}" if "exitCode" in process else "no process was ever started"
     result = f", result {status['result']}" if "result" in status else ""
