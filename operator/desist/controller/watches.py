@@ -34,9 +34,9 @@ class Watches:
             client,
             Source(PODS, Query(labels=EXECUTION_UID_LABEL)),
             lambda raw: pod_record(_POD.decode(raw)),
-            self._pod,
+            self.on_pod,
         )
-        nodes = Reflector(client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw)), self._node)
+        nodes = Reflector(client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw)), self.on_node)
         self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (("pods", pods), ("nodes", nodes))
 
     async def synced(self) -> None:
@@ -53,7 +53,8 @@ class Watches:
         now = asyncio.get_running_loop().time()
         return next((reason for _, each in self.reflectors if (reason := each.behind(now)) is not None), None)
 
-    def _pod(self, change: Change[PodRecord]) -> None:
+    def on_pod(self, change: Change[PodRecord]) -> None:
+        """The reflector says something of a pod."""
         if change.kind is not ChangeKind.DELETED and change.new is not None:
             self._wake(self._caches.pod_changed(change.new))
             return
@@ -61,7 +62,8 @@ class Watches:
         if last is not None:
             self._wake(self._caches.pod_deleted(last, seen=change.seen and change.new is not None))
 
-    def _node(self, change: Change[NodeRecord]) -> None:
+    def on_node(self, change: Change[NodeRecord]) -> None:
+        """The reflector says something of a node."""
         if change.kind is ChangeKind.DELETED:
             self._wake_all(self._caches.node_deleted(change.identity.name))
         elif change.new is not None:

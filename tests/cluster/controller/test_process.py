@@ -83,8 +83,10 @@ def test_sigterm_ends_it_while_it_waits_for_crds(fresh: OperatorProcess, proxy: 
 def test_a_watch_of_kopfs_that_is_deaf_fails_the_liveness_probe_and_loses_nothing(
     fresh: OperatorProcess, lab: Lab, proxy: ApiProxy
 ) -> None:
-    deaf = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true"))
+    deaf = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true", times=1))
     fresh.start()
+    # An execution that is made before kopf's list would be in it.
+    proxy.wait_for_requests(lambda _: deaf.times == 0, 1, 20)
     execution = lab.start(programs.FINISHES)
     execution.wait_for("Succeeded", 60)
     fresh.wait_for_probe("/livez", 503, 30)
