@@ -60,8 +60,6 @@ def _posted(status: Status, stop: mailbox.Stop) -> Status:
     if record is None:
         return status
     status = _log(status, HistoryType.CANCELLATION_POSTED, stop.command_id, stop.posted_at)
-    if record.applied_at is not None:
-        return status
     applied = record.model_copy(update={"applied_at": stop.posted_at})
     commands = tuple(applied if r is record else r for r in status.commands)
     return status.model_copy(update={"commands": commands})

@@ -195,6 +195,7 @@ def test_a_pod_of_a_higher_attempt_or_a_newer_run_than_the_status_is_not_touched
     world = World().running()
     if stopped:
         world.request(Mode.KILL)
+    world.nodes.append(make_node("node-2"))
     newer = late(world, attempt, run_id=run_id)
     world.pods = {"late-late": newer, **world.pods}
     world.settle(1)
@@ -292,6 +293,7 @@ def test_nothing_is_started_for_an_execution_that_is_being_deleted() -> None:
     disrupt(running)
     running.settle(100)
     assert len(running.pods) == 1
+    assert running.status.attempt == 1
 
 
 def test_a_kill_of_an_execution_that_is_being_deleted_is_still_obeyed() -> None:

@@ -158,6 +158,21 @@ def test_nothing_is_posted_to_a_process_that_has_ended_while_its_sidecar_runs() 
     assert world.phase is Phase.KILL_CANCELLING
 
 
+def test_a_kill_is_not_posted_to_a_process_that_obeyed_a_cancel_while_its_sidecar_runs() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    world.request(Mode.CANCEL)
+    cancel = world.command()
+    world.change_pod(lambda pod: pod.exited(0, receipt(stop=cancel.id)), after=1)
+    world.request(Mode.KILL, after=1)
+    world.settle(100)
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    assert (stop.command_id, stop.sequence) == (cancel.id, 1)
+    assert world.pod.obj().deletion_timestamp is None
+
+
 def test_what_is_only_informative_makes_no_write_of_its_own() -> None:
     world = World().running()
     world.request(Mode.CANCEL, after=1)
@@ -174,6 +189,17 @@ def test_what_is_only_informative_makes_no_write_of_its_own() -> None:
         HistoryType.WORKFLOW_CANCELLED,
     ]
     assert world.command().applied_at == at(2)
+
+
+def test_applied_is_when_the_last_stop_was_posted_and_the_posting_is_told_once() -> None:
+    world = World().running()
+    world.request(Mode.KILL, grace_period_seconds=100)
+    world.request(Mode.KILL, after=10, grace_period_seconds=5)
+    applied = world.seconds
+    world.request(Mode.KILL, after=1, reason="again", grace_period_seconds=5)
+    world.request(Mode.KILL, after=1, reason="and again", grace_period_seconds=5)
+    assert world.command(0).applied_at == at(applied)
+    assert world.types().count(HistoryType.CANCELLATION_POSTED) == 1
 
 
 def test_a_cancel_of_a_running_pod_takes_two_writes_and_one_posting() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
@@ -92,8 +94,11 @@ def test_a_pod_that_was_forgotten_is_deleted_by_the_next_pass_where_the_first_wa
     world.execution = world.execution.cancelled(Mode.KILL, on_lost_node=OnLostNode.FORGET)
     world.apply(world.plan().actions[0])
     assert world.phase is Phase.CANCELLED
+    ended = copy.deepcopy(world)
     world.settle(1)
     assert world.pod.obj().deletion_timestamp is not None
+    ended.change_pod(lambda pod: pod.exited(137, receipt()).over(), after=1)
+    assert ended.pod.obj().deletion_timestamp is None, "what has ended stays"
 
 
 @pytest.mark.conformance("C7")
