@@ -4,7 +4,8 @@ Contract: `end_of` never decides what becomes of the run (outcome.py does). The 
 top. A SIGTERM in the receipt is the kubelet's and came before the exit; what explains it is the pod's deletion, a
 disruption, or else a failed probe.
 Traps: a runtime says OOMKilled also where only a child was killed and the process then exited with 0; a pod that is
-deleted fails its init containers; a node's reboot is reported as an ordinary exit code.
+deleted fails its init containers; a node's reboot is reported as an ordinary exit code, and may be seen before the
+node's new boot ID, which comes by another watch.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from desist.lifecycle.verdict import FORGOTTEN, Evidence, rebooted, reported_end
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended for the node's sake."""
 START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
+LOST_BY_RUNTIME = "Unknown"
+"""`reason` (with code 255) of a container that a runtime, when it starts, finds to have run and not to run any more."""
 SIGNAL_BASE = 128
 MESSAGE_LIMIT = 2000
 
@@ -63,7 +66,8 @@ def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None
     disrupted = _disrupted(evidence, pod)
     if not reported_end(workflow):
         return Cause.INIT if failed_init(pod) and not disrupted else Cause.DISRUPTED
-    if workflow.exit_code != 0 and rebooted(evidence.process, evidence.node):
+    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(evidence.process, evidence.node)
+    if workflow.exit_code != 0 and lost:
         return Cause.DISRUPTED
     if workflow.exit_code != 0 and workflow.reason == "OOMKilled":
         return Cause.OUT_OF_MEMORY

@@ -14,7 +14,7 @@ from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.lifecycle import history, mailbox, termination
 from desist.lifecycle.cause import end_of, exit_signal, remark
 from desist.lifecycle.closing import close, end_phase, finish, refuse
-from desist.lifecycle.observed import Answer, ContainerPhase, PodView
+from desist.lifecycle.observed import Answer, ContainerPhase, NodeView, PodView
 from desist.lifecycle.outcome import Cause, Column, End, column
 from desist.lifecycle.verdict import CLOSED, FORGOTTEN, MISSED, Evidence, reported_end, verdict
 from desist.lifecycle.view import Status, View, current, with_current
@@ -114,19 +114,27 @@ def _seen(view: View, status: Status, process: ProcessStatus) -> ProcessStatus:
     if pod is None:
         return process
     node = view.observed.node(pod.node) if pod.node else None
-    # What has not started yet may start after a reboot; what is deleted never will.
     may_start = pod.workflow.phase is ContainerPhase.WAITING and view.present_pod(status) is not None
-    boot_id = node.boot_id if node and (may_start or process.boot_id is None) else process.boot_id
     ended = reported_end(pod.workflow)
     return process.model_copy(
         update={
             "pod_uid": pod.uid,
             "node": pod.node or process.node,
-            "boot_id": boot_id,
+            "boot_id": _boot_id(process, node, may_start=may_start),
             "exit_code": pod.workflow.exit_code if ended else None,
             "signal": exit_signal(pod.workflow) if ended else None,
         }
     )
+
+
+def _boot_id(process: ProcessStatus, node: NodeView | None, *, may_start: bool) -> str | None:
+    """The boot in which the process runs; empty until it is known to have started (or never to start).
+
+    One that was noted before that proves nothing: the container may have started after a reboot, both unseen.
+    """
+    if node is None:
+        return process.boot_id
+    return "" if may_start else process.boot_id or node.boot_id
 
 
 def _judged(evidence: Evidence, process: ProcessStatus, now: datetime) -> ProcessStatus:

@@ -55,6 +55,8 @@ class Controller:
     settings: Settings = field(default_factory=Settings)
     paused: set[str] = field(default_factory=set)
     """Kinds whose events do not arrive."""
+    nodes_keep_up: bool = True
+    """Whether what it knows of a node is never older than the start of a process that it sees there."""
     wake: float | None = 0.0
     plan: list[Action] = field(default_factory=list)
     """What is left to do of the present plan."""
@@ -116,6 +118,8 @@ class Controller:
 
     def observe(self) -> Observed:
         """What a pass sees, with the answers to its questions."""
+        if self.nodes_keep_up:
+            self._keep_up()
         status = self.execution.status
         attempt = pod_name(self.execution.metadata.name, status.run_id or "", status.attempt or 0) if status else ""
         refused, answer = self.refusal or ("", None)
@@ -223,6 +227,19 @@ class Controller:
     def _create_late(self, action: CreatePod) -> None:
         if self.api.answer is Answer.PASSED and action.name not in self.api.pods:
             self.audit.created(None, self.api.create(action))
+
+    def _keep_up(self) -> None:
+        seen = {pod.uid for pod in self.pods.values() if pod.workflow.started_at is not None}
+        starts: dict[str, int] = {}
+        for index, change in enumerate(self.api.log):
+            if isinstance(change.thing, PodView) and change.thing.workflow.started_at is not None:
+                starts.setdefault(change.thing.uid, index)
+        latest = max((starts[uid] for uid in seen if uid in starts), default=0)
+        while self.cursors["nodes"] < latest:
+            change = self.api.log[self.cursors["nodes"]]
+            self.cursors["nodes"] += 1
+            if change.kind == "nodes":
+                self._see(change)
 
     def _see(self, change: Change) -> None:
         thing = change.thing
