@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from desist.api.base import Opaque
@@ -164,3 +166,21 @@ def test_a_workflow_in_place_is_taken_with_its_own_deadline() -> None:
     world.settle()
     assert world.status.workflow_spec is not None
     assert world.status.workflow_spec.active_deadline_seconds == 5
+
+
+def test_what_is_answered_is_not_asked_again() -> None:
+    seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
+    assert not questions(replace(seen, trial=CreateAnswer(Answer.REFUSED)), at(0)).trial
+    world = World(creates=False)
+    world.step()
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    absent = world.observe()
+    assert absent.live_absent
+    assert questions(absent, at(1)).live_pod == ""
+    assert questions(replace(absent, live_absent=False), at(1)).live_pod == world.status.processes[0].pod
+
+
+def test_a_rejection_is_written_though_the_trial_has_no_answer_yet() -> None:
+    other_run = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+    seen = Observed(make_execution().cancelled(Mode.CANCEL, run_id=other_run).obj(), Settings(), make_workflow())
+    assert next(type(action) for action in decide(seen, at(0)).actions) is WriteStatus

@@ -9,6 +9,7 @@ from desist.api.vocabulary import Bucket, ConditionStatus, HistoryType, Mode, Ph
 from desist.lifecycle.history import LIMIT, fold
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.plan import WakeAt
 from tests.support.builders import UID, at, make_execution, make_workflow, receipt
 from tests.unit.lifecycle.world import World
 
@@ -100,9 +101,10 @@ def test_the_observed_generation_waits_for_the_request_that_the_end_came_before(
     generation = world.status.observed_generation
     world.pods[world.pod.obj().name] = world.pod.exited(0, receipt()).over()
     world.execution = world.execution.cancelled(Mode.CANCEL)
-    world.step(1)
+    plan = world.step(1)
     assert world.phase is Phase.SUCCEEDED
     assert world.status.observed_generation == generation
+    assert [a.when > at(1) for a in plan.actions if isinstance(a, WakeAt)] == [True]
     world.settle(1)
     assert world.status.observed_generation == generation + 1
     assert world.status.command_count == 1
