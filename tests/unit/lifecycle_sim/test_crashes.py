@@ -70,7 +70,7 @@ SCENARIOS = (
         )
     ),
     *(
-        Scenario(f"{m} before the container starts", "cooperative", e, ((0.6, ask(m)),), ACCEPTED)
+        Scenario(f"{m} before the container starts", "cooperative", e, ((0.9, ask(m)),), ACCEPTED)
         for m, e in (
             (Mode.CANCEL, "Cancelled"),
             (Mode.FORCE, "Cancelled"),
