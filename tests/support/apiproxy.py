@@ -223,6 +223,10 @@ class ApiProxy:
         self._flowing.set()
         await self._cut("")
         await self._runner.cleanup()
+        delayed = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in delayed:
+            task.cancel()
+        await asyncio.gather(*delayed, return_exceptions=True)
         await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

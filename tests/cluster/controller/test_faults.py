@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import programs
 from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Delay, Fault, Lose, Request
-from tests.support.lab import Execution, Lab
+from tests.support.lab import Execution, Lab, condition
 from tests.support.operator_process import OperatorProcess
 
 EXECUTIONS = "/workflowexecutions"
@@ -52,8 +52,9 @@ def test_a_stop_is_heard_after_every_watch_broke_in_the_middle_of_a_line(lab: La
 def test_an_execution_that_was_deleted_while_kopf_listed_again_is_forgotten(
     lab: Lab, proxy: ApiProxy, host_operator: OperatorProcess
 ) -> None:
-    execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    # One without a pod: the end of its pod would tell as well, by a status write that meets 404.
+    execution = lab.create({"workflowRef": {"name": "missing"}})
+    execution.wait_for(lambda held: condition(held, "Stalled").get("status") == "True")
     before = sum(map(_is_kopfs_list, proxy.requests))
     slow = proxy.add(Fault(Delay(3), method="GET", path=EXECUTIONS))
     proxy.inject(EXPIRED, EXECUTIONS)
