@@ -126,7 +126,8 @@ def test_each_mode_in_each_open_phase_does_what_the_table_says(
     assert cell.answer is not None
     if expected == "x":
         assert cell.answer.returncode == 1, cell.answer.stdout
-        assert re.search(rf"being stopped with mode {cell.first}; .* cannot become {mode}; allowed: ", cell.answer.stderr), cell.answer.stderr
+        said = cell.answer.stderr
+        assert re.search(rf"being stopped with mode {cell.first}; .* cannot become {mode}; allowed: ", said), said
         assert phase_of(cell.after) == phase
         assert len(commands(cell.after)) == 1
         return
