@@ -119,7 +119,7 @@ def test_a_minute_without_the_api_server_is_survived_and_the_stop_of_meanwhile_o
     _wait_until_unready(host_operator)
     assert host_operator.probe("/livez")[0] == 200, "a restart would not bring the API server back"
     with pytest.raises(AssertionError, match="did not become"):
-        execution.wait_for("Cancelled", 45)
+        execution.wait_for("Cancelled", 60)
     assert execution.processes()
     proxy.up()
     execution.wait_for("Cancelled", 20)
