@@ -32,9 +32,9 @@ def kubectl_fits(said: str) -> bool:
 
 
 def helm_fits(said: str) -> bool:
-    """Whether `helm version` names a 3.x from 3.16 on."""
+    """Whether `helm version` names a 3.x from 3.17 on."""
     found = re.search(r"v3\.(\d+)\.", said)
-    return found is not None and int(found[1]) >= 16
+    return found is not None and int(found[1]) >= 17
 
 
 @dataclass(frozen=True)

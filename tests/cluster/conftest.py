@@ -19,6 +19,7 @@ from kubernetes import client, config
 
 from hack.cluster.api import Progress, cluster_lock, docker_env, kubeconfig, load, tool
 from hack.cluster.home import home
+from hack.image import ensure_release
 from hack.image.build import build_images, images
 from tests.support import release
 from tests.support.dump import dump
@@ -119,7 +120,8 @@ def host_operator(
 
 @pytest.fixture(scope="module")
 def release_operator(api: Any) -> Any:
-    """The installed release, available."""
+    """The installed release at this checkout's state, available."""
+    ensure_release(kubeconfig())
     release.put_back(api, 1)
     apps: Any = client.AppsV1Api(api)
     return apps.read_namespaced_deployment(release.DEPLOYMENT, release.NAMESPACE)

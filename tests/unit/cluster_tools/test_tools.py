@@ -41,9 +41,9 @@ def test_kubectl_fits_within_one_minor_version(version: str, fits: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("said", "fits"), [("v3.16.0+g1", True), ("v3.21.4", True), ("v3.9.1", False), ("v4.0.0", False)]
+    ("said", "fits"), [("v3.17.0+g1", True), ("v3.21.4", True), ("v3.16.4", False), ("v4.0.0", False)]
 )
-def test_helm_fits_from_3_16_on(said: str, fits: bool) -> None:
+def test_helm_fits_from_3_17_on(said: str, fits: bool) -> None:
     assert helm_fits(said) is fits
 
 

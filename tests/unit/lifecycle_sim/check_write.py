@@ -69,6 +69,16 @@ def an_end_stays(write: Write) -> None:
         assert write.new.end_time is not None and write.new.end_time <= at(write.cluster.clock.now)
 
 
+def the_end_has_its_own_time(write: Write) -> None:
+    """`endTime` is when the process ended, not when that was seen."""
+    process = write.process
+    if write.old.end_time is not None or write.new.end_time is None or process is None or process.rebooted:
+        return
+    recorded = current(write.new)
+    if recorded is not None and recorded.exit_code is not None:
+        assert write.new.end_time == at(process.ended_at or 0)
+
+
 def history_only_grows(write: Write) -> None:
     old, new = write.old.history, write.new.history
     assert new[: len(old)] == old, "an entry of the history changed"
@@ -180,10 +190,22 @@ def open_entries_keep_it_open(write: Write) -> None:
         assert [entry.pod for entry in write.new.unconfirmed] == [recorded.pod]
 
 
+def nothing_is_given_up_without_need(write: Write) -> None:
+    """Closed without proof is only a pod that vanished, or one on a lost node that a request gave up."""
+    before, after = current(write.old), current(write.new)
+    if after is None or after.state != "unproven" or (before is not None and before.state == "unproven"):
+        return
+    there = any(pod.uid == after.pod_uid for pod in write.judged.pods)
+    lost = any(node.name == after.node and not node.ready for node in write.judged.nodes)
+    forget = write.new.cancellation is not None and write.new.cancellation.forget_lost_nodes
+    assert (forget and lost) or not there, "a process is closed without proof although its node answers"
+
+
 WRITE_CHECKS = (
     no_process_lives_at_the_end,
     phases_never_go_back,
     an_end_stays,
+    the_end_has_its_own_time,
     history_only_grows,
     commands_are_kept,
     a_request_is_judged_once,
@@ -194,6 +216,7 @@ WRITE_CHECKS = (
     the_end_is_true,
     superseded_by_completion,
     open_entries_keep_it_open,
+    nothing_is_given_up_without_need,
 )
 
 

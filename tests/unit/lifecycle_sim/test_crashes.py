@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from desist.api.vocabulary import Mode
+from desist.lifecycle.observed import Answer
 from desist.lifecycle.plan import Action, CreatePod, EmitEvent, WakeAt, WriteStatus
 from tests.unit.lifecycle_sim.controllers import Controller, Fate
 from tests.unit.lifecycle_sim.processes import PROGRAMS
-from tests.unit.lifecycle_sim.rules import ENDS
+from tests.unit.lifecycle_sim.rules import ENDS, ENDS_AS
 from tests.unit.lifecycle_sim.simulation import Simulation
 
 PROGRAM = {program.name: program for program in PROGRAMS}
@@ -124,8 +125,10 @@ SCENARIOS = (
         ACCEPTED,
     ),
 )
-FAULTS = ("crash", "delay", "other", Fate.UNANSWERED, Fate.LATE)
-"""`other`: another controller decided before the last call, and acts before this one. What never arrives is a crash."""
+FAULTS = ("crash", "delay", "other", Fate.UNANSWERED, Fate.LOST, Fate.LATE)
+"""`other`: another controller decided before the last call, and acts before this one."""
+CREATES_ONLY = (Fate.LOST, Fate.LATE)
+"""Any other call that never arrives is as good as a crash before it."""
 
 
 class Faulty(Controller):
@@ -204,7 +207,7 @@ def test_a_fault_at_any_action_changes_nothing_about_the_end(scenario: Scenario)
     assert len(calls) >= 4
     for fault in FAULTS:
         for call, kind in enumerate(calls, start=1):
-            if fault is Fate.LATE and kind is not CreatePod:
+            if fault in CREATES_ONLY and kind is not CreatePod:
                 continue
             faulty, _ = play(scenario, fault, call)
             told = f"{fault} at call {call}, {kind.__name__}"
@@ -228,3 +231,17 @@ def test_a_second_request_during_the_terminal_write_changes_nothing_about_the_en
     first, second = sim.status.commands
     assert (first.status, first.outcome) == ("Accepted", "cancelled")
     assert (second.status, second.rejection_reason) == ("Rejected", "run_not_active")
+
+
+@pytest.mark.parametrize("mode", list(Mode), ids=str)
+def test_a_run_whose_pod_the_api_server_will_not_make_is_stopped_at_once(mode: Mode) -> None:
+    sim = Simulation(PROGRAM["cooperative"])
+    controller = sim.controllers[0]
+    while not any(isinstance(action, CreatePod) for action in controller.plan):
+        controller.act()
+    sim.cluster.api.answer = Answer.REFUSED
+    sim.idle(3)
+    sim.request(mode)
+    sim.idle(0)
+    assert sim.status.phase == ENDS_AS[mode]
+    sim.finish()

@@ -166,7 +166,7 @@ class AnythingHappens(RuleBasedStateMachine):
 
 
 PROFILE = settings(
-    max_examples=EXAMPLES or 100,
+    max_examples=EXAMPLES or 150,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     database=None,
