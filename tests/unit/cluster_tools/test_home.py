@@ -73,8 +73,10 @@ def test_a_pid_file_names_a_live_process_only_by_the_folder_in_its_arguments(tmp
         file.write_text(str(stranger.pid))
         assert pid_in(file, tmp_path) is None
         stranger.kill()
-    script = [sys.executable, "-c", "input()", f"{tmp_path}/daemon.json"]
-    with subprocess.Popen(script, stdin=subprocess.PIPE) as ours:
+    script = [sys.executable, "-c", "print(flush=True); input()", f"{tmp_path}/daemon.json"]
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ours:
+        # Popen returns a moment before the kernel shows the new arguments.
+        assert ours.stdout is not None and ours.stdout.readline()
         file.write_text(str(ours.pid))
         assert pid_in(file, tmp_path) == ours.pid
         ours.kill()
