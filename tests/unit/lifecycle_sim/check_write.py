@@ -74,7 +74,10 @@ def the_end_has_its_own_time(write: Write) -> None:
     process = write.process
     if write.old.end_time is not None or write.new.end_time is None or process is None or process.rebooted:
         return
-    recorded = current(write.new)
+    recorded, before = current(write.new), current(write.old)
+    aside = before is not None and before.state in ("gone", "unproven")
+    if aside or (write.new.disruptions or 0) > (write.old.disruptions or 0):
+        return
     if recorded is not None and recorded.exit_code is not None:
         assert write.new.end_time == at(process.ended_at or 0)
 

@@ -1,7 +1,7 @@
 """The stateful property test of the core: anything may happen, in any order, and everything in `audit` holds.
 
 The profile is the same on every machine and in every run. `DESIST_SIM_EXAMPLES=5000` searches longer, and elsewhere
-each time.
+each time, and shortens what it finds, which may take minutes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -166,12 +166,14 @@ class AnythingHappens(RuleBasedStateMachine):
 
 
 PROFILE = settings(
-    max_examples=EXAMPLES or 150,
+    max_examples=EXAMPLES or 100,
     stateful_step_count=30,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+    report_multiple_bugs=False,
     print_blob=False,
 )
 
