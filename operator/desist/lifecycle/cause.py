@@ -14,7 +14,7 @@ from desist.api.vocabulary import ProcessState
 from desist.lifecycle import termination
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.outcome import Cause, End
-from desist.lifecycle.verdict import FORGOTTEN, Evidence, rebooted, reported_end
+from desist.lifecycle.verdict import FORGOTTEN, Evidence, ended, rebooted, reported_end
 
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended for the node's sake."""
@@ -28,7 +28,7 @@ MESSAGE_LIMIT = 2000
 def end_of(evidence: Evidence, state: ProcessState) -> End:
     """How the process ended. To be asked once its end is reported, or the verdict is `gone` or `unproven`."""
     pod = evidence.pod
-    if pod is None or (state is ProcessState.UNPROVEN and not reported_end(pod.workflow)):
+    if pod is None or _lost_with_node(evidence, pod, state):
         gone = state is ProcessState.GONE
         return End(Cause.DISRUPTED if gone else Cause.VANISHED, message=_lost(evidence, gone))
     said = termination.parse(pod.workflow.message)
@@ -92,6 +92,12 @@ def failed_init(pod: PodView) -> ContainerView | None:
         if failed and container.kind is ContainerKind.INIT:
             return container
     return None
+
+
+def _lost_with_node(evidence: Evidence, pod: PodView, state: ProcessState) -> bool:
+    """Whether the process is closed by what its node says, or by time, and no report of the pod's tells its end."""
+    by_node = state is ProcessState.GONE and bool(evidence.process.node) and not ended(pod)
+    return not reported_end(pod.workflow) and (by_node or state is ProcessState.UNPROVEN)
 
 
 def _lost(evidence: Evidence, gone: bool) -> str:
