@@ -9,11 +9,21 @@ import pytest
 from kubernetes import client
 
 from hack.cluster.api import start_kubelet, stop_kubelet
+from tests.support.lab import Lab
 from tests.support.nodes import put_back, put_in_service, saved, wait_for_ready
+from tests.support.operator_process import OperatorProcess
+from tests.support.spaces import shared
 
 LOST = "desist-worker2"
 """The node whose kubelet these tests stop."""
 OTHER = "desist-worker"
+
+
+@pytest.fixture(scope="module")
+def place(host_operator: OperatorProcess, api: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A namespace for the module, watched by the operator on this machine, at its default times."""
+    with shared(request, api, host_operator) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,6 @@ from tests.cluster.lost_nodes.conftest import LOST
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
 from tests.support.nodes import put_back, put_in_service, put_out_of_service, saved, wait_for_ready
-from tests.support.operator_process import OperatorProcess
-from tests.support.spaces import shared
 from tests.support.watching import Seen
 
 WORDS: dict[str, Callable[[Any], None]] = {
@@ -32,12 +30,6 @@ class Removal:
     ends: dict[str, Seen]
     alive: dict[str, bool]
     """Whether its process lived on the node when its run went on without it."""
-
-
-@pytest.fixture(scope="module")
-def place(host_operator: OperatorProcess, api: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with shared(request, api, host_operator) as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module", params=WORDS)
