@@ -88,7 +88,7 @@ def test_a_result_is_any_json_value(kubectl: Kubectl, result: Any) -> None:
 
 
 LISTS: list[tuple[str, type[BaseModel], str, int]] = [
-    ("commands", CommandRecord, "id", 64),
+    ("commands", CommandRecord, "sequence", 64),
     ("history", HistoryEntry, "seq", 256),
 ]
 
@@ -99,7 +99,7 @@ def test_a_list_takes_as_many_entries_as_the_core_keeps_and_no_more(
 ) -> None:
     def entries(count: int) -> list[dict[str, Any]]:
         one = fullest(item).model_dump(mode="json", by_alias=True, exclude={"reason", "details", "message", "failure"})
-        return [one | {key: number if key == "seq" else f"{number:026}"} for number in range(1, count + 1)]
+        return [one | {key: number} for number in range(1, count + 1)]
 
     arguments, body = with_status(kubectl, name, {name: entries(most)})
     kubectl(*arguments, stdin=body)
