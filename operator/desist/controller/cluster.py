@@ -20,13 +20,13 @@ from desist.api.base import Opaque
 from desist.api.meta import API_VERSION, GROUP, STOP_ANNOTATION, VERSION, ObjectMeta
 from desist.controller.events import Notice, Subject, event_body
 from desist.controller.store import Listed
-from desist.controller.views import RawPod, pod_record
+from desist.controller.views import RawNode, RawPod, node_record, pod_record
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 from desist.kube.lanes import Budget
 from desist.kube.listing import identity, list_all
-from desist.kube.resource import EVENTS, PODS, Query, Resource
-from desist.lifecycle.observed import Answer, CreateAnswer, PodView
+from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,15 @@ class Cluster:
             return None
         record = pod_record(msgspec.convert(body, RawPod))
         return record.view if record is not None and record.execution_uid == owner.uid else None
+
+    async def live_node(self, name: str) -> NodeView | None:
+        """The node of that name as it is now; None where there is none."""
+        try:
+            # A stop may wait for the pass that asks.
+            body = await self.client.get(NODES.at(name), budget=Budget.STOP)
+        except NotFound:
+            return None
+        return node_record(msgspec.convert(body, RawNode)).view
 
     async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
         """PATCH the mailbox under the pod's UID and version; gives the new version. Raises Outdated, Vanished."""

@@ -68,6 +68,11 @@ class Observer:
             found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
             known = tuple(pod for pod in observed.pods if found is None or pod.uid != found.uid)
             observed = replace(observed, live_absent=True) if found is None else replace(observed, pods=(*known, found))
+        for name in questions.live_nodes:
+            node = await self.cluster.live_node(name)
+            nodes = tuple(known for known in observed.nodes if known.name != name)
+            nodes = nodes if node is None else (*nodes, node)
+            observed = replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))
         return observed
 
     def core_settings(self) -> Settings:

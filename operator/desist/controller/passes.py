@@ -50,7 +50,11 @@ class Passes:
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
         self.observer.caches.attend(record.metadata.uid, record.nodes)
         observed = self.observer.assemble(record, now)
-        observed = await self.observer.answer(decide.questions(observed, now), observed)
+        asked = decide.questions(observed, now)
+        observed = await self.observer.answer(asked, observed)
+        if asked.live_pod:
+            # The pod that was found may raise a question about its node.
+            observed = await self.observer.answer(decide.questions(observed, now), observed)
         plan = decide.decide(observed, now)
         return await self.applier.apply(plan, record)
 

@@ -66,7 +66,7 @@ def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None
     disrupted = _disrupted(evidence, pod)
     if not reported_end(workflow):
         return Cause.INIT if failed_init(pod) and not disrupted else Cause.DISRUPTED
-    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(evidence.process, evidence.node)
+    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(evidence)
     if workflow.exit_code != 0 and lost:
         return Cause.DISRUPTED
     if workflow.exit_code != 0 and workflow.reason == "OOMKilled":

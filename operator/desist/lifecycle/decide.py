@@ -34,9 +34,10 @@ STEPS: tuple[Callable[[View, Status], Status], ...] = (
 
 
 def questions(observed: Observed, now: datetime) -> Questions:
-    """What to ask the API server before `decide`, so that its answers are in `observed.trial` and `.live_absent`.
+    """What to ask the API server before `decide`, so that its answers are in `observed`.
 
-    A live pod that was found belongs into `observed.pods`. Nothing is asked twice for what is already answered.
+    A live pod that was found belongs into `pods`, and may raise a question about its node; a live node takes the place
+    of the cached one in `nodes`. Nothing is asked twice for what is already answered.
     """
     view, before = View(observed, now), _before(observed)
     after = _judge(view, before)
@@ -44,6 +45,7 @@ def questions(observed: Observed, now: datetime) -> Questions:
     return Questions(
         trial=observed.trial is None and start.wants_trial(view, after),
         live_pod=process_pod if not observed.live_absent and _stop_meets_unseen_pod(view, before) else "",
+        live_nodes=reports.live_nodes(view, before),
     )
 
 

@@ -130,6 +130,8 @@ class Observed:
     """Last states of pods whose DELETED event was seen (kept in memory; lost when the controller restarts)."""
     nodes: tuple[NodeView, ...] = ()
     """All nodes that a pod or status.processes names, as far as they exist."""
+    live_nodes: tuple[str, ...] = ()
+    """Names of nodes that a GET made before the pass asked for: `nodes` has the answer, or none where it was 404."""
     live_absent: bool = False
     """A GET made before the pass answered 404 for the current attempt's pod."""
     trial: CreateAnswer | None = None
@@ -152,3 +154,5 @@ class Questions:
     """Dry-run create of the first attempt's pod (`manifest.pod_manifest`)."""
     live_pod: str = ""
     """Name of a pod to GET live; empty: none."""
+    live_nodes: tuple[str, ...] = ()
+    """Names of nodes to GET live."""

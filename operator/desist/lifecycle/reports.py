@@ -14,9 +14,19 @@ from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.lifecycle import history, mailbox, termination
 from desist.lifecycle.cause import end_of, exit_signal, remark
 from desist.lifecycle.closing import close, end_phase, finish, refuse
-from desist.lifecycle.observed import Answer, ContainerPhase, NodeView, PodView
+from desist.lifecycle.observed import Answer, ContainerPhase, PodView
 from desist.lifecycle.outcome import Cause, Column, End, column
-from desist.lifecycle.verdict import CLOSED, FORGOTTEN, MISSED, Evidence, reported_end, verdict
+from desist.lifecycle.verdict import (
+    CLOSED,
+    FORGOTTEN,
+    MISSED,
+    Evidence,
+    ended,
+    may_start,
+    needs_live_node,
+    reported_end,
+    verdict,
+)
 from desist.lifecycle.view import Status, View, current, with_current
 
 NEVER_CREATED = "NeverCreated"
@@ -27,8 +37,8 @@ UNSTARTED = (Phase.PENDING, Phase.RUNNING)
 
 def report(view: View, status: Status) -> Status:
     """Step: what pods and nodes report."""
-    process = current(status)
-    if status.phase is None or status.phase.terminal or process is None or process.state in CLOSED:
+    process = _open(status)
+    if process is None:
         return status
     if view.never_seen(status):
         return _without_pod(view, status, process)
@@ -37,6 +47,17 @@ def report(view: View, status: Status) -> Status:
     process = _judged(evidence, process, view.now)
     status = _started(view, with_current(status, process), evidence)
     return settle(view, _with_open_entries(status, evidence, process, view.now))
+
+
+def live_nodes(view: View, status: Status) -> tuple[str, ...]:
+    """The node of the current attempt, where this pass notes its boot ID, or would take its word for an end."""
+    process = _open(status)
+    if process is None or view.never_seen(status):
+        return ()
+    process = _seen(view, status, process)
+    evidence = view.evidence(status, process)
+    wanted = _notes_boot(evidence) or needs_live_node(evidence, view.now)
+    return (process.node,) if process.node and wanted else ()
 
 
 def settle(view: View, status: Status) -> Status:
@@ -95,6 +116,13 @@ def unkillable_at(evidence: Evidence) -> datetime | None:
     return due + timedelta(seconds=evidence.settings.unkillable_after) if due else None
 
 
+def _open(status: Status) -> ProcessStatus | None:
+    """The current attempt's process, until it or the run is closed."""
+    process = current(status)
+    over = status.phase is None or status.phase.terminal
+    return None if over or process is None or process.state in CLOSED else process
+
+
 def _without_pod(view: View, status: Status, process: ProcessStatus) -> Status:
     created = view.observed.created
     refused = created is not None and created.answer is Answer.INVALID
@@ -113,28 +141,35 @@ def _seen(view: View, status: Status, process: ProcessStatus) -> ProcessStatus:
     pod = view.last_pod(status)
     if pod is None:
         return process
-    node = view.observed.node(pod.node) if pod.node else None
-    may_start = pod.workflow.phase is ContainerPhase.WAITING and view.present_pod(status) is not None
-    ended = reported_end(pod.workflow)
-    return process.model_copy(
+    reported = reported_end(pod.workflow)
+    process = process.model_copy(
         update={
             "pod_uid": pod.uid,
             "node": pod.node or process.node,
-            "boot_id": _boot_id(process, node, may_start=may_start),
-            "exit_code": pod.workflow.exit_code if ended else None,
-            "signal": exit_signal(pod.workflow) if ended else None,
+            "exit_code": pod.workflow.exit_code if reported else None,
+            "signal": exit_signal(pod.workflow) if reported else None,
         }
     )
+    return process.model_copy(update={"boot_id": _boot_id(view.evidence(status, process))})
 
 
-def _boot_id(process: ProcessStatus, node: NodeView | None, *, may_start: bool) -> str | None:
+def _boot_id(e: Evidence) -> str | None:
     """The boot in which the process runs; empty until it is known to have started (or never to start).
 
-    One that was noted before that proves nothing: the container may have started after a reboot, both unseen.
+    One that was noted before that, or that a cache remembers, proves nothing: the node may have booted since, and the
+    container have started then, both unseen.
     """
-    if node is None:
-        return process.boot_id
-    return "" if may_start else process.boot_id or node.boot_id
+    if e.node is None:
+        return e.process.boot_id
+    if may_start(e):
+        return ""
+    return e.process.boot_id or (e.node.boot_id if e.node_live else "")
+
+
+def _notes_boot(e: Evidence) -> bool:
+    """Whether a live node's boot ID would be noted. Of a node that is known to have none it is not asked."""
+    runs = e.pod is not None and not may_start(e) and not ended(e.pod)
+    return runs and not e.process.boot_id and not e.node_live and (e.node is None or bool(e.node.boot_id))
 
 
 def _judged(evidence: Evidence, process: ProcessStatus, now: datetime) -> ProcessStatus:

@@ -4,15 +4,16 @@ Contract: `verdict` is the only thing that lets a run end because of a process: 
 without proof after the time in which a kubelet that is well would have ended what its pod's deletion left behind.
 The lines are read from the top; the first that holds gives the verdict.
 Traps: `waiting` is no proof (the container may start), neither is a 404, nor a deletionTimestamp. Pods and nodes come
-by separate watches, each with its own delay. So a Node object counts as deleted only where it was seen before
-(`bootId` is recorded, even if empty), and another boot ID says nothing about a pod that is still there and whose
-container never started: the kubelet starts it after the reboot.
+by separate watches, each with its own delay: a cached node may be older than the process. So what a node says ends a
+process only where it was asked live; a Node object counts as deleted only where it was seen before (`bootId` is
+recorded, even if empty); and another boot ID says nothing about a pod that is still there and whose container never
+started: the kubelet starts it after the reboot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from desist.api.status import ProcessStatus
@@ -43,6 +44,8 @@ class Evidence:
     grace_seconds: float
     """The pod's own terminationGracePeriodSeconds."""
     settings: Settings
+    node_live: bool = False
+    """Whether `node` (None: there is none) is the API server's answer to a GET made before the pass, and no cache's."""
 
 
 def verdict(evidence: Evidence, now: datetime) -> ProcessState:
@@ -74,9 +77,21 @@ def ended(pod: PodView) -> bool:
     return _terminal_phase(pod) or _all_ended(pod)
 
 
-def rebooted(process: ProcessStatus, node: NodeView | None) -> bool:
-    """Whether the node has booted since the process was bound to it."""
-    return node is not None and bool(process.boot_id) and bool(node.boot_id) and node.boot_id != process.boot_id
+def may_start(e: Evidence) -> bool:
+    """Whether the workflow process has not started, and may yet."""
+    return e.present and e.pod is not None and e.pod.workflow.phase is ContainerPhase.WAITING
+
+
+def rebooted(e: Evidence) -> bool:
+    """Whether the node has booted since the process started there."""
+    boot_id, node = e.process.boot_id, e.node
+    return e.node_live and node is not None and bool(boot_id) and bool(node.boot_id) and node.boot_id != boot_id
+
+
+def needs_live_node(e: Evidence, now: datetime) -> bool:
+    """Whether the cached node would count if it were a live answer."""
+    live = replace(e, node_live=True)
+    return not e.node_live and (_booted_again(live, now) or verdict(live, now) is not verdict(e, now))
 
 
 def _terminal_phase(pod: PodView) -> bool:
@@ -96,14 +111,13 @@ def _never_bound(e: Evidence, _: datetime) -> bool:
 
 
 def _booted_again(e: Evidence, _: datetime) -> bool:
-    may_still_start = e.present and e.pod is not None and e.pod.workflow.phase is ContainerPhase.WAITING
-    return rebooted(e.process, e.node) and not may_still_start
+    return rebooted(e) and not may_start(e)
 
 
 def _node_removed(e: Evidence, _: datetime) -> bool:
     if e.node is None:
-        return bool(e.process.node) and e.process.boot_id is not None
-    return e.node.out_of_service
+        return e.node_live and bool(e.process.node) and e.process.boot_id is not None
+    return e.node_live and e.node.out_of_service
 
 
 def _node_lost(e: Evidence, now: datetime) -> bool:

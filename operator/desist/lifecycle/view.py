@@ -81,6 +81,7 @@ class View:
             node=self.observed.node(process.node) if process.node else None,
             grace_seconds=pod.grace_seconds if pod else _template_grace(status),
             settings=self.settings,
+            node_live=process.node in self.observed.live_nodes,
         )
 
     def _find(self, status: Status, pods: tuple[PodView, ...]) -> PodView | None:

@@ -11,7 +11,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
 from desist.controller.records import ExecutionRecord, execution_record
-from desist.lifecycle.observed import Answer, CreateAnswer, PodView
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -27,6 +27,7 @@ class FakeCluster:
     trial: CreateAnswer = PASSED
     create: CreateAnswer = PASSED
     live: PodView | None = None
+    node: NodeView | None = None
     outdated: set[str] = field(default_factory=set)
     """Calls that end as Outdated."""
     vanished: set[str] = field(default_factory=set)
@@ -65,6 +66,10 @@ class FakeCluster:
     async def live_pod(self, owner: ObjectMeta, name: str) -> PodView | None:
         self._call("live", name)
         return self.live
+
+    async def live_node(self, name: str) -> NodeView | None:
+        self._call("node", name)
+        return self.node
 
     async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
         self._call("post", f"{action.pod} under {action.resource_version}")

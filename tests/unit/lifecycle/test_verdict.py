@@ -10,7 +10,7 @@ from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView, PodView
 from desist.lifecycle.settings import Settings
-from desist.lifecycle.verdict import MISSED, Evidence, next_change, verdict
+from desist.lifecycle.verdict import MISSED, Evidence, needs_live_node, next_change, verdict
 from tests.support.builders import PodBuilder, at, make_node, make_pod
 
 NOW = 1000.0
@@ -43,7 +43,7 @@ def judge(
         since=at(0 if missed is None else missed),
         reason=None if missed is None else MISSED,
     ).model_copy(update=process)
-    return Evidence(found, view, present, seen, 30.0, Settings())
+    return Evidence(found, view, present, seen, 30.0, Settings(), node_live=True)
 
 
 def vanished(seen: NodeView | None, missed: float, pod: PodBuilder | None = None, **process: object) -> Evidence:
@@ -105,6 +105,26 @@ CASES = [
 @pytest.mark.parametrize(("evidence", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_each_line_of_the_table_of_proof(evidence: Evidence, expected: ProcessState) -> None:
     assert verdict(evidence, at(NOW)) is expected
+
+
+BY_NODE = {
+    "the node has another boot ID",
+    "another boot ID, the pod has vanished",
+    "the Node object is deleted",
+    "the pod vanished and its Node is deleted",
+    "the node is out of service",
+    "vanished, the node is out of service",
+}
+
+
+@pytest.mark.parametrize(("name", "evidence", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_what_only_a_cached_node_says_is_no_proof_and_is_asked_for(
+    name: str, evidence: Evidence, expected: ProcessState
+) -> None:
+    cached = replace(evidence, node_live=False)
+    assert (verdict(cached, at(NOW)) is not expected) == (name in BY_NODE)
+    assert needs_live_node(cached, at(NOW)) == (name in BY_NODE)
+    assert not needs_live_node(evidence, at(NOW)), "it is asked for twice"
 
 
 @pytest.mark.parametrize(("evidence", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

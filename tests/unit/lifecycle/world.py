@@ -44,6 +44,8 @@ class World:
     pods: dict[str, PodBuilder] = field(default_factory=dict)
     deleted: list[PodView] = field(default_factory=list)
     nodes: list[NodeView] = field(default_factory=lambda: [make_node()])
+    cached_nodes: list[NodeView] | None = None
+    """What the watch has shown of the nodes, where it lags behind `nodes`."""
     seconds: float = 0
     field_manager: str | None = None
     events: list[EmitEvent] = field(default_factory=list)
@@ -79,13 +81,15 @@ class World:
             workflow=self.workflow,
             pods=tuple(builder.obj() for builder in self.pods.values()),
             deleted=tuple(self.deleted),
-            nodes=tuple(self.nodes),
+            nodes=tuple(self.nodes if self.cached_nodes is None else self.cached_nodes),
             created=self.created,
             field_manager=self.field_manager,
         )
         asked = questions(seen, at(self.seconds))
         absent = bool(asked.live_pod) and asked.live_pod not in self.pods
-        return replace(seen, trial=self.trial if asked.trial else None, live_absent=absent)
+        trial = self.trial if asked.trial else None
+        nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
+        return replace(seen, trial=trial, live_absent=absent, nodes=nodes, live_nodes=asked.live_nodes)
 
     def plan(self) -> Plan:
         """What a pass plans now; nothing is done."""

@@ -47,8 +47,11 @@ def starts_nothing_while_it_stops(judged: Observed, plan: Plan, _: Answered, now
 
 
 def comes_to_rest(judged: Observed, plan: Plan, answered: Answered, now: float) -> None:
-    """What was written is not written again."""
-    status = written(plan)
+    """What was written is not written again. A status older than its pods is not written at all: it is a conflict."""
+    status, known = written(plan), judged.execution.status
+    attempt = (known.attempt if known else None) or 0
+    if any(pod.attempt > attempt for pod in judged.pods):
+        return
     for _ in range(RESTS_WITHIN):
         if status is None:
             return
@@ -94,7 +97,7 @@ def written(plan: Plan) -> WorkflowExecutionStatus | None:
 def with_status(judged: Observed, status: WorkflowExecutionStatus) -> Observed:
     """The same observation after that write, with no question answered yet."""
     execution = judged.execution.model_copy(update={"status": status})
-    return replace(judged, execution=execution, trial=None, live_absent=False)
+    return replace(judged, execution=execution, trial=None, live_absent=False, live_nodes=())
 
 
 def with_request(judged: Observed, status: WorkflowExecutionStatus, request: Cancellation) -> Observed:

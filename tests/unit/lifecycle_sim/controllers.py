@@ -55,8 +55,6 @@ class Controller:
     settings: Settings = field(default_factory=Settings)
     paused: set[str] = field(default_factory=set)
     """Kinds whose events do not arrive."""
-    nodes_keep_up: bool = True
-    """Whether what it knows of a node is never older than the start of a process that it sees there."""
     wake: float | None = 0.0
     plan: list[Action] = field(default_factory=list)
     """What is left to do of the present plan."""
@@ -118,8 +116,6 @@ class Controller:
 
     def observe(self) -> Observed:
         """What a pass sees, with the answers to its questions."""
-        if self.nodes_keep_up:
-            self._keep_up()
         status = self.execution.status
         attempt = pod_name(self.execution.metadata.name, status.run_id or "", status.attempt or 0) if status else ""
         refused, answer = self.refusal or ("", None)
@@ -141,12 +137,19 @@ class Controller:
         asked = questions(seen, at(self.api.clock.now))
         trial = CreateAnswer(self.api.answer, "as it was tried") if asked.trial else None
         seen = replace(seen, trial=trial or seen.trial)
+        seen = self._with_live_nodes(seen, asked.live_nodes)
         if not asked.live_pod:
             return seen
         live = self.api.pods.get(asked.live_pod)
         if live is None:
             return replace(seen, live_absent=True)
-        return replace(seen, pods=(*(pod for pod in seen.pods if pod.uid != live.uid), live))
+        seen = replace(seen, pods=(*(pod for pod in seen.pods if pod.uid != live.uid), live))
+        return self._with_live_nodes(seen, questions(seen, at(self.api.clock.now)).live_nodes)
+
+    def _with_live_nodes(self, seen: Observed, names: tuple[str, ...]) -> Observed:
+        cached = tuple(node for node in seen.nodes if node.name not in names)
+        live = tuple(self.api.nodes[name] for name in names if name in self.api.nodes)
+        return replace(seen, nodes=(*cached, *live), live_nodes=(*seen.live_nodes, *names))
 
     def begin(self) -> None:
         """Observe and decide; nothing is done yet."""
@@ -227,19 +230,6 @@ class Controller:
     def _create_late(self, action: CreatePod) -> None:
         if self.api.answer is Answer.PASSED and action.name not in self.api.pods:
             self.audit.created(None, self.api.create(action))
-
-    def _keep_up(self) -> None:
-        seen = {pod.uid for pod in self.pods.values() if pod.workflow.started_at is not None}
-        starts: dict[str, int] = {}
-        for index, change in enumerate(self.api.log):
-            if isinstance(change.thing, PodView) and change.thing.workflow.started_at is not None:
-                starts.setdefault(change.thing.uid, index)
-        latest = max((starts[uid] for uid in seen if uid in starts), default=0)
-        while self.cursors["nodes"] < latest:
-            change = self.api.log[self.cursors["nodes"]]
-            self.cursors["nodes"] += 1
-            if change.kind == "nodes":
-                self._see(change)
 
     def _see(self, change: Change) -> None:
         thing = change.thing

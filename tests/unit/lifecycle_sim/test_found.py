@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.unit.lifecycle_sim.processes import PROGRAMS
 from tests.unit.lifecycle_sim.simulation import Simulation
 
@@ -21,10 +19,8 @@ def test_a_reboot_runs_the_process_again_also_where_the_new_boot_id_is_seen_late
     assert (sim.status.phase, sim.status.disruptions) == ("Running", 1)
 
 
-@pytest.mark.xfail(strict=True, reason="a boot ID is recorded from a node that may be known only from before its boot")
 def test_a_process_that_started_after_a_reboot_is_not_taken_for_one_that_ended_with_it() -> None:
     sim = Simulation(PROGRAM["cooperative"])
-    sim.controllers[0].nodes_keep_up = False
     sim.controllers[0].paused.add("nodes")
     for node in sim.cluster.kubelets:
         sim.cluster.reboot(node)

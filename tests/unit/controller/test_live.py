@@ -1,0 +1,78 @@
+"""What the core wants to know of a node as it is now: asked once, and its answer takes the cached one's place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from desist.controller.caches import Caches
+from desist.controller.cluster import Cluster
+from desist.controller.memory import Memory
+from desist.controller.observe import Observer
+from desist.controller.settings import ControllerSettings
+from desist.controller.store import Store
+from desist.controller.views import NodeRecord, PodRecord
+from desist.kube.client import Client
+from desist.kube.errors import NotFound
+from desist.kube.resource import Address
+from desist.lifecycle.observed import NodeView, Observed, Questions
+from desist.lifecycle.settings import Settings
+from tests.support.builders import make_execution, make_node, make_pod
+from tests.unit.controller.fakes import FakeCluster
+from tests.unit.controller.test_passes import Setting
+
+CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-2")
+ASKED = Questions(live_nodes=("node-1",))
+
+
+@pytest.mark.parametrize(("found", "nodes"), [(LIVE, {OTHER, LIVE}), (None, {OTHER})])
+async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
+    fake = FakeCluster(node=found)
+    observer = Observer(ControllerSettings(), fake.cluster, Store(), Caches(), Memory())
+    seen = Observed(make_execution().obj(), Settings(), nodes=(CACHED, OTHER))
+    answered = await observer.answer(ASKED, seen)
+    assert fake.calls == ["node node-1"]
+    assert (set(answered.nodes), answered.live_nodes) == (nodes, ("node-1",))
+    assert await observer.answer(Questions(), seen) == seen
+
+
+async def test_a_pod_that_is_found_live_and_runs_has_its_node_asked_for_in_the_same_pass() -> None:
+    setting = Setting()
+    await setting.passes.run("wfx")
+    status = setting.known.execution.status
+    assert status is not None and status.run_id is not None
+    setting.memory.forget("wfx")
+    spec = {"workflowRef": {"name": "order"}, "cancellation": {"mode": "Kill"}}
+    begun = Setting(spec=spec, status=status.wire())
+    pod = make_pod(status.processes[0].pod, run_id=status.run_id).running().obj()
+    begun.fake.live, begun.fake.node = pod, LIVE
+    begun.caches.node_changed(NodeRecord(CACHED, "containerd://2.3.4"))
+    await begun.passes.run("wfx")
+    assert [call.split()[0] for call in begun.fake.calls[:3]] == ["live", "node", "status"]
+    written = begun.known.execution.status
+    assert written is not None and written.processes[0].boot_id == "boot-2"
+    begun.caches.pod_changed(PodRecord("shop", "wfx", replace(pod, resource_version="9")))
+    await begun.passes.run("wfx")
+    assert begun.fake.calls.count("node node-1") == 1
+
+
+@dataclass
+class Nodes:
+    """A client that knows these nodes, as the API server has them."""
+
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def get(self, address: Address, **_: object) -> dict[str, Any]:
+        if address.path() not in self.stored:
+            raise NotFound(404, "NotFound", address.path())
+        return self.stored[address.path()]
+
+
+async def test_a_node_is_read_under_its_name_and_may_be_absent() -> None:
+    raw = {"metadata": {"name": "node-1", "uid": "node-uid"}, "status": {"nodeInfo": {"bootID": "boot-2"}}}
+    cluster = Cluster(cast(Client, Nodes({"/api/v1/nodes/node-1": raw})), "controller-1")
+    found = await cluster.live_node("node-1")
+    assert found is not None and (found.name, found.boot_id, found.out_of_service) == ("node-1", "boot-2", False)
+    assert await cluster.live_node("node-2") is None
