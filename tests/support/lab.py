@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubernetes import client
+from kubernetes import client, watch
 
 from hack.cluster.api import Process
 from tests.support import programs, proof
@@ -90,6 +90,19 @@ class Execution:
         """(type, reason, message) of the Events about it."""
         listed = self.lab.core.list_namespaced_event(self.lab.name, field_selector=f"involvedObject.uid={self.uid}")
         return [(event.type, event.reason, event.message) for event in listed.items]
+
+    def wait_for_event(self, reason: str, seconds: int = 15) -> str:
+        """The message of the first Event about it with this reason; Events come a moment after the write."""
+        stream: Any = watch.Watch().stream(
+            self.lab.core.list_namespaced_event,
+            self.lab.name,
+            field_selector=f"involvedObject.uid={self.uid},reason={reason}",
+            timeout_seconds=seconds,
+        )
+        for event in stream:
+            message: str = event["object"].message
+            return message
+        raise AssertionError(f"no Event {reason} about {self.name} within {seconds} s: {self.events()}")
 
     def processes(self) -> list[Process]:
         """What of it lives on the nodes."""
