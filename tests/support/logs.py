@@ -7,6 +7,16 @@ from typing import Any
 from tests.support.lab import Execution
 
 
+def wait_until_started(execution: Execution, seconds: int = 60) -> None:
+    """Until the run is Running and its program has said so itself.
+
+    A container counts as running before its program has been loaded; on a busy machine a pod without requests gets
+    so little time that it has neither its arguments nor its signal handlers yet.
+    """
+    execution.wait_for("Running", seconds)
+    wait_for_log(execution, "started", seconds)
+
+
 def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: str = "workflow") -> None:
     """Until the container of the execution's last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)

@@ -39,9 +39,16 @@ def shared(
     finally:
         if request.session.testsfailed > failed:
             lines = operator.lines() if operator else [parsed(line) for line in log_lines(api)]
-            print(f"\n{dump(lab, lines)}")
+            _say(request, f"\n{dump(lab, lines)}")
         lab.recorder.stop()
         _delete(core, name)
+
+
+def _say(request: pytest.FixtureRequest, text: str) -> None:
+    """Print it past the capture: what a module's fixture prints at its end would go to a test that passed."""
+    capture: Any = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(text)
 
 
 def _delete(core: Any, name: str) -> None:

@@ -15,6 +15,7 @@ from kubernetes import client, watch
 
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of, template
+from tests.support.logs import wait_for_log, wait_until_started
 from tests.support.spaces import shared
 from tests.support.watching import GROUP, VERSION, Object
 
@@ -209,6 +210,7 @@ def test_a_run_begins_once_its_workflow_is_there(spaces: dict[str, Lab]) -> None
     execution.wait_for(lambda held: condition(held, "Stalled").get("reason") == "WorkflowNotFound")
     lab.workflow("later", {"template": good(marker)})
     held = execution.wait_for("Running").object
+    wait_for_log(execution, "started")
     assert condition(held, "Stalled")["status"] == "False"
     assert proof.processes(marker)
     execution.stop("Kill", gracePeriodSeconds=1)
@@ -246,7 +248,7 @@ def test_a_pod_that_is_deleted_by_hand_is_run_again_and_the_run_can_be_stopped_i
     lab = spaces["bad"]
     goes_on, is_stopped = lab.start(programs.WORKS), lab.start(programs.WORKS)
     for execution in (goes_on, is_stopped):
-        execution.wait_for("Running")
+        wait_until_started(execution)
         lab.core.delete_namespaced_pod(execution.pods()[0].metadata.name, lab.name)
     between = is_stopped.wait_for(lambda held: "nextAttemptAt" in held["status"]).object
     assert phase_of(between) == "Running"
@@ -268,7 +270,7 @@ def test_a_namespace_that_is_deleted_in_the_middle_is_gone_soon_and_nothing_of_i
     with shared(request, api) as lab:
         runs = [lab.start(programs.POLITE), lab.start(programs.DEAF), lab.create({"workflowRef": {"name": "none"}})]
         for execution in runs[:2]:
-            execution.wait_for("Running")
+            wait_until_started(execution)
         runs[2].wait_for("Pending")
         lab.core.delete_namespace(lab.name)
         for execution in runs:

@@ -13,7 +13,7 @@ from hack.cluster.api import kubeconfig, start_kubelet, stop_kubelet, tool
 from hack.cluster.engine import current
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of, template
-from tests.support.logs import log_of, wait_for_log
+from tests.support.logs import log_of, wait_until_started
 from tests.support.receipts import ended, receipt
 from tests.support.spaces import shared
 from tests.support.watching import Object
@@ -165,8 +165,7 @@ def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> Non
     before = {code: run(place, [*command, str(code)], f"before-{code}", **ON_LOST) for code in (0, 6)}
     after = {code: run(place, [*command, str(code)], f"after-{code}") for code in (0, 6)}
     for execution in (*before.values(), *after.values()):
-        execution.wait_for("Running", 60)
-        wait_for_log(execution, "started")
+        wait_until_started(execution)
     stop_kubelet(LOST)
     try:
         for execution in (*before.values(), *after.values()):
@@ -209,8 +208,7 @@ def test_a_sidecar_that_outlives_the_process_is_named_until_it_is_gone(place: La
         programs.command(programs.POLITE, marker), initContainers=[sidecar], terminationGracePeriodSeconds=4
     )
     execution = place.create({"workflowSpec": {"template": made}}, marker)
-    execution.wait_for("Running", 60)
-    wait_for_log(execution, "started")
+    wait_until_started(execution)
     execution.stop("Cancel")
     waits = execution.wait_for(waits_for_sidecar)
     assert phase_of(waits.object) == "Cancelling"
@@ -231,8 +229,7 @@ def waits_for_sidecar(held: Object) -> bool:
 @pytest.mark.conformance("C1", "C12", "C15")
 def test_an_open_exec_session_neither_hears_the_stop_nor_holds_it_up(place: Lab) -> None:
     execution = place.start(programs.POLITE)
-    execution.wait_for("Running", 60)
-    wait_for_log(execution, "started")
+    wait_until_started(execution)
     with exec_session(execution) as session:
         assert session.stdout is not None
         assert session.stdout.readline() == "session open\n"

@@ -16,7 +16,7 @@ import pytest
 from hack.cluster.api import SCRATCH
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, template
-from tests.support.logs import log_of, wait_for_log
+from tests.support.logs import log_of, wait_until_started
 from tests.support.operator_process import OperatorProcess
 from tests.support.receipts import receipt
 from tests.support.spaces import shared
@@ -169,8 +169,7 @@ def runs(labs: dict[bool, Lab]) -> dict[str, Run]:
     }
     made = {}
     for name, execution in executions.items():
-        execution.wait_for("Running", 60)
-        wait_for_log(execution, "started")
+        wait_until_started(execution)
         lived = len(proof.workflow_processes(execution.marker))
         made[name] = Run(execution, execution.pods()[0], lived, {}, "")
     for name, execution in executions.items():

@@ -12,6 +12,7 @@ from hack.cluster.api import start_kubelet
 from tests.cluster.lost_nodes.conftest import LOST
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
+from tests.support.logs import wait_until_started
 from tests.support.nodes import put_back, put_in_service, put_out_of_service, saved, wait_for_ready
 from tests.support.watching import Seen
 
@@ -38,7 +39,7 @@ def removal(place: Lab, stopped_kubelet: Callable[[], None], request: pytest.Fix
     node = saved(place.core, LOST)
     runs = {name: start(place, f"{name}-{request.param.replace(' ', '-')}") for name in (*STOPS, "running")}
     for execution in runs.values():
-        execution.wait_for("Running", 60)
+        wait_until_started(execution, 60)
         assert {process.node for process in execution.processes()} == {LOST}
     stopped_kubelet()
     for name, (mode, phase) in STOPS.items():

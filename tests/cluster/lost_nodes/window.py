@@ -15,6 +15,7 @@ from tests.cluster.lost_nodes import deeds
 from tests.cluster.lost_nodes.conftest import LOST, OTHER
 from tests.support import programs, proof
 from tests.support.lab import TERMINAL, Execution, Lab, condition, phase_of, template
+from tests.support.logs import wait_until_started
 from tests.support.nodes import wait_for_ready
 from tests.support.operator_process import OperatorProcess
 from tests.support.watching import Object
@@ -138,7 +139,7 @@ def open_(lab: Lab, seen: Window, stop: Callable[[], None]) -> None:
     seen.runs = {name: start(lab, name, case) for name, case in (CASES | FORGOTTEN).items()}
     seen.runs |= {name: start(lab, name, case, OTHER) for name, case in SWEPT.items()}
     for execution in seen.runs.values():
-        execution.wait_for("Running", 120)
+        wait_until_started(execution, 120)
     stop()
     seen.runs["waiting"] = start(lab, "waiting", Case("Kill", deeds.nothing, "Cancelled"))
     seen.runs["waiting"].wait_for(lambda held: bool(held["status"].get("processes", [{}])[0].get("node")))
