@@ -28,7 +28,7 @@ def main() -> None:
     if not options.no_setup:
         for step in (["hack.cluster", "up"], ["hack.image", "load"], ["hack.image", "install"]):
             subprocess.run([sys.executable, "-m", *step], check=True)
-    console = Console(width=150 if options.plain else None, highlight=False)
+    console = Console(highlight=False)
     with cluster_lock():
         sys.exit(perform(console, plain=options.plain or not console.is_terminal))
 

@@ -24,7 +24,7 @@ class Patch:
 
     def command(self, execution: str) -> list[str]:
         """Kubectl's arguments."""
-        body = json.dumps({"spec": {"cancellation": dict(self.cancellation)}})
+        body = json.dumps({"spec": {"cancellation": dict(self.cancellation)}}, separators=(",", ":"))
         return ["patch", "wfx", execution, "--type", "merge", "-p", body]
 
 
@@ -102,7 +102,7 @@ SCENARIOS = (
     Scenario(
         "07-file-server",
         "forced: SIGKILL at once",
-        "http.server 8017",
+        "demo-file-server",
         (patch(4, "Force", "leaks data"),),
         "Cancelled",
     ),

@@ -75,5 +75,6 @@ class Story:
 
     @property
     def as_promised(self) -> bool:
-        """Whether it ended as the scenario says, with nothing left."""
-        return self.phase == self.scenario.ends_as and self.proven
+        """Whether it ended as the scenario says, with nothing left of the processes that were seen before."""
+        seen = self.seen_processes > 0 or not self.scenario.runs
+        return self.phase == self.scenario.ends_as and self.proven and seen

@@ -51,7 +51,7 @@ def report(console: Console, stories: list[Story]) -> None:
     """Print each story in full."""
     for story in stories:
         console.print()
-        console.print(_told(story))
+        console.print(_told(story), soft_wrap=True)
 
 
 def _told(story: Story) -> RenderableType:
@@ -82,9 +82,9 @@ def _proof(story: Story) -> Text:
     if not story.proven:
         return Text(f"  proof     {story.processes} processes still there", style="bold red")
     first, last = story.checks[0][0], story.checks[-1][0]
-    most = f"up to {story.seen_processes} processes were seen" if story.seen_processes else "no process was ever seen"
+    most = f"up to {story.seen_processes} processes" if story.seen_processes else "no process"
     return Text(
-        f"  proof     {most} on the nodes with “{story.scenario.marker}” in their arguments; "
-        f"none in the process tables of all nodes from {first:.1f} s to {last:.1f} s",
+        f"  proof     {most} with “{story.scenario.marker}” in their arguments seen on the nodes before,\n"
+        f"            none in any node's process table from {first:.1f} s to {last:.1f} s",
         style="green",
     )

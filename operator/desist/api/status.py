@@ -77,7 +77,7 @@ class CancellationStatus(Model):
 
 
 class ProcessStatus(Model):
-    """One process of the run's current attempt, and what is known about it."""
+    """One process of the run, and what is known about it."""
 
     pod: Name
     """Name of its pod."""
@@ -86,9 +86,9 @@ class ProcessStatus(Model):
     node: Name | None = None
     """Node it is bound to."""
     boot_id: Short | None = None
-    """Boot ID of that node when the pod was bound."""
+    """Boot ID of that node, as the node itself said when the container was first seen started."""
     role: Short = "workflow"
-    """What the process is: `workflow`."""
+    """`workflow`, or `late-start` for a pod that no attempt wants any more and that is being stopped."""
     state: ProcessState
     """alive, unconfirmed (its node does not answer), gone (proven), unproven (closed without proof)."""
     exit_code: int | None = None
@@ -221,7 +221,7 @@ class WorkflowExecutionStatus(Model):
     cancellation: CancellationStatus | None = None
     """What is being done to stop the run; absent while nothing is."""
     processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """The current attempt's processes."""
+    """The current attempt's process first, then late starts until they are gone."""
     unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
     """Processes that may still run and that nobody can confirm; the run stays open."""
     waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
