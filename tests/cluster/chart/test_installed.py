@@ -15,6 +15,7 @@ from hack.image.release import NAMESPACE, SELECTOR, Client
 from tests.cluster.chart.conftest import ACCOUNT, AuditEvent
 from tests.support import programs
 from tests.support.lab import Lab, template
+from tests.support.logs import wait_until_started
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.usefixtures("release_images")
@@ -77,7 +78,7 @@ def test_starts_and_stops_use_every_right_to_write_and_are_refused_none(
     lab.workflow("sleeps", {"template": template(["sleep", "3600"])})
     runs = lab.start(programs.WORKS)
     pulls = lab.create({"workflowSpec": {"template": _without_image()}})
-    runs.wait_for("Running")
+    wait_until_started(runs)
     pulls.wait_for(lambda held: any(process.get("pod") for process in held.get("status", {}).get("processes", ())))
     runs.stop("Kill", gracePeriodSeconds=1)
     pulls.stop("Cancel")

@@ -17,6 +17,7 @@ from hack.image import Images, ensure_release
 from hack.image.release import CHART, RELEASE, SELECTOR, Client, scale_operator, uninstall
 from tests.support import programs
 from tests.support.lab import Lab, phase_of
+from tests.support.logs import wait_until_started
 from tests.support.proof import gone_for_good
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,7 +63,7 @@ def test_uninstalling_stops_nothing_and_wedges_nothing(
     stopped_later, deleted = lab.start(programs.DEAF), lab.start(programs.WORKS)
     in_namespace = second_lab.start(programs.WORKS)
     for execution in (stopped_later, deleted, in_namespace):
-        execution.wait_for("Running")
+        wait_until_started(execution)
 
     uninstall(desist_system)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support import programs
 from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Delay, Fault, Lose, Request
 from tests.support.lab import Execution, Lab, condition
+from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
 EXECUTIONS = "/workflowexecutions"
@@ -44,7 +45,7 @@ def killed(execution: Execution, seconds: float = 30) -> dict[str, object]:
 
 def test_a_stop_is_heard_after_every_watch_broke_in_the_middle_of_a_line(lab: Lab, proxy: ApiProxy) -> None:
     execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     assert proxy.cut() >= 4
     killed(execution)
 
@@ -98,7 +99,7 @@ def test_the_answer_to_a_write_was_lost(lab: Lab, proxy: ApiProxy, fault: Fault)
     fault.times = 1
     proxy.add(fault)
     execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     if fault.method == "PUT":
         fault.times = 1
     status = killed(execution)
@@ -113,7 +114,7 @@ def test_a_minute_without_the_api_server_is_survived_and_the_stop_of_meanwhile_o
     lab: Lab, proxy: ApiProxy, host_operator: OperatorProcess
 ) -> None:
     execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     proxy.down()
     execution.stop("Kill", gracePeriodSeconds=1)
     _wait_until_unready(host_operator)

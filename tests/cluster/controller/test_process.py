@@ -13,6 +13,7 @@ from hack.cluster.home import home
 from tests.support import programs
 from tests.support.apiproxy import ApiProxy, Delay, Fault
 from tests.support.lab import Lab
+from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,7 +63,7 @@ def test_sigterm_ends_it_within_five_seconds_with_work_at_hand(fresh: OperatorPr
     fresh.start()
     executions = [lab.start(programs.DEAF) for _ in range(3)]
     for execution in executions:
-        execution.wait_for("Running")
+        wait_until_started(execution)
     executions[0].stop("Kill", gracePeriodSeconds=3)
     executions[0].wait_for("KillCancelling")
     code, seconds = fresh.stop()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import programs
 from tests.support.lab import Lab, condition
+from tests.support.logs import wait_until_started
 from tests.support.operator_process import Line, OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("host_operator")
@@ -27,7 +28,7 @@ def test_a_program_that_fails_is_failed_with_its_code(lab: Lab) -> None:
 
 def test_one_patch_kills_a_deaf_program_and_the_node_proves_it(lab: Lab) -> None:
     execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     assert execution.processes()
     execution.stop("Kill", gracePeriodSeconds=1, reason="enough")
     execution.wait_for("KillCancelling")
@@ -43,7 +44,7 @@ def test_one_patch_kills_a_deaf_program_and_the_node_proves_it(lab: Lab) -> None
 
 def test_the_log_tells_execution_run_command_and_pass(lab: Lab, host_operator: OperatorProcess) -> None:
     execution = lab.start(programs.POLITE)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel")
     ended = execution.wait_for("Cancelled").object["status"]
     said = [_line(host_operator, lab, f"phase {phase}") for phase in ("Cancelling", "Cancelled")]

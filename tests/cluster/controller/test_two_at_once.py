@@ -10,6 +10,7 @@ import pytest
 from hack.cluster.home import home
 from tests.support import programs
 from tests.support.lab import Execution, Lab
+from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
 MODES = ("Cancel", "Kill", "Force", "Terminate")
@@ -31,7 +32,7 @@ def test_each_run_is_started_once_and_stopped_once(lab: Lab, second: OperatorPro
     executions = {mode: [lab.start(programs.POLITE) for _ in range(2)] for mode in MODES}
     for mode, started in executions.items():
         for execution in started:
-            execution.wait_for("Running", 60)
+            wait_until_started(execution, 60)
             execution.stop(mode, **({"gracePeriodSeconds": 2} if mode == "Kill" else {}))
     for mode, started in executions.items():
         for execution in started:

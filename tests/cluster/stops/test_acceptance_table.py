@@ -19,6 +19,7 @@ from hack.cluster.api import start_kubelet
 from tests.cluster.stops.conftest import LOST, on_lost_node
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
+from tests.support.logs import wait_until_started
 
 Kubectl = Callable[..., CompletedProcess[str]]
 MODES = ("Cancel", "Force", "Terminate", "Kill")
@@ -73,7 +74,7 @@ def held(
             first = next((m for m in MODES if PHASE_OF[m] == phase), None)
             cells[phase, mode] = Cell(start(shared_lab), first, mode)
     for cell in cells.values():
-        cell.execution.wait_for("Running", 120)
+        wait_until_started(cell.execution, 120)
     stopped_kubelet()
     for mode in MODES:
         cells["Pending with a pod", mode] = Cell(start(shared_lab), None, mode)
@@ -191,7 +192,7 @@ def closed(shared_lab: Lab) -> dict[str, Execution]:
         "Terminated": shared_lab.start(programs.POLITE),
     }
     for end, mode in (("Cancelled", "Cancel"), ("Terminated", "Terminate")):
-        runs[end].wait_for("Running")
+        wait_until_started(runs[end])
         runs[end].stop(mode)
     for end, execution in runs.items():
         execution.wait_for(end, 60)
@@ -224,7 +225,7 @@ def test_what_fired_by_itself_is_not_weakened_by_a_request_that_the_api_lets_thr
     shared_lab: Lab, kubectl: Kubectl
 ) -> None:
     execution = shared_lab.start(programs.DEAF, stopPolicy={"gracePeriodSeconds": 8, "killAfterSeconds": 1})
-    execution.wait_for("Running")
+    wait_until_started(execution)
     patch(kubectl, execution, "Cancel", "please")
     execution.wait_for("KillCancelling")
     assert patch(kubectl, execution, "Force", "at once").returncode == 0

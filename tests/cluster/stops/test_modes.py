@@ -10,6 +10,7 @@ from kubernetes import client
 
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of, template
+from tests.support.logs import wait_until_started
 from tests.support.watching import Object
 
 pytestmark = pytest.mark.usefixtures("release_operator")
@@ -20,6 +21,7 @@ deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time
 for number in range(3):
     subprocess.Popen(["setsid", "--fork", "python3", "-c", deaf, sys.argv[-1]])
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("started", flush=True)
 time.sleep(3600)
 """
 SLOW_TO_CLEAN = """
@@ -40,6 +42,7 @@ def stop(number, frame):
         json.dump(json.loads(sys.argv[1]), report)
     sys.exit(int(sys.argv[2]))
 signal.signal(signal.SIGTERM, stop)
+print("started", flush=True)
 while True:
     time.sleep(3600)
 """
@@ -71,7 +74,7 @@ def log_of(execution: Execution) -> str:
 @pytest.mark.conformance("A1", "B1", "G1", "G2", "C15")
 def test_cancel_tells_the_process_and_waits_for_its_clean_up(lab: Lab) -> None:
     execution = lab.start(SLOW_TO_CLEAN)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel", reason="customer asked")
     held = execution.wait_for("Cancelled").object
     assert execution.phases() == ["Pending", "Running", "Cancelling", "Cancelled"]
@@ -97,7 +100,7 @@ def test_kill_asks_first_and_kills_at_the_grace_on_two_nodes(lab: Lab) -> None:
         pod = template(programs.command(CHILDREN, marker), nodeSelector={"kubernetes.io/hostname": node})
         runs.append(lab.create({"workflowSpec": {"template": pod, "stopPolicy": {"gracePeriodSeconds": 3}}}, marker))
     for execution, node in zip(runs, nodes, strict=True):
-        execution.wait_for("Running")
+        wait_until_started(execution)
         assert {process.node for process in execution.processes()} == {node}
     for execution in runs:
         execution.stop("Kill")
@@ -118,7 +121,7 @@ def test_kill_asks_first_and_kills_at_the_grace_on_two_nodes(lab: Lab) -> None:
 )
 def test_force_and_terminate_kill_at_once_and_no_clean_up_runs(lab: Lab, mode: str, between: str, end: str) -> None:
     execution = lab.start(SLOW_TO_CLEAN)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop(mode)
     held = execution.wait_for(end).object
     assert execution.phases() == ["Pending", "Running", between, end]
@@ -131,7 +134,7 @@ def test_force_and_terminate_kill_at_once_and_no_clean_up_runs(lab: Lab, mode: s
 @pytest.mark.conformance("A6", "B22", "G6", "H16")
 def test_each_step_up_is_accepted_once_and_recorded_in_order(lab: Lab) -> None:
     execution = lab.start(programs.DEAF, stopPolicy={"gracePeriodSeconds": 2})
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel", reason="please", requestId="ticket-1")
     execution.wait_for("Cancelling")
     execution.stop("Kill", reason="now", requestId="ticket-2")
@@ -149,7 +152,7 @@ def test_each_step_up_is_accepted_once_and_recorded_in_order(lab: Lab) -> None:
 @pytest.mark.conformance("A8", "B7", "C12")
 def test_a_stop_becomes_a_kill_by_itself(lab: Lab) -> None:
     execution = lab.start(programs.DEAF, stopPolicy={"gracePeriodSeconds": 1})
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel", killAfterSeconds=3, reason="deploy")
     held = execution.wait_for("Cancelled").object
     assert execution.phases() == ["Pending", "Running", "Cancelling", "KillCancelling", "Cancelled"]
@@ -173,7 +176,7 @@ def test_the_grace_is_the_workflows_or_the_requests_cut_to_the_maximum(
     lab: Lab, policy: dict[str, int], request_: dict[str, int], grace: int, cut: bool
 ) -> None:
     execution = lab.start(programs.DEAF, stopPolicy=policy)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Kill", **request_)
     held = execution.wait_for("Cancelled").object
     assert held["status"]["cancellation"]["gracePeriodSeconds"] == grace
@@ -197,7 +200,7 @@ def test_what_the_process_reports_while_it_is_cancelled_is_the_truth(
     marker = f"mark-{end}-{lab.name}"
     command = ["python3", "-uc", REPORTS, json.dumps(outcome), str(code), marker]
     execution = lab.create({"workflowSpec": {"template": template(command)}}, marker)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel", reason="too late")
     held = execution.wait_for(end).object
     assert held["status"].get("result") == outcome.get("result")
@@ -217,7 +220,7 @@ def test_a_deadline_is_not_taken_for_a_cancel(lab: Lab) -> None:
     alone = lab.start(programs.DEAF, {"activeDeadlineSeconds": 2}, stopPolicy={"gracePeriodSeconds": 2})
     after = lab.start(programs.DEAF, {"activeDeadlineSeconds": 2}, stopPolicy={"gracePeriodSeconds": 4})
     before = lab.start(programs.DEAF, {"activeDeadlineSeconds": 8}, stopPolicy={"gracePeriodSeconds": 1})
-    before.wait_for("Running")
+    wait_until_started(before)
     before.stop("Cancel", reason="first")
     after.wait_for("KillCancelling")
     after.stop("Cancel", reason="second")
@@ -232,7 +235,7 @@ def test_a_deadline_is_not_taken_for_a_cancel(lab: Lab) -> None:
 @pytest.mark.conformance("E11", "B20", "C16")
 def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) -> None:
     execution = lab.start(programs.POLITE)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     first = execution.pods()[0]
     eviction = {"metadata": {"name": first.metadata.name, "namespace": lab.name}}
     lab.core.create_namespaced_pod_eviction(first.metadata.name, lab.name, eviction)
@@ -305,4 +308,4 @@ def test_an_execution_that_is_created_with_its_cancellation_never_starts(lab: La
     )
     held = named.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object
     assert record(held)["rejectionReason"] == "instance_not_started"
-    named.wait_for("Running")
+    wait_until_started(named)

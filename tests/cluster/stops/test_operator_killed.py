@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.stops.test_modes import history
 from tests.support import programs, proof
 from tests.support.lab import TERMINAL, Execution, Lab, phase_of
+from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
 SEED = 20
@@ -52,7 +53,7 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
     chance = random.Random(SEED)
     runs = [lab.start(PLANS[number % len(PLANS)][0], stopPolicy={"gracePeriodSeconds": 1}) for number in range(RUNS)]
     for execution in runs:
-        execution.wait_for("Running", 120)
+        wait_until_started(execution, 120)
     witness = Witness(runs)
     witness.start()
     steps: list[tuple[float, Execution | None, dict[str, Any]]] = [

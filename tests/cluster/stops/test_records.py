@@ -12,6 +12,7 @@ from kubernetes import client
 from tests.cluster.stops.test_modes import history, record
 from tests.support import programs, proof
 from tests.support.lab import Lab, condition, phase_of
+from tests.support.logs import wait_until_started
 
 pytestmark = pytest.mark.usefixtures("release_operator")
 OTHER_RUN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -22,7 +23,7 @@ Kubectl = Callable[..., CompletedProcess[str]]
 def test_reason_and_details_are_in_record_history_and_event(lab: Lab) -> None:
     given, empty, absent = (lab.start(programs.POLITE) for _ in range(3))
     for execution in (given, empty, absent):
-        execution.wait_for("Running")
+        wait_until_started(execution)
     given.stop("Terminate", reason="customer asked", details="ticket 4711: refund")
     empty.stop("Cancel", reason="")
     absent.stop("Cancel")
@@ -63,7 +64,7 @@ def test_a_new_execution_of_the_same_name_is_never_hit(lab: Lab) -> None:
     old.wait_until_deleted()
     spec = old.history()[0].object["spec"]
     new = lab.create(spec, old.marker, old.name)
-    new.wait_for("Running", 60)
+    wait_until_started(new, 60)
     assert new.uid != old.uid
     new.stop("Kill", runId=run)
     held = new.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object
@@ -84,7 +85,7 @@ def test_a_patch_of_an_execution_that_is_not_there_says_so_and_makes_nothing(lab
 @pytest.mark.conformance("B12", "B13")
 def test_the_same_request_again_has_no_second_effect(lab: Lab) -> None:
     execution = lab.start(programs.DEAF)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     for _ in range(3):
         execution.stop("Cancel", requestId="ticket-1", reason="once")
     execution.wait_for("Cancelling")
@@ -135,7 +136,7 @@ def test_conditions_flags_and_bucket_tell_where_the_run_is(lab: Lab, kubectl: Ku
 @pytest.mark.conformance("K6", "G9")
 def test_requests_that_meet_the_terminal_write_leave_it_as_it_is(lab: Lab) -> None:
     execution = lab.start(programs.POLITE)
-    execution.wait_for("Running")
+    wait_until_started(execution)
     execution.stop("Cancel", reason="first")
     for number in range(20):
         execution.stop("Cancel", reason=f"again {number}")
