@@ -41,10 +41,16 @@ def live(stories: list[Story], now: float) -> RenderableType:
             story.scenario.title,
             Text(story.phase, style=STYLES.get(story.phase, "")),
             f"{now - since:.1f} s" if not story.closed else "",
-            "gone, proven" if story.proven else str(story.processes),
+            _processes(story),
             dict(patch.cancellation)["mode"] if patch else "",
         )
     return table
+
+
+def _processes(story: Story) -> str:
+    if not story.proven:
+        return str(story.processes)
+    return "gone, proven" if story.seen_processes else "there were none"
 
 
 def report(console: Console, stories: list[Story]) -> None:
