@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def main() -> None:
 
 def measure(runs: int) -> dict[str, Any]:
     """All figures, as a JSON object."""
+    sizes = image_sizes()
     cluster = Cluster()
     cluster.fresh_namespace()
     stops: dict[str, Any] = {}
@@ -57,7 +59,7 @@ def measure(runs: int) -> dict[str, Any]:
             print(f"{mode} {number + 1} of {runs}", file=sys.stderr)
         stops[mode] = {step: spread([duration(stop) for stop in measured]) for step, duration in STEPS.items()}
     memory["operator"] = resident(find_process("desist.controller"))
-    return {"stops": stops, "memoryMiB": memory, "imageMB": image_sizes(), "makeSeconds": timing.latest()}
+    return {"stops": stops, "memoryMiB": memory, "imageMB": sizes, "makeSeconds": timing.latest()}
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
@@ -76,7 +78,7 @@ def image_sizes() -> dict[str, float]:
 
 def _size(name: str) -> float:
     command = ["docker", "image", "inspect", "--format", "{{.Size}}", name]
-    done = subprocess.run(command, env=docker_env(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env={**os.environ, **docker_env()}, capture_output=True, text=True, check=True)
     return round(int(done.stdout) / 1e6, 1)
 
 
