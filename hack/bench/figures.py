@@ -59,6 +59,7 @@ def measure(runs: int) -> dict[str, Any]:
             print(f"{mode} {number + 1} of {runs}", file=sys.stderr)
         stops[mode] = {step: spread([duration(stop) for stop in measured]) for step, duration in STEPS.items()}
     memory["operator"] = resident(find_process("desist.controller"))
+    cluster.fresh_namespace()
     return {"stops": stops, "memoryMiB": memory, "imageMB": sizes, "makeSeconds": timing.latest()}
 
 

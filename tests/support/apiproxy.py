@@ -258,6 +258,8 @@ class ApiProxy:
 
     async def _ask(self, request: web.Request) -> aiohttp.ClientResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in NOT_FORWARDED}
+        # The API server compresses large lists for whoever does not say no, and aiohttp asks for it unless told.
+        headers["Accept-Encoding"] = "identity"
         if self._upstream.token is not None:
             headers["Authorization"] = f"Bearer {await self._upstream.token(False)}"
         elif self._upstream.basic is not None:
