@@ -2,7 +2,8 @@
 
 Contract: `python -m hack.timing NAME COMMAND...` runs the command with this process's streams, adds a line to
 `times.jsonl` in the state folder (name, seconds, whether anything had been built before, exit code) and exits with the
-command's code. It prints nothing: what the command printed last stays last.
+command's code. It prints nothing: what the command printed last stays last. Without arguments it prints the last
+times of each command and the size of the state folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ TIMES = HOME / "times.jsonl"
 
 
 def main() -> None:
-    """Run and record."""
+    """Run and record; without arguments, report."""
+    if len(sys.argv) == 1:
+        return report()
     name, *command = sys.argv[1:]
     warm = (HOME / "kubeconfig").exists()
     began = time.monotonic()
@@ -30,6 +33,16 @@ def main() -> None:
     with TIMES.open("a") as times:
         times.write(json.dumps(line) + "\n")
     sys.exit(code)
+
+
+def report() -> None:
+    """Print the last times, and how much disk the state folder takes."""
+    for name, entry in sorted(latest().items()):
+        minutes, seconds = divmod(round(entry["seconds"]), 60)
+        print(f"make {name:<12} {minutes:3} min {seconds:02} s")
+    used = subprocess.run(["du", "--summarize", "--block-size=G", HOME], capture_output=True, text=True, check=False)
+    size = used.stdout.split()[0].removesuffix("G")
+    print(f"state folder      {size} GB: Go's caches, programs, images, the engine's data")
 
 
 def latest() -> dict[str, dict[str, Any]]:
