@@ -54,6 +54,7 @@ cluster-status: setup ## Say what is up, and where its files are
 	@$(PY) -m hack.cluster status $(ARGS)
 
 images: setup cluster-up ## Build the images and load them into the nodes
+	@$(PY) -m hack.cluster images
 	@$(PY) -m hack.image load
 
 install: setup images ## Install this checkout's chart on the cluster

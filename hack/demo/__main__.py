@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--no-setup", action="store_true", help="the cluster is up and the chart installed already")
     options = parser.parse_args()
     if not options.no_setup:
-        for step in (["hack.cluster", "up"], ["hack.image", "load"], ["hack.image", "install"]):
+        for step in (["hack.cluster", "up"], ["hack.cluster", "images"], ["hack.image", "install"]):
             subprocess.run([sys.executable, "-m", *step], check=True)
     console = Console(highlight=False)
     with cluster_lock():
