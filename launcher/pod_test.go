@@ -227,13 +227,18 @@ func (p *pod) message() string {
 	return string(raw)
 }
 
-// receipt reads the message's last line.
-func (p *pod) receipt() receipt {
+// receipt reads the message's last line. The launcher writes in place, so
+// who reads beside it may meet half a message and reads again; the kubelet
+// reads once the container has ended.
+func (p *pod) receipt() (r receipt) {
 	p.t.Helper()
-	lines := strings.Split(p.message(), "\n")
-	var r receipt
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		p.t.Fatalf("no receipt in %q: %v", p.message(), err)
+	whole := func() bool {
+		text := strings.TrimRight(p.message(), "\n")
+		r = receipt{}
+		return json.Unmarshal([]byte(text[strings.LastIndexByte(text, '\n')+1:]), &r) == nil
+	}
+	if !waitFor(p.dir, patience, whole) {
+		p.t.Fatalf("no receipt in %q", p.message())
 	}
 	return r
 }
