@@ -54,6 +54,19 @@ def _kubernetes(name: str, package: str) -> Program:
     return Program(name, "kube", package, stamps)
 
 
+def _helm() -> Program:
+    """Helm, which without a cluster takes the server for a Kubernetes 1.20 unless it is told."""
+    module = "helm.sh/helm/v3"
+    major, minor = versions.KUBERNETES_MINOR
+    server = tuple(
+        f"{module}/pkg/{package}.k8sVersion{part}={number}"
+        for package in ("chartutil", "lint/rules")
+        for part, number in (("Major", major), ("Minor", minor))
+    )
+    own = f"{module}/internal/version.version=v{versions.HELM}"
+    return Program("helm", "helm", f"{module}/cmd/helm", (own, *server))
+
+
 def _containerd(name: str) -> Program:
     module = "github.com/containerd/containerd/v2"
     stamps = (f"{module}/version.Version={versions.CONTAINERD}",)
@@ -62,9 +75,7 @@ def _containerd(name: str) -> Program:
 
 KIND = Program("kind", "kind", "sigs.k8s.io/kind")
 KUBECTL = _kubernetes("kubectl", "./kubectl")
-HELM = Program(
-    "helm", "helm", "helm.sh/helm/v3/cmd/helm", (f"helm.sh/helm/v3/internal/version.version=v{versions.HELM}",)
-)
+HELM = _helm()
 SCRATCH = Program("app", "scratch", ".")
 KUBE = _kubernetes("kube", "./node")
 RUNC = Program(
