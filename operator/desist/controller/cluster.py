@@ -20,13 +20,14 @@ from desist.api.base import Opaque
 from desist.api.meta import API_VERSION, GROUP, STOP_ANNOTATION, VERSION, ObjectMeta
 from desist.controller.events import Notice, Subject, event_body
 from desist.controller.store import Listed
-from desist.controller.views import RawNode, RawPod, node_record, pod_record
+from desist.controller.views import RawNode, RawPod, node_record, wanted_view
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 from desist.kube.lanes import Budget
 from desist.kube.listing import identity, list_all
 from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView
+from desist.lifecycle.manifest import wanted_pod
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
 logger = logging.getLogger(__name__)
@@ -105,25 +106,24 @@ class Cluster:
 
     async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Create a pod; one that is there already and is the owner's is as good."""
-        body = manifest.value
+        wanted = wanted_pod(manifest)
         try:
-            await self.client.create(PODS, body, namespace=owner.namespace)
+            await self.client.create(PODS, manifest.value, namespace=owner.namespace)
         except AlreadyExists:
-            name = body["metadata"]["name"]
-            if await self.live_pod(owner, name) is None:
-                return CreateAnswer(Answer.REFUSED, f"there is a pod {name} that is not this execution's")
+            if await self.live_pod(owner, wanted) is None:
+                return CreateAnswer(Answer.REFUSED, f"there is a pod {wanted.name} that is not this execution's")
         except ApiError as error:
             return _refusal(error)
         return CreateAnswer(Answer.PASSED)
 
-    async def live_pod(self, owner: ObjectMeta, name: str) -> PodView | None:
+    async def live_pod(self, owner: ObjectMeta, wanted: WantedPod) -> PodView | None:
         """The owner's pod of that name as it is now; None where there is none (another's does not count)."""
         try:
-            body = await self.client.get(PODS.at(name, owner.namespace))
+            # A stop may wait for the pass that asks.
+            body = await self.client.get(PODS.at(wanted.name, owner.namespace), budget=Budget.STOP)
         except NotFound:
             return None
-        record = pod_record(msgspec.convert(body, RawPod))
-        return record.view if record is not None and record.execution_uid == owner.uid else None
+        return wanted_view(msgspec.convert(body, RawPod), owner.uid, wanted)
 
     async def live_node(self, name: str) -> NodeView | None:
         """The node of that name as it is now; None where there is none."""

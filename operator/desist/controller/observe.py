@@ -20,7 +20,7 @@ from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
 from desist.lifecycle.manifest import pod_manifest, pod_name
-from desist.lifecycle.observed import Observed, Questions
+from desist.lifecycle.observed import Observed, PodView, Questions
 from desist.lifecycle.settings import LauncherDelivery, Settings
 
 TRIAL_RUN_ID = "0" * 26
@@ -64,10 +64,9 @@ class Observer:
         if questions.trial:
             trial = await self.cluster.try_pod(observed.execution.metadata, _trial(observed))
             observed = replace(observed, trial=trial)
-        if questions.live_pod:
+        if questions.live_pod is not None:
             found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
-            known = tuple(pod for pod in observed.pods if found is None or pod.uid != found.uid)
-            observed = replace(observed, live_absent=True) if found is None else replace(observed, pods=(*known, found))
+            observed = with_live_pod(observed, found)
         for name in questions.live_nodes:
             node = await self.cluster.live_node(name)
             nodes = tuple(known for known in observed.nodes if known.name != name)
@@ -79,6 +78,15 @@ class Observer:
         """The core's settings, with the launcher's way into pods settled."""
         way = self.settings.delivery.fixed or delivery(self.server, self.caches.runtimes())
         return replace(self.settings.core, launcher_delivery=way)
+
+
+def with_live_pod(observed: Observed, found: PodView | None) -> Observed:
+    """The observation after a GET of the current attempt's pod."""
+    if found is None:
+        return replace(observed, live_pod=True)
+    pods = tuple(pod for pod in observed.pods if pod.uid != found.uid)
+    deleted = tuple(pod for pod in observed.deleted if pod.uid != found.uid)
+    return replace(observed, live_pod=True, pods=(*pods, found), deleted=deleted)
 
 
 def delivery(server: tuple[int, int], runtimes: Iterable[str]) -> LauncherDelivery:

@@ -52,7 +52,7 @@ class Passes:
         observed = self.observer.assemble(record, now)
         asked = decide.questions(observed, now)
         observed = await self.observer.answer(asked, observed)
-        if asked.live_pod:
+        if asked.live_pod is not None:
             # The pod that was found may raise a question about its node.
             observed = await self.observer.answer(decide.questions(observed, now), observed)
         plan = decide.decide(observed, now)

@@ -15,10 +15,10 @@ from desist.api.vocabulary import Bucket, Phase
 from desist.lifecycle import commands, deadlines, delivery, events, late, notes, reports, start
 from desist.lifecycle.conditions import with_conditions
 from desist.lifecycle.flags import with_flags
-from desist.lifecycle.observed import Observed, Questions
+from desist.lifecycle.observed import Observed, Questions, WantedPod
 from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
 from desist.lifecycle.timers import next_wake
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.view import Status, View, current
 from desist.lifecycle.waiting import with_waiting
 
 SOON = timedelta(milliseconds=10)
@@ -36,15 +36,14 @@ STEPS: tuple[Callable[[View, Status], Status], ...] = (
 def questions(observed: Observed, now: datetime) -> Questions:
     """What to ask the API server before `decide`, so that its answers are in `observed`.
 
-    A live pod that was found belongs into `pods`, and may raise a question about its node; a live node takes the place
-    of the cached one in `nodes`. Nothing is asked twice for what is already answered.
+    A live pod that was found belongs into `pods` (and no more into `deleted`), and may raise a question about its node;
+    a live node takes the place of the cached one in `nodes`. Nothing is asked twice for what is already answered.
     """
     view, before = View(observed, now), _before(observed)
     after = _judge(view, before)
-    process_pod = view.pod_name(before.run_id, before.attempt) if before.run_id and before.attempt else ""
     return Questions(
         trial=observed.trial is None and start.wants_trial(view, after),
-        live_pod=process_pod if not observed.live_absent and _stop_meets_unseen_pod(view, before) else "",
+        live_pod=_wanted_pod(view, before),
         live_nodes=reports.live_nodes(view, before),
     )
 
@@ -113,6 +112,15 @@ def _permitted(view: View, status: Status) -> tuple[Action, ...]:
 def _wake(view: View, before: Status, after: Status) -> tuple[WakeAt, ...]:
     moment = view.now + SOON if _unanswered(view, after) else next_wake(view, after)
     return (WakeAt(moment),) if moment else ()
+
+
+def _wanted_pod(view: View, status: Status) -> WantedPod | None:
+    process = current(status)
+    if view.observed.live_pod or process is None or not status.run_id or not status.attempt:
+        return None
+    if not (_stop_meets_unseen_pod(view, status) or reports.wants_live_pod(view, status)):
+        return None
+    return WantedPod(process.pod, status.run_id, status.attempt, process.pod_uid)
 
 
 def _stop_meets_unseen_pod(view: View, status: Status) -> bool:

@@ -27,6 +27,7 @@ from desist.api.meta import (
     STOP_ANNOTATION,
 )
 from desist.api.workflow import WorkflowSpec
+from desist.lifecycle.observed import WantedPod
 from desist.lifecycle.settings import LauncherDelivery, Settings
 from desist.lifecycle.template import termination_bytes
 
@@ -79,6 +80,13 @@ def pod_manifest(
     metadata = _metadata(execution, template.get("metadata") or {}, run_id, attempt)
     metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
     return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+
+
+def wanted_pod(manifest: Opaque) -> WantedPod:
+    """The pod of a manifest made here, to ask for."""
+    metadata = manifest.value["metadata"]
+    labels = metadata["labels"]
+    return WantedPod(metadata["name"], labels[RUN_ID_LABEL], int(labels[ATTEMPT_LABEL]))
 
 
 def _metadata(execution: WorkflowExecution, given: Json, run_id: str, attempt: int) -> Json:

@@ -1,7 +1,7 @@
 """What one pass sees: one execution and everything of the cluster that bears on it, as frozen records.
 
 Contract: no method here decides anything. The controller (or a simulation) fills these from its caches; the core
-only reads them. A pod is in exactly one of `pods` (it exists as far as the cache knows) and `deleted` (its DELETED
+only reads them. A pod is in exactly one of `pods` (it exists, as a watch or a GET says) and `deleted` (its DELETED
 event was seen, with its last state). A pod that status lists and that is in neither has vanished, or was never made.
 Times are aware datetimes in UTC.
 """
@@ -132,8 +132,8 @@ class Observed:
     """All nodes that a pod or status.processes names, as far as they exist."""
     live_nodes: tuple[str, ...] = ()
     """Names of nodes that a GET made before the pass asked for: `nodes` has the answer, or none where it was 404."""
-    live_absent: bool = False
-    """A GET made before the pass answered 404 for the current attempt's pod."""
+    live_pod: bool = False
+    """Whether a GET made before the pass asked for the current attempt's pod: `pods` has the answer, or none (404)."""
     trial: CreateAnswer | None = None
     """Answer to a dry-run create of the first attempt's pod, where `questions` asked for it."""
     created: CreateAnswer | None = None
@@ -147,12 +147,23 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedPod:
+    """A pod to ask for by its name, which says whose it is where nothing else does."""
+
+    name: str
+    run_id: str
+    attempt: int
+    uid: str | None = None
+    """Its UID; None: not known yet, any pod of that name which the execution owns will do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
     """What the controller must ask the API server before a pass; an answer goes into the next `Observed`."""
 
     trial: bool = False
     """Dry-run create of the first attempt's pod (`manifest.pod_manifest`)."""
-    live_pod: str = ""
-    """Name of a pod to GET live; empty: none."""
+    live_pod: WantedPod | None = None
+    """The current attempt's pod, where it is to be asked for live."""
     live_nodes: tuple[str, ...] = ()
     """Names of nodes to GET live."""

@@ -24,6 +24,7 @@ from desist.lifecycle.verdict import (
     ended,
     may_start,
     needs_live_node,
+    needs_live_pod,
     reported_end,
     verdict,
 )
@@ -58,6 +59,15 @@ def live_nodes(view: View, status: Status) -> tuple[str, ...]:
     evidence = view.evidence(status, process)
     wanted = _notes_boot(evidence) or needs_live_node(evidence, view.now)
     return (process.node,) if process.node and wanted else ()
+
+
+def wants_live_pod(view: View, status: Status) -> bool:
+    """Whether the current attempt's pod is missed: was it deleted, or does only the watch not show it any more?"""
+    process = _open(status)
+    if process is None or view.never_seen(status):
+        return False
+    process = _seen(view, status, process)
+    return needs_live_pod(view.evidence(status, process), view.now)
 
 
 def settle(view: View, status: Status) -> Status:
@@ -131,7 +141,7 @@ def _without_pod(view: View, status: Status, process: ProcessStatus) -> Status:
     if refused and in_force is Column.RUNNING:
         message = created.message if created else ""
         return refuse(view, with_current(status, never), f"the API server refuses the pod: {message}")
-    if in_force is Column.RUNNING or not (refused or view.observed.live_absent):
+    if in_force is Column.RUNNING or not (refused or view.absent(status)):
         return status
     return settle(view, with_current(status, never))
 

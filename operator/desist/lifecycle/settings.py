@@ -38,3 +38,5 @@ class Settings:
     """The longest such wait."""
     retry_after: float = 10.0
     """A start that the API server refused for a reason that may pass is tried again after so long."""
+    look_again_after: float = 5.0
+    """A pod that no watch shows, though it is there, is looked at again after so long."""

@@ -7,7 +7,7 @@ that it wakes asks again. A time that has passed was acted upon, or waits for an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from desist.lifecycle import mailbox, start
 from desist.lifecycle.deadlines import ESCALATES_FROM, active_deadline
@@ -36,6 +36,8 @@ def _pending(view: View, status: Status) -> Iterator[datetime | None]:
     process = current(status)
     if process is None or process.state in CLOSED or view.never_seen(status):
         return
+    if view.unwatched(status):
+        yield view.now + timedelta(seconds=view.settings.look_again_after)
     evidence = view.evidence(status, process)
     yield next_change(evidence, view.now)
     yield unkillable_at(evidence)

@@ -7,7 +7,8 @@ Traps: `waiting` is no proof (the container may start), neither is a 404, nor a 
 by separate watches, each with its own delay: a cached node may be older than the process. So what a node says ends a
 process only where it was asked live; a Node object counts as deleted only where it was seen before (`bootId` is
 recorded, even if empty); and another boot ID says nothing about a pod that is still there and whose container never
-started: the kubelet starts it after the reboot.
+started: the kubelet starts it after the reboot. A watch shows a pod as deleted also where somebody took our label off
+it; so one that has vanished is closed only where a GET by its name has found none.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Evidence:
     settings: Settings
     node_live: bool = False
     """Whether `node` (None: there is none) is the API server's answer to a GET made before the pass, and no cache's."""
+    pod_live: bool = False
+    """Whether `present` is, too."""
 
 
 def verdict(evidence: Evidence, now: datetime) -> ProcessState:
@@ -94,6 +97,11 @@ def needs_live_node(e: Evidence, now: datetime) -> bool:
     return not e.node_live and (_booted_again(live, now) or verdict(live, now) is not verdict(e, now))
 
 
+def needs_live_pod(e: Evidence, now: datetime) -> bool:
+    """Whether the pod has vanished as far as the cache knows, and nothing else closes the process."""
+    return not e.present and not e.pod_live and verdict(e, now) not in CLOSED
+
+
 def _terminal_phase(pod: PodView) -> bool:
     return pod.phase in ("Succeeded", "Failed") and pod.disruption_reason != POD_GC
 
@@ -107,7 +115,7 @@ def _reported(e: Evidence, _: datetime) -> bool:
 
 
 def _never_bound(e: Evidence, _: datetime) -> bool:
-    return e.pod is not None and not e.present and not e.pod.node and not e.process.node
+    return e.pod_live and e.pod is not None and not e.present and not e.pod.node and not e.process.node
 
 
 def _booted_again(e: Evidence, _: datetime) -> bool:
@@ -131,7 +139,7 @@ def _present(e: Evidence, _: datetime) -> bool:
 
 def _long_missed(e: Evidence, now: datetime) -> bool:
     moment = _ready_at(e, now)
-    return moment is not None and moment <= now
+    return e.pod_live and moment is not None and moment <= now
 
 
 def _ready_at(e: Evidence, now: datetime) -> datetime | None:

@@ -64,7 +64,11 @@ class View:
 
     def absent(self, status: Status) -> bool:
         """Whether there is no pod of the current attempt: never seen, and a live GET says so."""
-        return self.never_seen(status) and self.observed.live_absent
+        return self.never_seen(status) and self.observed.live_pod
+
+    def unwatched(self, status: Status) -> bool:
+        """Whether the current attempt's pod is there, and only a live GET shows it."""
+        return self.observed.live_pod and self.present_pod(status) is not None
 
     def pod_name(self, run_id: str, attempt: int) -> str:
         """Name of an attempt's pod."""
@@ -82,6 +86,7 @@ class View:
             grace_seconds=pod.grace_seconds if pod else _template_grace(status),
             settings=self.settings,
             node_live=process.node in self.observed.live_nodes,
+            pod_live=self.observed.live_pod,
         )
 
     def _find(self, status: Status, pods: tuple[PodView, ...]) -> PodView | None:

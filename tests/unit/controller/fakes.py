@@ -11,7 +11,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
 from desist.controller.records import ExecutionRecord, execution_record
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -63,8 +63,8 @@ class FakeCluster:
         self._call("create")
         return self.create
 
-    async def live_pod(self, owner: ObjectMeta, name: str) -> PodView | None:
-        self._call("live", name)
+    async def live_pod(self, owner: ObjectMeta, wanted: WantedPod) -> PodView | None:
+        self._call("live", wanted.name)
         return self.live
 
     async def live_node(self, name: str) -> NodeView | None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from desist.controller.views import EPOCH, NodeRecord, PodRecord, RawNode, RawPod, node_record, pod_record
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
+from desist.controller.views import (
+    EPOCH,
+    NodeRecord,
+    PodRecord,
+    RawNode,
+    RawPod,
+    node_record,
+    pod_record,
+    wanted_view,
+)
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, WantedPod
 
 STARTED = "2026-05-01T10:00:00Z"
 ENDED = "2026-05-01T10:00:05Z"
@@ -186,3 +196,26 @@ def test_an_administrators_taint_is_seen() -> None:
     tainted = node_of(spec={"taints": [{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]})
     assert tainted.view.out_of_service
     assert not node_of(spec={"taints": [{"key": "node.kubernetes.io/unreachable"}]}).view.out_of_service
+
+
+WANTED = WantedPod("order-1-abc", "RUN", 2, "pod-uid")
+NO_LABELS: dict[str, Any] = {"metadata__labels": {}}
+NO_OWNER: dict[str, Any] = {"metadata__ownerReferences": []}
+
+
+def wanted_of(raw: dict[str, Any], wanted: WantedPod) -> PodView | None:
+    return wanted_view(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod), "wfx-uid", wanted)
+
+
+@pytest.mark.parametrize("changes", [{}, NO_LABELS, NO_OWNER, NO_LABELS | NO_OWNER])
+def test_a_pod_that_is_asked_for_by_name_is_known_by_its_uid_or_its_owner(changes: dict[str, Any]) -> None:
+    view = wanted_of(raw_pod(**changes), WANTED)
+    assert view is not None
+    assert (view.uid, view.run_id, view.attempt) == ("pod-uid", "RUN", 2)
+
+
+@pytest.mark.parametrize("wanted", [replace(WANTED, uid=None), replace(WANTED, uid="another")])
+def test_another_owners_pod_of_that_name_is_not_the_one_that_was_asked_for(wanted: WantedPod) -> None:
+    foreign = [{"apiVersion": "batch/v1", "kind": "Job", "uid": "wfx-uid"}]
+    assert wanted_of(raw_pod(metadata__ownerReferences=foreign), wanted) is None
+    assert wanted_of(raw_pod(**NO_LABELS), wanted) is not None

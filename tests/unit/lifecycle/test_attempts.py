@@ -242,7 +242,7 @@ def test_a_stop_that_was_accepted_while_the_pod_was_in_doubt_ends_once_it_is_kno
     world = World(creates=False)
     world.step()
     world.execution = world.execution.cancelled(Mode.KILL)
-    doubtful = replace(world.observe(), live_absent=False)
+    doubtful = replace(world.observe(), live_pod=False)
     write = decide(doubtful, at(1)).actions[0]
     assert isinstance(write, WriteStatus)
     world.execution = world.execution.with_status(write.status)

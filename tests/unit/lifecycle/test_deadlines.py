@@ -33,6 +33,18 @@ def test_a_stop_becomes_a_kill_by_itself_with_the_words_of_its_request() -> None
     assert world.status.commands[0].superseded_by == record.id
 
 
+@pytest.mark.conformance("A8")
+def test_the_words_are_those_of_the_request_that_brought_the_time_also_of_a_duplicate() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL, reason="please", request_id="first")
+    world.request(Mode.CANCEL, reason="hurry", request_id="second", kill_after_seconds=10)
+    for number in range(30):
+        world.request(Mode.CANCEL, reason=f"again {number}", kill_after_seconds=10)
+    world.settle(10)
+    record = world.command()
+    assert (record.source, record.reason, record.request_id) == (CommandSource.ESCALATION, "hurry", "second")
+
+
 def test_a_pass_wakes_itself_at_the_escalation() -> None:
     world = World().running()
     world.request(Mode.CANCEL, kill_after_seconds=10)

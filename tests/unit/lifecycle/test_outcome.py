@@ -35,6 +35,10 @@ def _drained(code: int) -> Ending:
     return lambda pod, told: pod.deleting().exited(code, receipt(sigterm=1.5)).over()
 
 
+def _passed(pod: PodBuilder, told: str) -> PodBuilder:
+    return pod.exited(0, receipt(passed="SIGQUIT")).over()
+
+
 def _evicted(pod: PodBuilder, told: str) -> PodBuilder:
     evicted = pod.having(disruption_reason="TerminationByKubelet", reason="Evicted")
     return evicted.exited(143, receipt(sigterm=1.5)).over()
@@ -86,6 +90,8 @@ TABLE: list[tuple[str, Ending, str, str, str]] = [
     ("told, says Failed", _says("Failed", 0, stop="x"), F, F, MODE),
     ("drained with exit 0", _drained(0), AGAIN, C, MODE),
     ("drained with exit 143", _drained(143), AGAIN, C, MODE),
+    ("drained with exit 0, by the STOPSIGNAL of its image", lambda pod, _: _passed(pod.deleting(), ""), AGAIN, C, MODE),
+    ("exit 0 after a signal of somebody's", _passed, S, S, MODE),
     ("evicted", _evicted, AGAIN, C, MODE),
     ("deleted by hand, killed before any receipt", _deleted_without_receipt, AGAIN, C, MODE),
     ("rejected by the node", _rejected_by_the_node, AGAIN, C, MODE),

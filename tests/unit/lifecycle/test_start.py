@@ -11,7 +11,7 @@ from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase
 from desist.lifecycle import start
 from desist.lifecycle.decide import decide, questions
-from desist.lifecycle.observed import Answer, CreateAnswer, Observed
+from desist.lifecycle.observed import Answer, CreateAnswer, Observed, WantedPod
 from desist.lifecycle.plan import CreatePod, Plan, WakeAt, WriteStatus
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.view import View
@@ -175,9 +175,10 @@ def test_what_is_answered_is_not_asked_again() -> None:
     world.step()
     world.execution = world.execution.cancelled(Mode.CANCEL)
     absent = world.observe()
-    assert absent.live_absent
-    assert questions(absent, at(1)).live_pod == ""
-    assert questions(replace(absent, live_absent=False), at(1)).live_pod == world.status.processes[0].pod
+    assert absent.live_pod
+    assert questions(absent, at(1)).live_pod is None
+    asked = questions(replace(absent, live_pod=False), at(1)).live_pod
+    assert asked == WantedPod(world.status.processes[0].pod, world.status.run_id or "", 1)
 
 
 def test_a_rejection_is_written_though_the_trial_has_no_answer_yet() -> None:

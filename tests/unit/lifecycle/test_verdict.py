@@ -10,7 +10,7 @@ from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView, PodView
 from desist.lifecycle.settings import Settings
-from desist.lifecycle.verdict import MISSED, Evidence, needs_live_node, next_change, verdict
+from desist.lifecycle.verdict import CLOSED, MISSED, Evidence, needs_live_node, needs_live_pod, next_change, verdict
 from tests.support.builders import PodBuilder, at, make_node, make_pod
 
 NOW = 1000.0
@@ -43,7 +43,7 @@ def judge(
         since=at(0 if missed is None else missed),
         reason=None if missed is None else MISSED,
     ).model_copy(update=process)
-    return Evidence(found, view, present, seen, 30.0, Settings(), node_live=True)
+    return Evidence(found, view, present, seen, 30.0, Settings(), node_live=True, pod_live=True)
 
 
 def vanished(seen: NodeView | None, missed: float, pod: PodBuilder | None = None, **process: object) -> Evidence:
@@ -125,6 +125,25 @@ def test_what_only_a_cached_node_says_is_no_proof_and_is_asked_for(
     assert (verdict(cached, at(NOW)) is not expected) == (name in BY_NODE)
     assert needs_live_node(cached, at(NOW)) == (name in BY_NODE)
     assert not needs_live_node(evidence, at(NOW)), "it is asked for twice"
+
+
+BY_ABSENCE = {
+    "deleted before it was bound",
+    "vanished, Ready for the pod's grace and 30 s",
+    "vanished long ago, Ready again for long enough",
+    "vanished, no node known, that much time gone by",
+}
+
+
+@pytest.mark.parametrize(("name", "evidence", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_a_pod_that_only_the_cache_misses_closes_nothing_and_is_asked_for(
+    name: str, evidence: Evidence, expected: ProcessState
+) -> None:
+    cached = replace(evidence, pod_live=False)
+    assert (verdict(cached, at(NOW)) is not expected) == (name in BY_ABSENCE)
+    closed = expected in CLOSED and name not in BY_ABSENCE
+    assert needs_live_pod(cached, at(NOW)) == (not evidence.present and not closed)
+    assert not needs_live_pod(evidence, at(NOW)), "it is asked for twice"
 
 
 @pytest.mark.parametrize(("evidence", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

@@ -13,6 +13,7 @@ from typing import Any
 from desist.api.status import CommandRecord, WorkflowExecutionStatus
 from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
+from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide, questions
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
 from desist.lifecycle.plan import (
@@ -42,6 +43,8 @@ class World:
     creates: bool = True
     """Whether a create takes effect."""
     pods: dict[str, PodBuilder] = field(default_factory=dict)
+    unlabelled: dict[str, PodBuilder] = field(default_factory=dict)
+    """Pods that are there, and that no watch shows any more."""
     deleted: list[PodView] = field(default_factory=list)
     nodes: list[NodeView] = field(default_factory=lambda: [make_node()])
     cached_nodes: list[NodeView] | None = None
@@ -86,10 +89,17 @@ class World:
             field_manager=self.field_manager,
         )
         asked = questions(seen, at(self.seconds))
-        absent = bool(asked.live_pod) and asked.live_pod not in self.pods
         trial = self.trial if asked.trial else None
         nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
-        return replace(seen, trial=trial, live_absent=absent, nodes=nodes, live_nodes=asked.live_nodes)
+        seen = replace(seen, trial=trial, nodes=nodes, live_nodes=asked.live_nodes)
+        if asked.live_pod is None:
+            return seen
+        seen = with_live_pod(seen, self._live(asked.live_pod.name))
+        return replace(seen, live_nodes=(*seen.live_nodes, *questions(seen, at(self.seconds)).live_nodes))
+
+    def _live(self, name: str) -> PodView | None:
+        builder = self.pods.get(name) or self.unlabelled.get(name)
+        return builder.obj() if builder else None
 
     def plan(self) -> Plan:
         """What a pass plans now; nothing is done."""
@@ -138,6 +148,12 @@ class World:
         if seen:
             self.deleted.append(gone.obj())
 
+    def take_label_off(self) -> None:
+        """Somebody takes our label off the pod: to the watch, it is deleted."""
+        name = self.pod.obj().name
+        self.unlabelled[name] = self.pods[name]
+        self.lose_pod(seen=True)
+
     def apply(self, action: Action) -> None:
         """Do one action."""
         self.done.append(action)
@@ -180,17 +196,21 @@ class World:
         )
 
     def _change(self, name: str, uid: str, **fields: Any) -> None:
-        pod = self.pods[name]
+        there = self.pods if name in self.pods else self.unlabelled
+        pod = there[name]
         assert pod.obj().uid == uid
         version = str(int(pod.obj().resource_version) + 1)
-        self.pods[name] = pod.having(resource_version=version, **fields)
+        there[name] = pod.having(resource_version=version, **fields)
 
     def _delete(self, action: DeletePod) -> None:
-        pod = self.pods[action.pod].obj()
+        there = self.pods if action.pod in self.pods else self.unlabelled
+        pod = there[action.pod].obj()
         assert pod.uid == action.uid
         assert action.resource_version in ("", AFTER_POST, pod.resource_version)
         if not pod.node:
-            self.deleted.append(self.pods.pop(action.pod).obj())
+            gone = there.pop(action.pod).obj()
+            if there is self.pods:
+                self.deleted.append(gone)
             return
         grace = pod.grace_seconds if action.grace_seconds is None else action.grace_seconds
         self._change(pod.name, pod.uid, deletion_timestamp=at(self.seconds + grace), deletion_grace_seconds=grace)

@@ -59,6 +59,8 @@ class ApiServer:
     log: list[Change] = field(default_factory=list)
     answer: Answer = Answer.PASSED
     """What it says to creates."""
+    unlabelled: set[str] = field(default_factory=set)
+    """UIDs of pods that somebody took our label off: no watch shows them any more."""
     pod_changed: Callable[[PodView], None] = lambda pod: None
     version: int = 100
 
@@ -133,14 +135,20 @@ class ApiServer:
             return old
         pod = replace(pod, resource_version=self._next())
         self.pods[pod.name] = pod
-        self.log.append(Change("pods", pod))
+        self._log(pod)
         self.pod_changed(pod)
         return pod
+
+    def take_label_off(self, pod: PodView) -> None:
+        """Somebody takes our label off a pod: to the watches, it is deleted."""
+        if pod.uid not in self.unlabelled:
+            self._log(replace(pod, resource_version=self._next()), deleted=True)
+            self.unlabelled.add(pod.uid)
 
     def remove(self, pod: PodView) -> None:
         """The pod's object is gone."""
         last = replace(self.pods.pop(pod.name), resource_version=self._next())
-        self.log.append(Change("pods", last, deleted=True))
+        self._log(last, deleted=True)
         self.pod_changed(last)
 
     def set_node(self, node: NodeView) -> None:
@@ -159,6 +167,10 @@ class ApiServer:
         )
         self.execution = self.execution.model_copy(update={**update, "metadata": metadata})
         self.log.append(Change("execution", self.execution))
+
+    def _log(self, pod: PodView, *, deleted: bool = False) -> None:
+        if pod.uid not in self.unlabelled:
+            self.log.append(Change("pods", pod, deleted=deleted))
 
     def _next(self) -> str:
         self.version += 1

@@ -97,7 +97,7 @@ def written(plan: Plan) -> WorkflowExecutionStatus | None:
 def with_status(judged: Observed, status: WorkflowExecutionStatus) -> Observed:
     """The same observation after that write, with no question answered yet."""
     execution = judged.execution.model_copy(update={"status": status})
-    return replace(judged, execution=execution, trial=None, live_absent=False, live_nodes=())
+    return replace(judged, execution=execution, trial=None, live_pod=False, live_nodes=())
 
 
 def with_request(judged: Observed, status: WorkflowExecutionStatus, request: Cancellation) -> Observed:

@@ -254,7 +254,7 @@ def _had_pod(write: Write) -> bool:
     if (write.new.disruptions or 0) > (write.old.disruptions or 0):
         return False
     seen = any(pod.attempt == write.old.attempt for pod in (*write.judged.pods, *write.judged.deleted))
-    return seen or recorded.pod_uid is not None or not write.judged.live_absent
+    return seen or recorded.pod_uid is not None or not write.judged.live_pod
 
 
 def _name_of_the_end(write: Write) -> str:

@@ -70,6 +70,12 @@ class SimulatedCluster:
             self.forced.add(pod.uid)
             self.api.remove(pod)
 
+    def take_label_off(self) -> None:
+        """Somebody takes our label off the newest pod."""
+        pod = self.newest_pod()
+        if pod is not None:
+            self.api.take_label_off(pod)
+
     def lose(self, name: str) -> None:
         """A node's kubelet stops, or is cut off."""
         self.kubelets[name].up = False

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import assert_never
 
 from desist.api.execution import WorkflowExecution
+from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide, questions
 from desist.lifecycle.manifest import pod_name
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
@@ -84,7 +85,7 @@ class Controller:
             case "execution":
                 self._note(self.api.execution)
             case "pods":
-                listed = {pod.uid: pod for pod in self.api.pods.values()}
+                listed = {pod.uid: pod for pod in self.api.pods.values() if pod.uid not in self.api.unlabelled}
                 missed = {uid: pod for uid, pod in self.pods.items() if uid not in listed and pod.node}
                 self.pods, self.deleted = listed, {**self.deleted, **missed}
             case _:
@@ -138,12 +139,9 @@ class Controller:
         trial = CreateAnswer(self.api.answer, "as it was tried") if asked.trial else None
         seen = replace(seen, trial=trial or seen.trial)
         seen = self._with_live_nodes(seen, asked.live_nodes)
-        if not asked.live_pod:
+        if asked.live_pod is None:
             return seen
-        live = self.api.pods.get(asked.live_pod)
-        if live is None:
-            return replace(seen, live_absent=True)
-        seen = replace(seen, pods=(*(pod for pod in seen.pods if pod.uid != live.uid), live))
+        seen = with_live_pod(seen, self.api.pods.get(asked.live_pod.name))
         return self._with_live_nodes(seen, questions(seen, at(self.api.clock.now)).live_nodes)
 
     def _with_live_nodes(self, seen: Observed, names: tuple[str, ...]) -> Observed:

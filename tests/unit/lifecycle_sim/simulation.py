@@ -50,6 +50,11 @@ class Simulation:
         self.requests += 1
         return self._patch(Cancellation(mode=mode, request_id=f"request-{self.requests}", **fields))
 
+    def records_newest_pod(self) -> bool:
+        """Whether the stored status names the newest pod: what it does not name can be found by its label alone."""
+        pod = self.cluster.newest_pod()
+        return pod is not None and pod.uid in {process.pod_uid for process in self.status.processes}
+
     def withdraw(self) -> bool:
         """Remove the request; tells whether the API let it go."""
         return self._patch(None)
@@ -119,12 +124,17 @@ class Simulation:
         if self._must_have_ended():
             assert status.phase in rules.ENDS, f"the run is still {status.phase}"
         if status.phase in rules.ENDS and not program.unkillable:
-            alive = [box.pod.name for box in self.cluster.alive()]
+            alive = [box.pod.name for box in self.cluster.alive() if box.pod.uid not in self._hidden()]
             assert not alive, f"the run has ended and {alive} live"
-            left = [pod.name for pod in self.cluster.api.pods.values() if pod.phase not in ("Succeeded", "Failed")]
+            pods = [pod for pod in self.cluster.api.pods.values() if pod.phase not in ("Succeeded", "Failed")]
+            left = [pod.name for pod in pods if pod.uid not in self._hidden()]
             assert not left, f"the run has ended and {left} are there"
         if status.phase not in rules.ENDS:
             self._check_what_stays_open(status)
+
+    def _hidden(self) -> set[str]:
+        """UIDs of pods that were given up, and that nobody can find any more."""
+        return self.cluster.api.unlabelled & self.audit.apart
 
     def _check_what_stays_open(self, status: WorkflowExecutionStatus) -> None:
         request = self.cluster.api.execution.spec.cancellation

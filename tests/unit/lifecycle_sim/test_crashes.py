@@ -47,6 +47,10 @@ def drain(sim: Simulation) -> None:
     sim.cluster.delete_pod(drain=True)
 
 
+def take_label_off(sim: Simulation) -> None:
+    sim.cluster.take_label_off()
+
+
 def lose(sim: Simulation) -> None:
     for name in sim.cluster.kubelets:
         sim.cluster.lose(name)
@@ -117,6 +121,15 @@ SCENARIOS = (
     Scenario(
         "a drain, then a cancel in back-off", "cooperative", "Cancelled", ((5, drain), (8, ask(Mode.CANCEL))), ACCEPTED
     ),
+    *(
+        Scenario(f"the label is taken off {when}, then a {m}", program, "Cancelled", steps(m), ACCEPTED)
+        for m, program in ((Mode.CANCEL, "slow to clean up"), (Mode.KILL, "deaf"))
+        for when, steps in (
+            ("an unbound pod", lambda mode: ((0.1, take_label_off), (8, ask(mode)))),
+            ("a pod that runs", lambda mode: ((5, take_label_off), (8, ask(mode)))),
+        )
+    ),
+    Scenario("the label is taken off a pod that ends", "succeeds", "Succeeded", ((5, take_label_off),)),
     Scenario(
         "a kill, then a weaker stop that the API refuses",
         "slow to clean up",

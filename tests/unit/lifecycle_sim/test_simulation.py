@@ -79,6 +79,11 @@ class AnythingHappens(RuleBasedStateMachine):
     def forget_the_pod(self) -> None:
         self.sim.cluster.force_delete_pod()
 
+    @precondition(lambda self: self.sim.records_newest_pod())
+    @rule()
+    def take_the_label_off_the_pod(self) -> None:
+        self.sim.cluster.take_label_off()
+
     # Time
 
     @rule(seconds=st.one_of(short, long))
