@@ -68,8 +68,8 @@ class CancellationStatus(Model):
     """When SIGKILL is due; absent: never."""
     kill_after: Time | None = None
     """When the stop becomes a Kill by itself; absent: never."""
-    kill_after_command_id: Id | None = None
-    """The command whose killAfterSeconds that is."""
+    kill_after_sequence: Annotated[int, Field(ge=1)] | None = None
+    """Sequence of the command record whose killAfterSeconds that is, a Duplicate's too."""
     forget_lost_nodes: bool | None = None
     """True once `onLostNode: Forget` was taken; it is not taken back."""
     end_mode: Mode | None = None

@@ -87,7 +87,7 @@ def escalate(view: View, status: Status) -> Status:
     held = status.cancellation
     if held is None or not deadlines.escalation_due(view, status):
         return status
-    asked = next((r for r in status.commands if r.id == held.kill_after_command_id), None)
+    asked = next((r for r in status.commands if r.sequence == held.kill_after_sequence), None)
     origin = Origin(
         source=CommandSource.ESCALATION,
         mode=Mode.KILL,
@@ -122,7 +122,7 @@ def _accept(view: View, status: Status, request: Cancellation, phase: Phase) -> 
         notes.append(f"the grace is {grace} s, since killAfterSeconds of an earlier request were about to pass")
     record = _record(view, status, _origin(view, request), CommandStatus.ACCEPTED, notes)
     taken = _take(view, status, record, grace)
-    taken = _forget(_earliest(view, taken, request, record.id), request)
+    taken = _forget(_earliest(view, taken, request, record.sequence), request)
     named = _held(taken).model_copy(update={"end_mode": request.mode})
     taken = _logged(view, _holding(taken, named), history.REQUESTED[request.mode], record, None)
     return end_without_pod(view, taken, phase) if phase.terminal else taken.model_copy(update={"phase": phase})
@@ -166,7 +166,7 @@ def _duplicate(view: View, status: Status, request: Cancellation) -> Status:
         status = _holding(status, held.model_copy(update={"grace_period_seconds": grace}))
         notes.append(f"the grace is now {grace} s")
     command_id = held.command_id or ""
-    hastened = _forget(_earliest(view, status, request, command_id), request)
+    hastened = _forget(_earliest(view, status, request, status.command_count + 1), request)
     if _held(hastened).kill_after != held.kill_after:
         notes.append("it becomes a Kill earlier")
     if _held(hastened).forget_lost_nodes and not held.forget_lost_nodes:
@@ -253,9 +253,10 @@ def _record(view: View, status: Status, origin: Origin, answer: CommandStatus, n
 
 
 def _recorded(status: Status, record: CommandRecord) -> Status:
-    """The status with one more record; accepted ones are kept, of the others the last twenty."""
+    """The status with one more record; accepted ones and the escalation's are kept, of the others the last twenty."""
     records = (*status.commands, record)
-    others = [r.sequence for r in records if r.status is not CommandStatus.ACCEPTED]
+    escalates = _held(status).kill_after_sequence
+    others = [r.sequence for r in records if r.status is not CommandStatus.ACCEPTED and r.sequence != escalates]
     dropped = set(others[:-KEPT_OTHERS])
     kept = tuple(r for r in records if r.sequence not in dropped)
     return status.model_copy(update={"commands": kept, "command_count": record.sequence})
@@ -271,12 +272,12 @@ def _supersede(status: Status, by: str) -> Status:
     return status.model_copy(update={"commands": commands})
 
 
-def _earliest(view: View, status: Status, request: Cancellation, command_id: str) -> Status:
+def _earliest(view: View, status: Status, request: Cancellation, sequence: int) -> Status:
     held = _held(status)
     kill_after = deadlines.kill_after_of(stop_policy(status), request, view.now)
     if kill_after is None or (held.kill_after is not None and held.kill_after <= kill_after):
         return status
-    update = {"kill_after": kill_after, "kill_after_command_id": command_id}
+    update = {"kill_after": kill_after, "kill_after_sequence": sequence}
     return _holding(status, held.model_copy(update=update))
 
 
