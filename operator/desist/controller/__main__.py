@@ -1,6 +1,7 @@
 """`python -m desist.controller`: kopf's own command with our handlers, and nothing else.
 
-Contract: exit code 0 after a SIGTERM, else 1. A wrong setting is said in one line, before anything starts.
+Contract: exit code 0 after a SIGTERM, else 1. A wrong setting and credentials that are not there are said in one line,
+before anything starts: kopf would try to log in again for ever.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import sys
 
 import kopf.cli
 
+from desist.controller import login
 from desist.controller.settings import SettingError, from_environment
+from desist.kube.connection import ConnectionProblem
 
 
 def main() -> None:
     """Run the operator until it is told to stop."""
     try:
         from_environment(os.environ)
-    except SettingError as error:
+        login.connection()
+    except (SettingError, ConnectionProblem) as error:
         sys.exit(f"desist: {error}")
     kopf.cli.main(["run", "--module", "desist.controller.handlers", "--all-namespaces", "--standalone"])
 
