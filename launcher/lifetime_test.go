@@ -72,6 +72,9 @@ func TestOtherSignalsArePassedOnToTheCommandAlone(t *testing.T) {
 		for _, number := range numbers {
 			must(p.cmd.Process.Signal(number))
 			p.waitEvent("command " + nameOf(number))
+			if r := p.receipt(); r.Passed != signalName(number) || r.SIGTERM != "" {
+				t.Errorf("after %s the receipt is %+v", signalName(number), r)
+			}
 		}
 		p.post(kill(1, 0))
 		p.wantExit(137)

@@ -23,6 +23,7 @@ type receipt struct {
 	Stop     *receiptStop `json:"stop,omitempty"`
 	Last     *receiptStop `json:"last,omitempty"`
 	SIGTERM  string       `json:"sigterm,omitempty"`
+	Passed   string       `json:"passed,omitempty"` // the last other signal
 	Deadline string       `json:"deadline,omitempty"`
 	Killed   bool         `json:"killed,omitempty"`
 	Error    string       `json:"error,omitempty"`

@@ -37,6 +37,14 @@ func signalByName(name string) (syscall.Signal, bool) {
 	return 0, false
 }
 
+// signalName is the other way round; what has no name is told by its number.
+func signalName(number syscall.Signal) string {
+	if name := unix.SignalName(number); name != "" {
+		return name
+	}
+	return strconv.Itoa(int(number))
+}
+
 // signals are the launcher's own, apart by kind: a flood of one kind cannot
 // push out another, as it could in one channel.
 type signals struct {

@@ -214,13 +214,19 @@ func (s *supervisor) codeAfterKill() int {
 	return exitSignalled + int(syscall.SIGKILL)
 }
 
-// pass hands a signal on to the command alone, as a shell's user would.
+// pass hands a signal on to the command alone, as a shell's user would. The
+// receipt names it before the command may end of it: it may be the STOPSIGNAL
+// of an image, with which the runtime stops a pod that is deleted.
 func (s *supervisor) pass(signal syscall.Signal) {
 	if s.ended {
 		return
 	}
+	if name := signalName(signal); s.receipt.Passed != name {
+		s.receipt.Passed = name
+		s.writeMessage()
+	}
 	if err := syscall.Kill(s.command, signal); err != nil {
-		s.log.printf("%s cannot be passed on: %v", unix.SignalName(signal), err)
+		s.log.printf("%s cannot be passed on: %v", signalName(signal), err)
 	}
 }
 

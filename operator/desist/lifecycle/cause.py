@@ -2,7 +2,7 @@
 
 Contract: `end_of` never decides what becomes of the run (outcome.py does). The lines of `_cause` are read from the
 top. A SIGTERM in the receipt is the kubelet's and came before the exit; what explains it is the pod's deletion, a
-disruption, or else a failed probe.
+disruption, or else a failed probe. Another signal may be the STOPSIGNAL of the image, or anybody's.
 Traps: a runtime says OOMKilled also where only a child was killed and the process then exited with 0; a pod that is
 deleted fails its init containers; a node's reboot is reported as an ordinary exit code, and may be seen before the
 node's new boot ID, which comes by another watch.
@@ -77,7 +77,8 @@ def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None
         return Cause.DISRUPTED if disrupted else Cause.UNEXPLAINED
     if receipt.sigterm is not None:
         return Cause.DISRUPTED if disrupted else Cause.PROBE
-    return Cause.EXITED
+    # The runtime stops a container by its image's STOPSIGNAL; that nobody else sent the signal only a deletion tells.
+    return Cause.DISRUPTED if disrupted and receipt.passed else Cause.EXITED
 
 
 def _disrupted(evidence: Evidence, pod: PodView) -> bool:

@@ -45,6 +45,8 @@ class Receipt:
     """The last one, where that is another."""
     sigterm: datetime | None = None
     """When a SIGTERM of the kubelet came."""
+    passed: str | None = None
+    """The last other signal, which was passed on to the command."""
     deadline: datetime | None = None
     """When SIGKILL was due, by the node's clock."""
     killed: bool = False
@@ -127,6 +129,7 @@ def _receipt(found: wire.Json) -> Receipt:
         stop=_stop(found, "stop"),
         last=_stop(found, "last"),
         sigterm=wire.optional_moment(found, "sigterm"),
+        passed=wire.optional_text(found, "passed", 16),
         deadline=wire.optional_moment(found, "deadline"),
         killed=wire.flag(found, "killed"),
         error=wire.optional_text(found, "error", TEXT_LIMIT),

@@ -28,13 +28,16 @@ def message(outcome: Any, **fields: Any) -> str:
 
 def test_the_receipt_tells_what_was_read_when_and_by_which_way() -> None:
     last = {"sequence": 3, "commandId": "c2", "mode": "Kill", "at": "2030-05-01T12:00:01.25Z"}
-    text = receipt(stop=STOP, last=last, sigterm=AT, deadline=AT, killed=True, error="no", outcome="absent")
+    text = receipt(
+        stop=STOP, last=last, sigterm=AT, passed="37", deadline=AT, killed=True, error="no", outcome="absent"
+    )
     assert parse(text) == Termination(
         Receipt(
             started=True,
             stop=ReceivedStop(1, "c1", Mode.CANCEL, NOW, "mailbox"),
             last=ReceivedStop(3, "c2", Mode.KILL, NOW + timedelta(seconds=1)),
             sigterm=NOW,
+            passed="37",
             deadline=NOW,
             killed=True,
             error="no",
