@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -27,23 +27,10 @@ PLANS: tuple[tuple[str, list[dict[str, Any]]], ...] = (
 )
 
 
-class Witness(threading.Thread):
-    """Looks at the nodes the moment that a terminal phase is seen."""
-
-    def __init__(self, runs: list[Execution]) -> None:
-        super().__init__(daemon=True)
-        self.alive_at_the_end: list[str] = []
-        self._open = list(runs)
-
-    def run(self) -> None:
-        while self._open:
-            for execution in list(self._open):
-                seen = execution.history()
-                if seen and phase_of(seen[-1].object) in TERMINAL:
-                    if proof.processes(execution.marker):
-                        self.alive_at_the_end.append(execution.name)
-                    self._open.remove(execution)
-            time.sleep(0.05)
+def outlives_its_end(execution: Execution) -> bool:
+    """Wait for the terminal phase, and look at the nodes the moment that it is seen."""
+    execution.wait_for(lambda held: phase_of(held) in TERMINAL, 120)
+    return bool(proof.processes(execution.marker))
 
 
 @pytest.mark.conformance("C4", "C15", "A6", "A8", "B12", "G1", "G6")
@@ -54,8 +41,8 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
     runs = [lab.start(PLANS[number % len(PLANS)][0], stopPolicy={"gracePeriodSeconds": 1}) for number in range(RUNS)]
     for execution in runs:
         wait_until_started(execution, 120)
-    witness = Witness(runs)
-    witness.start()
+    witnesses = ThreadPoolExecutor(len(runs))
+    outlived = [witnesses.submit(outlives_its_end, execution) for execution in runs]
     steps: list[tuple[float, Execution | None, dict[str, Any]]] = [
         (chance.uniform(0, 6) + 4 * step, execution, request)
         for number, execution in enumerate(runs)
@@ -77,8 +64,8 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
             PLANS[number % len(PLANS)][1],
             execution.wait_for(lambda held: phase_of(held) in TERMINAL, 90).object,
         )
-    witness.join(timeout=10)
-    assert witness.alive_at_the_end == []
+    assert [execution.name for execution, seen in zip(runs, outlived, strict=True) if seen.result(10)] == []
+    witnesses.shutdown()
     assert not [execution.name for execution in runs if not proof.gone_for_good(execution.marker)]
 
 
