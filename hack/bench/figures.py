@@ -1,8 +1,10 @@
 """`make figures`: what the README quotes, measured on the cluster that is up.
 
 Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a polite process and
-as many Kills of a deaf one (grace 5 s), one at a time; memory of operator and launcher; sizes of the images; how long
-the make targets took when they ran last. `--output json` for programs. The method of each figure is in probe.py.
+as many Kills of a deaf one (grace 5 s); memory of operator and launcher; sizes of the images; how long the make targets
+took when they ran last. All runs of a kind are started first, and then, `--idle` seconds later, stopped one at a time:
+most runs that anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon as it runs.
+`--output json` for programs. The method of each figure is in probe.py.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -33,17 +36,18 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make figures", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="stops of each kind (default 20)")
+    parser.add_argument("--idle", type=float, default=10, help="seconds that they have run by then (default 10)")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
     with cluster_lock():
-        figures = measure(options.runs)
+        figures = measure(options.runs, options.idle)
     if options.output == "json":
         print(json.dumps(figures, indent=2))
     else:
         show(figures)
 
 
-def measure(runs: int) -> dict[str, Any]:
+def measure(runs: int, idle: float) -> dict[str, Any]:
     """All figures, as a JSON object."""
     sizes = image_sizes()
     cluster = Cluster()
@@ -51,16 +55,23 @@ def measure(runs: int) -> dict[str, Any]:
     stops: dict[str, Any] = {}
     memory: dict[str, float] = {}
     for mode, program in (("Cancel", POLITE), ("Kill", DEAF)):
+        names = [f"{mode.lower()}-{number}" for number in range(runs)]
         measured = []
-        for number in range(runs):
-            marker = cluster.start(f"{mode.lower()}-{number}", program)
-            memory["launcher"] = max(memory.get("launcher", 0), resident(find_process(marker, "desist-launcher")))
-            measured.append(cluster.stop(f"{mode.lower()}-{number}", mode, marker))
-            print(f"{mode} {number + 1} of {runs}", file=sys.stderr)
+        for batch in [names] if idle else [[name] for name in names]:
+            markers = {name: cluster.start(name, program) for name in batch}
+            time.sleep(idle)
+            launchers = [resident(find_process(marker, "desist-launcher")) for marker in markers.values()]
+            memory["launcher"] = max(memory.get("launcher", 0), *launchers)
+            measured += [_stopped(cluster, mode, name, marker) for name, marker in markers.items()]
         stops[mode] = {step: spread([duration(stop) for stop in measured]) for step, duration in STEPS.items()}
     memory["operator"] = resident(find_process("desist.controller"))
     cluster.fresh_namespace()
     return {"stops": stops, "memoryMiB": memory, "imageMB": sizes, "makeSeconds": timing.latest()}
+
+
+def _stopped(cluster: Cluster, mode: str, name: str, marker: str) -> Stop:
+    print(f"{mode} of {name}", file=sys.stderr)
+    return cluster.stop(name, mode, marker)
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
