@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +23,13 @@ AuditEvent = dict[str, Any]
 def release_images(api: Any) -> Images:
     """The images of the release, which runs this checkout's chart and is ready."""
     return ensure_release(kubeconfig())
+
+
+@pytest.fixture
+def release_restored() -> Iterator[None]:
+    """Whatever a test does to the release, the next one finds this checkout's."""
+    yield
+    ensure_release(kubeconfig())
 
 
 @pytest.fixture(scope="session")

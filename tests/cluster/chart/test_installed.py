@@ -11,7 +11,7 @@ from kubernetes import client
 
 from hack.cluster.api import processes_with
 from hack.image import Images
-from hack.image.release import NAMESPACE, SELECTOR, Client
+from hack.image.release import CHART, KEY, NAMESPACE, RELEASE, SELECTOR, Client
 from tests.cluster.chart.conftest import ACCOUNT, AuditEvent
 from tests.support import programs
 from tests.support.lab import Lab, template
@@ -104,6 +104,29 @@ def _without_image() -> dict[str, Any]:
 def _what(event: AuditEvent) -> tuple[str, str]:
     asked = event["objectRef"]
     return "/".join(filter(None, (asked["resource"], asked.get("subresource")))), event["verb"]
+
+
+def volumes_and_init_containers(lab: Lab) -> tuple[bool, list[str]]:
+    """Start a run; whether an image is mounted in its pod, and its init containers."""
+    execution = lab.start(programs.FINISHES)
+    execution.wait_for("Succeeded", 60)
+    (pod,) = lab.core.api_client.sanitize_for_serialization(execution.pods())
+    return any("image" in volume for volume in pod["spec"]["volumes"]), [
+        container["name"] for container in pod["spec"].get("initContainers", [])
+    ]
+
+
+def test_the_launcher_comes_by_an_image_volume_where_the_cluster_can_and_as_the_chart_fixes_it(
+    lab: Lab, desist_system: Client, release_restored: None
+) -> None:
+    assert volumes_and_init_containers(lab) == (True, [])
+    fixed = (
+        "launcher.delivery=InitContainer",
+        rf"controller.deploymentAnnotations.{KEY.replace('.', chr(92) + '.')}=none",
+    )
+    desist_system.helm("upgrade", RELEASE, str(CHART), "--reuse-values", "--set", ",".join(fixed))
+    desist_system.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=60s")
+    assert volumes_and_init_containers(lab) == (False, ["desist-launcher"])
 
 
 MAY: list[tuple[str, str, str, bool]] = [

@@ -13,7 +13,7 @@ from kubernetes import client
 
 from hack.cluster.api import Progress, kubeconfig, load
 from hack.cluster.engine import current
-from hack.image import Images, ensure_release
+from hack.image import Images
 from hack.image.release import CHART, RELEASE, SELECTOR, Client, scale_operator, uninstall
 from tests.support import programs
 from tests.support.lab import Lab, phase_of
@@ -25,13 +25,6 @@ DEFINITIONS = (
     "customresourcedefinition/workflows.desist.dev",
     "customresourcedefinition/workflowexecutions.desist.dev",
 )
-
-
-@pytest.fixture
-def release_restored() -> Iterator[None]:
-    """Whatever a test does to the release, the next one finds this checkout's."""
-    yield
-    ensure_release(kubeconfig())
 
 
 @pytest.fixture

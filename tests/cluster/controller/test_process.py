@@ -18,7 +18,7 @@ from tests.support.operator_process import OperatorProcess
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 EXECUTIONS = "/workflowexecutions"
-CRD = "workflowexecutions.desist.dev"
+CRDS = ("workflowexecutions.desist.dev", "workflows.desist.dev")
 
 
 @pytest.fixture
@@ -32,28 +32,36 @@ def fresh(
 
 
 @pytest.fixture
-def unserved(kubectl: Kubectl, crds: None) -> Iterator[Callable[[bool], None]]:
-    """Takes the executions' CRD out of service and back; their objects stay."""
+def serve(kubectl: Kubectl, crds: None) -> Iterator[Callable[[str, bool], None]]:
+    """Takes a CRD out of service and back; its objects stay. To the API's users it is as if it were not there."""
 
-    def serve(served: bool) -> None:
+    def serve(crd: str, served: bool) -> None:
         patch = json.dumps([{"op": "replace", "path": "/spec/versions/0/served", "value": served}])
-        done = kubectl("patch", "crd", CRD, "--type", "json", "--patch", patch)
+        done = kubectl("patch", "crd", crd, "--type", "json", "--patch", patch)
         assert done.returncode == 0, done.stderr
 
     yield serve
-    serve(True)
+    for crd in CRDS:
+        serve(crd, True)
 
 
+@pytest.mark.parametrize("missing", [CRDS[:1], CRDS], ids=["one is missing", "both are missing"])
 def test_it_waits_for_crds_that_come_later_and_then_works(
-    fresh: OperatorProcess, unserved: Callable[[bool], None], kubectl: Kubectl, request: pytest.FixtureRequest
+    missing: tuple[str, ...],
+    fresh: OperatorProcess,
+    serve: Callable[[str, bool], None],
+    kubectl: Kubectl,
+    request: pytest.FixtureRequest,
 ) -> None:
-    unserved(False)
-    _wait_until_unserved(kubectl)
+    for crd in missing:
+        serve(crd, False)
+        _wait_until_unserved(kubectl, crd)
     fresh.launch()
     fresh.wait_for_line("the CRDs of desist.dev/v1alpha1 are not installed", 20)
     assert fresh.probe("/livez")[0] == 200
     assert fresh.probe("/readyz")[0] == 503
-    unserved(True)
+    for crd in missing:
+        serve(crd, True)
     fresh.wait_for_line("ready: ", 30)
     lab: Lab = request.getfixturevalue("lab")
     lab.start(programs.FINISHES).wait_for("Succeeded")
@@ -117,6 +125,6 @@ def test_a_wrong_setting_ends_it_in_one_line(through_proxy: Path) -> None:
     ]
 
 
-def _wait_until_unserved(kubectl: Kubectl) -> None:
-    waited = kubectl("wait", "--for=jsonpath={.spec.versions[0].served}=false", f"crd/{CRD}", "--timeout=20s")
+def _wait_until_unserved(kubectl: Kubectl, crd: str) -> None:
+    waited = kubectl("wait", "--for=jsonpath={.spec.versions[0].served}=false", f"crd/{crd}", "--timeout=20s")
     assert waited.returncode == 0, waited.stderr

@@ -23,6 +23,13 @@ def shared_lab(api: Any, crds: None, release_operator: Any, request: pytest.Fixt
 
 
 @pytest.fixture(scope="module")
+def lab_without_room(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Another one, for a quota that leaves no room."""
+    with shared(request, api) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
 def stopped_kubelet() -> Iterator[Callable[[], None]]:
     """Stops the kubelet of LOST when called; it runs again at the module's end at the latest."""
     yield lambda: stop_kubelet(LOST)

@@ -166,6 +166,12 @@ def test_each_run_ends_as_its_strongest_mode_says_and_nothing_is_left(
     assert entries[-1]["commandId"] == accepted[-1]["id"]
 
 
+@pytest.mark.conformance("C15")
+def test_nothing_of_any_cell_is_alive_some_seconds_later(held: dict[tuple[str, str], Cell], shared_lab: Lab) -> None:
+    assert len(held) == len(HELD)
+    assert proof.gone_for_good(f"-{shared_lab.name}")
+
+
 TABLE_ORDER = ("Pending", "Running", "Cancelling", "ForceCancelling", "Terminating", "KillCancelling")
 
 
@@ -179,6 +185,42 @@ def test_a_run_without_a_pod_ends_in_the_write_that_accepts(mode: str, shared_la
     assert execution.phases() == ["Pending", END_OF[mode]]
     assert [c["status"] for c in commands(ended_as)] == ["Accepted"]
     assert not execution.pods()
+
+
+@pytest.fixture(scope="module")
+def between_attempts(lab_without_room: Lab) -> dict[str, Execution]:
+    """A run for each mode that was running, lost its pod, and gets no other one."""
+    runs = {mode: start_anywhere(lab_without_room, mode) for mode in MODES}
+    for execution in runs.values():
+        wait_until_started(execution)
+    no_room = {"metadata": {"name": "no-room"}, "spec": {"hard": {"pods": "0"}}}
+    lab_without_room.core.create_namespaced_resource_quota(lab_without_room.name, no_room)
+    for execution in runs.values():
+        lab_without_room.core.delete_namespaced_pod(execution.pods()[0].metadata.name, lab_without_room.name)
+    for execution in runs.values():
+        execution.wait_for(lambda seen: any("quota" in text for text in seen["status"].get("waitingOn", ())), 60)
+    return runs
+
+
+def start_anywhere(lab: Lab, mode: str) -> Execution:
+    marker = f"mark-{mode}-{lab.name}"
+    return lab.create({"workflowSpec": {"template": template(programs.command(programs.POLITE, marker))}}, marker)
+
+
+@pytest.mark.conformance("B2", "B20")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_that_has_lost_its_pod_ends_in_the_write_that_accepts(
+    mode: str, between_attempts: dict[str, Execution], kubectl: Kubectl
+) -> None:
+    execution = between_attempts[mode]
+    assert phase_of(execution.get()) == "Running"
+    assert patch(kubectl, execution, mode, "never mind").returncode == 0
+    ended_as = execution.wait_for(END_OF[mode]).object
+    assert execution.phases() == ["Pending", "Running", END_OF[mode]]
+    assert ended_as["status"]["disruptions"] == 1
+    assert [c["status"] for c in commands(ended_as)] == ["Accepted"]
+    assert not execution.pods()
+    assert not proof.processes(execution.marker)
 
 
 @pytest.fixture(scope="module")

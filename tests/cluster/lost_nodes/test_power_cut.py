@@ -1,0 +1,54 @@
+"""A node loses its power, with everything in it, and comes back: its processes are gone, and only then is that proven."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hack.cluster.api import start_node, stop_node
+from tests.cluster.lost_nodes.conftest import LOST
+from tests.support import programs, proof
+from tests.support.lab import Execution, Lab, condition, phase_of, template
+from tests.support.logs import wait_until_started
+from tests.support.nodes import wait_for_ready
+
+ON_LOST = {"nodeSelector": {"kubernetes.io/hostname": LOST}}
+
+
+def start(lab: Lab, name: str) -> Execution:
+    marker = f"mark-{name}-{lab.name}"
+    made = template(programs.command(programs.DEAF, marker), **ON_LOST)
+    return lab.create({"workflowSpec": {"template": made}}, marker)
+
+
+def is_lost(held: dict[str, Any]) -> bool:
+    return condition(held, "NodeLost").get("status") == "True"
+
+
+@pytest.mark.conformance("C7", "C8", "E11")
+def test_a_run_on_a_node_without_power_stays_open_until_the_node_is_back(place: Lab) -> None:
+    killed, running = start(place, "killed"), start(place, "running")
+    for execution in (killed, running):
+        wait_until_started(execution)
+        assert {process.node for process in execution.processes()} == {LOST}
+    stop_node(LOST)
+    try:
+        assert not proof.processes(killed.marker)
+        killed.stop("Kill")
+        lost = killed.wait_for(is_lost, 120).object
+        assert phase_of(lost) == "KillCancelling"
+        assert lost["status"]["unconfirmed"][0]["node"] == LOST
+        assert phase_of(running.wait_for(is_lost, 60).object) == "Running"
+    finally:
+        start_node(LOST)
+        wait_for_ready(place.core, LOST, ready=True, seconds=120)
+    ended = killed.wait_for("Cancelled", 90).object
+    assert ended["status"]["processes"][0]["state"] == "gone"
+    again = running.wait_for(lambda held: held["status"].get("attempt") == 2, 90).object
+    assert (phase_of(again), again["status"]["disruptions"]) == ("Running", 1)
+    assert "PodDisrupted" in [entry["type"] for entry in again["status"]["history"]]
+    running.wait_for(lambda held: held["status"]["processes"][0]["state"] == "alive", 60)
+    running.stop("Kill", gracePeriodSeconds=1)
+    running.wait_for("Cancelled", 60)
+    assert proof.gone_for_good(place.name)
