@@ -120,11 +120,10 @@ def test_the_launcher_comes_by_an_image_volume_where_the_cluster_can_and_as_the_
     lab: Lab, desist_system: Client, release_restored: None
 ) -> None:
     assert volumes_and_init_containers(lab) == (True, [])
-    fixed = (
-        "launcher.delivery=InitContainer",
-        rf"controller.deploymentAnnotations.{KEY.replace('.', chr(92) + '.')}=none",
-    )
-    desist_system.helm("upgrade", RELEASE, str(CHART), "--reuse-values", "--set", ",".join(fixed))
+    # Without the key of this checkout's release, which is brought back at the end.
+    other_key = "controller.deploymentAnnotations." + KEY.replace(".", r"\.") + "=none"
+    fixed = ("--set", "launcher.delivery=InitContainer", "--set", other_key)
+    desist_system.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *fixed)
     desist_system.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=60s")
     assert volumes_and_init_containers(lab) == (False, ["desist-launcher"])
 

@@ -1,4 +1,4 @@
-"""A node loses its power, with everything in it, and comes back: its processes are gone, and only then is that proven."""
+"""A node loses its power, with everything in it, and comes back: only then is it proven that its processes are gone."""
 
 from __future__ import annotations
 
