@@ -12,7 +12,6 @@ type message struct {
 	path    string
 	limit   int
 	log     *logger
-	written []byte
 	failing bool
 }
 
@@ -29,10 +28,11 @@ func compose(r receipt, o outcome, limit int) []byte {
 	return append(append(text[:len(text):len(text)], '\n'), line...)
 }
 
-// write puts the message in place. A failure is said once and not fatal.
+// write puts the message in place. A failure is said once and not fatal. What
+// counts is what the file holds: a program may have written it by itself.
 func (m *message) write(r receipt, o outcome) {
 	text := compose(r, o, m.limit)
-	if bytes.Equal(text, m.written) {
+	if there, err := readRegular(m.path, int64(m.limit)); err == nil && bytes.Equal(text, there) {
 		return
 	}
 	if err := m.replace(text); err != nil {
@@ -42,7 +42,7 @@ func (m *message) write(r receipt, o outcome) {
 		m.failing = true
 		return
 	}
-	m.written, m.failing = text, false
+	m.failing = false
 }
 
 // replace writes over the file with one call and then cuts it. The file is a

@@ -49,6 +49,20 @@ func TestTheMessageFollowsEveryChangeSoThatItSurvivesTheLauncher(t *testing.T) {
 	})
 }
 
+func TestAProgramThatWritesTheTerminationMessageItselfDoesNotEraseTheReceipt(t *testing.T) {
+	for name, text := range map[string]string{"short": "goodbye", "long": strings.Repeat("goodbye ", 1000), "nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			inBoth(t, func(t *testing.T, p *pod) {
+				p.start("/bin/sh", "-c", `printf %s "$0" > "$DESIST_TERMINATION_LOG"; exit 3`, text)
+				p.wantExit(3)
+				if got, want := p.message(), `{"receipt":1,"started":true,"outcome":"absent"}`; got != want {
+					t.Errorf("message %.80q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
 func TestACommandThatCannotBeStartedIsNamedInTheMessage(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir+"/text", "#!/bin/sh\n")
