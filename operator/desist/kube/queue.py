@@ -7,7 +7,8 @@ Contract:
   waiting key that is added as urgent becomes urgent; the reverse does not happen.
 - A key has one timer, and the earliest time wins. A pass that begins drops it: a pass says anew when the next is due.
 - A pass that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
-  least). An ordinary add waits for the back-off's end; an urgent one does not. A pass that returns resets it.
+  least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A pass that
+  returns resets it.
 - `stop` begins no more passes, lets the running ones end within a grace, and cancels the rest.
 Time is the event loop's; the queue must be used within its loop. Rejected: `asyncio.Queue` with workers (no keys), a
 priority queue (two lanes need no heap), a task for each key (10,000 tasks that sleep).
@@ -140,30 +141,27 @@ class WorkQueue(Generic[Key]):
 
     def _fill(self) -> None:
         """Begin as many passes as there are places."""
-        while not self._stopped and (key := self._next()) is not None:
+        while not self._stopped and (lane := self._next()) is not None:
+            key = next(iter(lane))
+            del lane[key]
             self._drop_timer(key)
             # An empty context: what the caller of `add` had set (log fields of another key) is not this pass's.
-            task = asyncio.create_task(self._pass(key), context=contextvars.Context())
+            task = asyncio.create_task(self._pass(key, lane is self._urgent), context=contextvars.Context())
             self._running[key] = task
 
-    def _next(self) -> Key | None:
+    def _next(self) -> dict[Key, None] | None:
+        """Which of the two gives the next key; None: neither may."""
         places = self._options.workers - len(self._running)
         if self._urgent and places + self._options.reserved > 0:
-            lane = self._urgent
-        elif self._ordinary and places > 0:
-            lane = self._ordinary
-        else:
-            return None
-        key = next(iter(lane))
-        del lane[key]
-        return key
+            return self._urgent
+        return self._ordinary if self._ordinary and places > 0 else None
 
-    async def _pass(self, key: Key) -> None:
+    async def _pass(self, key: Key, urgent: bool) -> None:
         try:
             await self._work(key)
             self._failing.pop(key, None)
         except Exception as error:
-            self._failed(key, error)
+            self._failed(key, urgent, error)
         finally:
             del self._running[key]
             again = self._again.pop(key, None)
@@ -171,7 +169,7 @@ class WorkQueue(Generic[Key]):
                 self.add(key, again)
             self._fill()
 
-    def _failed(self, key: Key, error: Exception) -> None:
+    def _failed(self, key: Key, urgent: bool, error: Exception) -> None:
         failures = self._failing[key].failures + 1 if key in self._failing else 1
         delay = self._options.delay(failures) * random.uniform(0.75, 1.0)
         if isinstance(error, ApiError):
@@ -181,7 +179,7 @@ class WorkQueue(Generic[Key]):
             logger.error("pass over %s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
         until = self._now() + delay
         self._failing[key] = _Failing(failures, until)
-        self._set_timer(key, until, urgent=False)
+        self._set_timer(key, until, urgent)
 
     def _set_timer(self, key: Key, when: float, urgent: bool) -> None:
         known = self._timers.get(key)

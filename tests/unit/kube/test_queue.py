@@ -257,6 +257,18 @@ def test_one_key_that_always_fails_holds_up_no_other() -> None:
     assert len(diary.times("bad")) > 3
 
 
+def test_an_urgent_pass_that_fails_is_tried_again_as_an_urgent_one() -> None:
+    async def act(queue: WorkQueue[str], diary: Diary) -> None:
+        diary.errors = [ServerUnavailable(503, "x", "y")]
+        queue.add("stop", urgent=True)
+        for number in range(20):
+            queue.add(f"k{number}")
+        queue.add("stop")
+
+    # While it waits for its second pass, an ordinary add takes nothing from it.
+    assert after(act, QueueOptions(workers=1, reserved=0, backoff=3.0)).order[:5] == ["stop", "k0", "k1", "k2", "stop"]
+
+
 def test_forget_drops_timer_and_back_off() -> None:
     async def act(queue: WorkQueue[str], diary: Diary) -> None:
         diary.errors = [ServerUnavailable(503, "x", "y", retry_after=20)]
