@@ -26,7 +26,7 @@ NODE_PACKAGES = (
 
 def root_key(include: tuple[str, ...]) -> str:
     """Cache key of a root with these packages."""
-    return key_of(versions.DEBIAN, *LEFT_OUT, CLEAN_UP, *sorted(include))
+    return key_of(Path(__file__), versions.DEBIAN, *sorted(include))
 
 
 def root(name: str, include: tuple[str, ...], step: Step) -> Path:

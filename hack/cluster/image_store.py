@@ -15,10 +15,12 @@ from pathlib import Path
 from hack.cluster.commands import answer
 from hack.cluster.engine import Engine
 from hack.cluster.home import home
-from hack.cluster.keys import being_made, prune
+from hack.cluster.keys import being_made, key_of, prune
 from hack.cluster.progress import Step
 
 LABEL = "desist.key"
+# What an image has that is made of a root archive.
+ROOT_CHANGES = ("ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,12 @@ def key_in(engine: Engine, name: str) -> str | None:
     return said.strip() if said is not None else None
 
 
+def root_image(name: str, archive_key: str) -> Image:
+    """The image that `import_root` makes of a root archive with this key."""
+    return Image(name, key_of(archive_key, *ROOT_CHANGES))
+
+
 def import_root(engine: Engine, archive: Path, name: str, key: str) -> None:
     """Make an image of a root archive, labelled with `key`."""
-    path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    engine.docker("import", "-c", path, "-c", f"LABEL {LABEL}={key}", str(archive), name)
+    changes = (*ROOT_CHANGES, f"LABEL {LABEL}={key}")
+    engine.docker("import", *(word for change in changes for word in ("--change", change)), str(archive), name)

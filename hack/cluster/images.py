@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.cluster import debian, golang
+from hack.cluster import debian, golang, versions
 from hack.cluster.commands import run
-from hack.cluster.engine import Engine, current
+from hack.cluster.engine import Engine, current, pulled
 from hack.cluster.home import home
-from hack.cluster.image_store import Image, ensure, import_root
+from hack.cluster.image_store import Image, ensure, import_root, root_image
 from hack.cluster.keys import key_of
 from hack.cluster.progress import Progress, Step
 from hack.cluster.tools import tool
-from hack.cluster.versions import CLUSTER
 
 WORKLOAD = "localhost/desist-workload:1"
 SCRATCH = "localhost/desist-scratch:1"
+PUBLISHED_DEBIAN = f"debian:{versions.DEBIAN}-slim"
 WORKLOAD_PACKAGES = ("python3-minimal", "libpython3-stdlib", "bash", "coreutils", "procps", "util-linux", "psmisc")
 SCRATCH_DOCKERFILE = Path(__file__).parent / "assets" / "scratch" / "Dockerfile"
 
@@ -63,16 +63,34 @@ def build(engine: Engine, wanted: Build, step: Step) -> str:
 def debian_image(name: str, packages: tuple[str, ...], step: Step) -> str:
     """Bring an image of these Debian packages into the engine; returns its key, an input for what is built on it."""
     engine = current()
-    image = Image(name, debian.root_key(packages))
+    image = root_image(name, debian.root_key(packages))
     slug = image.slug.removeprefix("image-desist-").removeprefix("image-")
-    ensure(engine, image, lambda: import_root(engine, debian.root(slug, packages, step), name, image.key), step)
+
+    def make() -> None:
+        if not engine.own and pulled(engine, PUBLISHED_DEBIAN, step):
+            step.say(f"installing {len(packages)} packages in {PUBLISHED_DEBIAN}")
+            words = ("build", "--label", image.label, "--tag", name, "-")
+            engine.docker(*words, how=engine.how(log=home().log(image.slug), stdin=dockerfile(packages)))
+        else:
+            import_root(engine, debian.root(slug, packages, step), name, image.key)
+
+    ensure(engine, image, make, step)
     return image.key
+
+
+def dockerfile(packages: tuple[str, ...]) -> str:
+    """The image of these Debian packages where Docker can pull: no Debian tools are needed on this machine then."""
+    install = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    return f"FROM {PUBLISHED_DEBIAN}\nRUN apt-get update && {install} && rm -rf /var/lib/apt/lists/*\n"
 
 
 def load(names: Sequence[str], step: Step) -> None:
     """Bring images from the engine into all nodes."""
     step.say(f"loading {', '.join(names)} into the nodes")
-    run([tool("kind"), "load", "docker-image", "--name", CLUSTER, *names], current().how(log=home().log("load")))
+    run(
+        [tool("kind"), "load", "docker-image", "--name", versions.CLUSTER, *names],
+        current().how(log=home().log("load")),
+    )
 
 
 def build_and_load(wanted: Build, step: Step) -> None:
@@ -87,7 +105,7 @@ def load_archives(archives: Sequence[str]) -> None:
     progress = Progress(len(archives))
     for archive in archives:
         with progress.step(f"load {archive}") as step:
-            run([tool("kind"), "load", "image-archive", archive, "--name", CLUSTER], current().how())
+            run([tool("kind"), "load", "image-archive", archive, "--name", versions.CLUSTER], current().how())
             step.result("loaded")
 
 

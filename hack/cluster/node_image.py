@@ -15,9 +15,9 @@ from pathlib import Path
 
 from hack.cluster import debian, golang, packages, versions
 from hack.cluster.commands import How, answer, run
-from hack.cluster.engine import Engine
+from hack.cluster.engine import Engine, pulled
 from hack.cluster.home import home
-from hack.cluster.image_store import LABEL, Image, ensure, import_root
+from hack.cluster.image_store import LABEL, ROOT_CHANGES, Image, ensure, import_root
 from hack.cluster.keys import key_of
 from hack.cluster.progress import Step
 
@@ -28,7 +28,7 @@ BASE = "localhost/desist-node-base:1"
 ROUTES = "localhost/desist-node-routes:1"
 STAGE = "localhost/desist-node-stage:1"
 IMPORTER = "desist-node-import"
-MANIFEST_SECONDS = 15.0
+SCRATCH_FOLDER = "node-image-"
 
 
 def choose(engine: Engine, step: Step) -> str:
@@ -40,7 +40,7 @@ def choose(engine: Engine, step: Step) -> str:
             engine.docker("pull", "--quiet", named)
         step.result(f"{named}, named by {VARIABLE}")
         return named
-    if not engine.own and _published(engine, step):
+    if not engine.own and pulled(engine, versions.PUBLISHED_NODE_IMAGE, step):
         step.result(f"{versions.PUBLISHED_NODE_IMAGE}, published by kind")
         return versions.PUBLISHED_NODE_IMAGE
     image = Image(NAME, key())
@@ -49,27 +49,20 @@ def choose(engine: Engine, step: Step) -> str:
     return NAME
 
 
-def _published(engine: Engine, step: Step) -> bool:
-    """Whether the engine has kind's published image, pulled if its registry answers at once."""
-    name = versions.PUBLISHED_NODE_IMAGE
-    if engine.has_image(name):
-        return True
-    step.say(f"asking for {name}")
-    if answer(["docker", "manifest", "inspect", name], engine.how(seconds=MANIFEST_SECONDS)) is None:
-        return False
-    step.say(f"pulling {name}")
-    return answer(["docker", "pull", "--quiet", name], engine.how()) is not None
-
-
 def key() -> str:
     """Key of all that goes into our own image."""
     programs = [golang.key(program) for program in golang.NODE_PROGRAMS]
-    kind = golang.MODULES / "kind"
-    return key_of(*programs, debian.root_key(debian.NODE_PACKAGES), kind, ASSETS / "node", ASSETS / "components")
+    root = (debian.root_key(debian.NODE_PACKAGES), *ROOT_CHANGES)
+    # This file too: it sets compiler flags, file modes and the image's entry point.
+    files = (golang.MODULES / "kind", ASSETS / "node", ASSETS / "components", Path(__file__))
+    return key_of(*programs, *root, *files)
 
 
 def _build(engine: Engine, image: Image, step: Step) -> None:
     parts = len(golang.NODE_PROGRAMS) + 4
+    # A killed run could not remove its own folder.
+    for left in home().root.glob(f"{SCRATCH_FOLDER}*"):
+        shutil.rmtree(left)
     step.part(1, parts)
     root = debian.root("node", debian.NODE_PACKAGES, step)
     binaries = {}
@@ -77,7 +70,7 @@ def _build(engine: Engine, image: Image, step: Step) -> None:
         step.part(number, parts)
         binaries[program.name] = golang.build(program, step)
     import_root(engine, root, BASE, "base")
-    with tempfile.TemporaryDirectory(dir=home().root, prefix="node-image-") as folder:
+    with tempfile.TemporaryDirectory(dir=home().root, prefix=SCRATCH_FOLDER) as folder:
         place = Path(folder)
         step.part(parts - 2, parts)
         components = _build_components(engine, binaries, place, step)

@@ -1,6 +1,7 @@
 """The base of the operator's image where there is no registry: Python and the libraries it loads, from Debian packages.
 
-Contract: `base_image(engine, step)` brings the image into the engine and returns its name. It holds no shell, no
+Contract: `base_image(engine, step)` brings the image into the engine under NAME: where Docker was found and can pull,
+that is the published Python image, else our own. Ours holds no shell, no
 package manager and no certificates: the operator speaks to one server, whose certificate is in its service account's
 folder. Packages are unpacked, not installed (mmdebstrap's variant `extract`), so that their maintainer scripts and the
 packages that only those need stay out; files that nothing loads are filtered from the archive, copyright files stay.
@@ -19,14 +20,16 @@ from pathlib import Path
 
 from hack.cluster import packages, versions
 from hack.cluster.commands import How, run
-from hack.cluster.engine import Engine
+from hack.cluster.engine import Engine, pulled
 from hack.cluster.home import home
-from hack.cluster.image_store import Image, ensure, import_root
+from hack.cluster.image_store import ensure, import_root, root_image
 from hack.cluster.keys import being_made, key_of, prune
 from hack.cluster.progress import Step
 
 NAME = "localhost/desist-python:1"
 PYTHON = "3.11"
+# The Dockerfile's own default.
+PUBLISHED = f"python:{PYTHON}-slim"
 # What databases, terminals and name services need; their Python modules go with them.
 LIBRARIES = (
     "libdb-",
@@ -97,19 +100,26 @@ def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 def base_key() -> str:
     """Key of all that goes into the base. It has no package versions: a cached base keeps those of its day."""
-    return key_of(versions.DEBIAN, PYTHON, *DROPPED, *KEPT)
+    return root_image(NAME, _archive_key()).key
+
+
+def _archive_key() -> str:
+    return key_of(Path(__file__), versions.DEBIAN)
 
 
 def base_image(engine: Engine, step: Step) -> str:
     """Bring the base into the engine; returns its name. Raises ClusterError naming mmdebstrap's log."""
-    image = Image(NAME, base_key())
+    if not engine.own and pulled(engine, PUBLISHED, step):
+        engine.docker("tag", PUBLISHED, NAME)
+        return NAME
+    image = root_image(NAME, _archive_key())
     ensure(engine, image, lambda: import_root(engine, root(step), NAME, image.key), step)
     return NAME
 
 
 def root(step: Step) -> Path:
     """Archive of the base. Raises ClusterError naming mmdebstrap's log."""
-    archive = home().root / f"debian-python-{base_key()}.tar"
+    archive = home().root / f"debian-python-{_archive_key()}.tar"
     if archive.exists():
         os.utime(archive)
         return archive

@@ -31,9 +31,14 @@ def locked() -> str:
     return requirements(tomllib.loads((ROOT / "uv.lock").read_text()))
 
 
+def wheels_key() -> str:
+    """Key of the wheels: this file counts, since it says for which platforms they are."""
+    return key_of(Path(__file__), locked(), PYTHON, platform.machine())
+
+
 def wheels(step: Step) -> Path:
     """Folder of the wheels, downloaded if it is not there. Raises ClusterError naming pip's log."""
-    folder = home().root / f"wheels-{key_of(locked(), PIP, PYTHON, platform.machine())}"
+    folder = home().root / f"wheels-{wheels_key()}"
     if folder.exists():
         os.utime(folder)
         return folder
