@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 KEY_LENGTH = 12
@@ -57,10 +57,13 @@ def _content(file: Path) -> Iterator[bytes]:
 def being_made(target: Path) -> Iterator[Path]:
     """A scratch path beside `target` that becomes `target` if the block succeeds, so that a killed build leaves none.
 
-    Left-overs of a killed build go first: the caller holds the cluster's lock.
+    Left-overs of killed builds go first: the caller holds the cluster's lock. The name has this process's id: programs
+    that a killed build began may still write, and must not write into this one's.
     """
-    part = target.with_name(target.name + ".part")
-    _remove(part)
+    for left in target.parent.glob(f"{target.name}.part*"):
+        with suppress(OSError):
+            _remove(left)
+    part = target.with_name(f"{target.name}.part-{os.getpid()}")
     target.parent.mkdir(parents=True, exist_ok=True)
     yield part
     _remove(target)

@@ -14,7 +14,7 @@ from hack.cluster.home import home
 from hack.cluster.progress import Step
 
 ENGINE = ("docker.io", "containerd", "runc", "iptables", "iproute2", "procps")
-DEBIAN_ROOT = ("mmdebstrap",)
+DEBIAN_ROOT = ("mmdebstrap", "debian-archive-keyring")
 RUNC_BUILD = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 PAUSE_BUILD = ("gcc", "libc6-dev")
 GO_INSTALL = ("python3-venv",)
@@ -41,6 +41,8 @@ def ensure(names: tuple[str, ...], step: Step) -> None:
         raise ClusterError("Debian packages are missing, and this is not root", advice=by_hand)
     step.say(f"installing {' '.join(absent)}")
     log = home().log("apt")
-    how = How(env={"DEBIAN_FRONTEND": "noninteractive"}, log=log)
+    # Killed midway, apt leaves packages that are half configured; and another apt may be at work.
+    how = How(env={"DEBIAN_FRONTEND": "noninteractive"}, log=log, outlives=True)
+    wait = ("-o", "DPkg::Lock::Timeout=300")
     run(["apt-get", "update", "-q"], how)
-    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *absent], how)
+    run(["apt-get", "install", "-y", "-q", *wait, "--no-install-recommends", *absent], how)

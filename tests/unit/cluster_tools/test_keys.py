@@ -76,3 +76,16 @@ def test_pruning_keeps_the_newest_and_spares_longer_names(tmp_path: Path) -> Non
     os.utime(other, (1, 1))
     prune(tmp_path, "kube")
     assert sorted(tmp_path.iterdir()) == sorted([*made[:KEPT_VERSIONS], other])
+
+
+def test_what_a_killed_build_left_goes_and_is_never_taken_for_the_result(tmp_path: Path) -> None:
+    target, left = tmp_path / "wheels-0", tmp_path / "wheels-0.part-1"
+    left.mkdir()
+    (left / "half").touch()
+    with being_made(target) as part:
+        assert not left.exists()
+        part.mkdir()
+        # A program of the killed build still writes.
+        left.mkdir()
+        (left / "late").touch()
+    assert list(target.iterdir()) == []
