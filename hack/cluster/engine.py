@@ -20,6 +20,7 @@ from hack.cluster.home import home
 from hack.cluster.progress import Step
 
 PROBE_IMAGE = "localhost/desist-probe:1"
+MANIFEST_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Engine:
 
 def own() -> Engine:
     """The engine of our own, up or not."""
-    return Engine(True, f"unix://{home().run}/docker.sock")
+    return Engine(True, own_engine.host())
 
 
 def current() -> Engine:
@@ -69,25 +70,28 @@ def current() -> Engine:
 
 def find_or_start(step: Step) -> Engine:
     """An engine that answers and runs privileged containers; the step's result says which, and how it was come by."""
-    if own_engine.alive():
-        return _chosen(own(), step, "our own, was up")
-    foreign = Engine(False, os.environ.get("DOCKER_HOST", ""))
-    if _fits(foreign, step):
-        return _chosen(foreign, step, "the Docker that answers here")
-    # With systemd, Debian's package starts its own daemon when it is installed: then that one will do.
-    if packages.missing(packages.ENGINE):
-        packages.ensure(packages.ENGINE, step)
+    if not own_engine.alive():
+        foreign = Engine(False, os.environ.get("DOCKER_HOST", ""))
         if _fits(foreign, step):
-            return _chosen(foreign, step, "Debian's, installed")
-    try:
-        own_engine.start(step)
-    except ClusterError:
-        step.say("it does not start with its old data: starting anew")
-        own_engine.stop()
-        own_engine.wipe()
-        own_engine.start(step)
-        return _chosen(own(), step, "our own, started anew")
-    return _chosen(own(), step, "our own, started")
+            return _chosen(foreign, step, "the Docker that answers here")
+        # With systemd, Debian's package starts its own daemon when it is installed: then that one will do.
+        if packages.missing(packages.ENGINE):
+            packages.ensure(packages.ENGINE, step)
+            if _fits(foreign, step):
+                return _chosen(foreign, step, "Debian's, installed")
+    words = own_engine.up(step)
+    return _chosen(own(), step, f"our own, {words}")
+
+
+def pulled(engine: Engine, name: str, step: Step) -> bool:
+    """Whether the engine has a published image, pulled if its registry answers at once."""
+    if engine.has_image(name):
+        return True
+    step.say(f"asking for {name}")
+    if answer(["docker", "manifest", "inspect", name], engine.how(seconds=MANIFEST_SECONDS)) is None:
+        return False
+    step.say(f"pulling {name}")
+    return answer(["docker", "pull", "--quiet", name], engine.how()) is not None
 
 
 def _chosen(engine: Engine, step: Step, words: str) -> Engine:

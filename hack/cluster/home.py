@@ -60,7 +60,12 @@ class Home:
         inside = self.root / "run"
         if len(str(inside)) <= LONGEST_RUN_FOLDER:
             return inside
-        return Path("/run") / f"desist-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}"
+        return Path("/run") / self.label
+
+    @property
+    def label(self) -> str:
+        """A name for what is on the host and not below the folder; no two folders share it."""
+        return f"desist-{hashlib.sha256(str(self.root).encode()).hexdigest()[:8]}"
 
     def log(self, name: str) -> Path:
         """Log file of the step `name`; its folder exists."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from hack.cluster import kind, own_engine
+from hack.cluster import engine_settings, kind
 from hack.cluster.engine import Engine, current
 from hack.cluster.errors import ClusterError
 
@@ -88,7 +88,7 @@ def _in_host_proc(engine: Engine, marker: str) -> Iterator[Process]:
 def _described(engine: Engine, folder: Path, arguments: bytes) -> Process | None:
     """The process of that folder of the host's /proc, None if it is in no node's cgroup."""
     cgroup = (folder / "cgroup").read_text()
-    container = re.search(rf"/{own_engine.CGROUP}/([0-9a-f]{{64}})", cgroup)
+    container = re.search(rf"/{engine_settings.cgroup()}/([0-9a-f]{{64}})", cgroup)
     node = _node_of(engine, container[1]) if container else None
     if node is None:
         return None

@@ -1,17 +1,22 @@
-"""Which packet filter rules of a host are an engine's of our own."""
+"""What on a host is an engine's of our own."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from hack.cluster.host_traces import Ours, rule_is_ours
 
-OURS = Ours("desist", (), "172.30.16.0/20")
+OURS = Ours("desist-1", (Path("/s/run"), Path("/s/engine")), "172.30.16.0/20")
 
 
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
+        (":DOCKER-FORWARD - [0:0]", True),
+        (":POSTROUTING ACCEPT [0:0]", False),
+        ("# Generated for DOCKER", False),
         ("-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER", True),
         ("-A FORWARD -i br-3fce9cc7b30c -j ACCEPT", True),
         ("-A POSTROUTING -s 172.30.16.4/32 -d 172.30.16.4/32 -p tcp -j MASQUERADE", True),
@@ -23,3 +28,46 @@ OURS = Ours("desist", (), "172.30.16.0/20")
 )
 def test_a_rule_is_ours_by_chain_bridge_or_address(rule: str, expected: bool) -> None:
     assert rule_is_ours(rule, OURS, ["br-3fce9cc7b30c"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (":DOCKER - [0:0]", False),
+        ("-A FORWARD -j DOCKER-USER", False),
+        ("-A FORWARD -i br-3fce9cc7b30c -j DOCKER-FORWARD", True),
+        ("-A DOCKER -d 172.30.16.2/32 -p tcp -j ACCEPT", True),
+    ],
+)
+def test_beside_another_engine_only_rules_of_our_bridges_and_networks_are_ours(rule: str, expected: bool) -> None:
+    assert rule_is_ours(rule, OURS, ["br-3fce9cc7b30c"], alone=False) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("dockerd", ["dockerd", "--config-file", "/s/engine/daemon.json"], True),
+        ("dockerd", ["dockerd", "--config-file", "/etc/docker/daemon.json"], False),
+        ("containerd-shim", ["shim", "-address", "/s/run/exec/containerd/containerd.sock"], True),
+        ("containerd-shim", ["shim", "-address", "/run/containerd/containerd.sock"], False),
+        ("containerd", ["containerd", "--config", "/s/runner/containerd.toml"], False),
+        ("docker-proxy", ["docker-proxy", "-container-ip", "172.30.17.3"], True),
+        ("docker-proxy", ["docker-proxy", "-container-ip", "172.17.0.3"], False),
+        ("tail", ["tail", "-f", "/s/engine/log"], False),
+    ],
+)
+def test_a_process_is_ours_by_its_name_and_our_folders_or_addresses(
+    name: str, arguments: list[str], expected: bool
+) -> None:
+    assert OURS.has_process(name, arguments) is expected
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"), [("/s/engine/data/overlay2/x/merged", True), ("/s/engineer/x", False), ("/s", False)]
+)
+def test_a_mount_is_ours_below_our_folders(place: str, expected: bool) -> None:
+    assert OURS.has_mount(place) is expected
+
+
+def test_what_is_no_address_belongs_to_nobody() -> None:
+    assert not OURS.has_address("version 172.30.16.999")
