@@ -23,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     shown = commands.add_parser("status", help="say what is up, and where its files are")
     shown.add_argument("--output", choices=("text", "json"), default="text")
     commands.add_parser("images", help="build the workload images and load them into the nodes")
+    commands.add_parser("leftovers", help="say what an engine of our own has on this host; exit code 1 if anything")
     load = commands.add_parser("load", help="load image archives into the nodes")
     load.add_argument("archive", nargs="+")
     for name, what in (("kubelet", "a node's kubelet, while its containers run on"), ("node", "a whole node")):
@@ -56,6 +57,8 @@ def main() -> int:
             found = status.status()
             print(json.dumps(found, indent=2) if arguments.output == "json" else status.text(found))
             return 0
+        if arguments.command == "leftovers":
+            return updown.leftovers()
         # A node is lost on purpose while something runs on it: that must not wait for whoever runs it.
         with nullcontext() if arguments.command in ("kubelet", "node") else cluster_lock():
             _run(arguments)

@@ -29,7 +29,7 @@ from hack.cluster.keys import key_of
 from hack.cluster.nodes import node_names, start_kubelet, start_node, stop_kubelet, stop_node
 from hack.cluster.processes import Process, processes_with
 from hack.cluster.progress import Progress, Step
-from hack.cluster.tools import tool
+from hack.cluster.tools import shell_line, tool
 
 __all__ = [
     "SCRATCH",
@@ -53,6 +53,7 @@ __all__ = [
     "load_archives",
     "node_names",
     "processes_with",
+    "shell_line",
     "start_kubelet",
     "start_node",
     "stop_kubelet",

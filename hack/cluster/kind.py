@@ -21,7 +21,7 @@ from hack.cluster.progress import Step
 from hack.cluster.tools import find_or_build, tool
 
 ASSETS = Path(__file__).parent / "assets"
-NODES = tuple(f"{versions.CLUSTER}-{role}" for role in ("control-plane", "worker", "worker2"))
+NODES = readiness.NODES
 NETWORK = "kind"
 READY_SECONDS = 150.0
 
@@ -51,31 +51,41 @@ def node_states(engine: Engine) -> dict[str, str]:
 
 def up(engine: Engine, image: str, step: Step) -> None:
     """Bring the cluster up. Raises ClusterError naming the log."""
-    made, wanted = home().cluster / "key", key(engine, image)
-    states = node_states(engine)
-    fits = made.exists() and made.read_text() == wanted and set(states) == set(NODES)
-    if fits and _revived(engine, states, step):
+    wanted, states = key(engine, image), node_states(engine)
+    why = misfit(wanted, states) or _not_revived(engine, states, step)
+    if why is None:
         return
     if states:
-        step.say("deleting a cluster that does not fit or cannot be revived")
+        step.say(f"deleting the cluster: {why}")
+        step.note(f"the old cluster is deleted: {why}")
         delete(engine)
     _create(engine, image, step)
-    made.write_text(wanted)
+    (home().cluster / "key").write_text(wanted)
     step.result(f"{versions.CLUSTER} made of {image}, {len(NODES)} nodes")
 
 
-def _revived(engine: Engine, states: dict[str, str], step: Step) -> bool:
-    """Whether the existing cluster is ready, after starting what is stopped."""
+def misfit(wanted: str, states: dict[str, str]) -> str | None:
+    """Why the cluster that is there does not fit, None if it does."""
+    made = home().cluster / "key"
+    if set(states) != set(NODES):
+        return f"it has the nodes {', '.join(states) or '(none)'}"
+    if not made.exists():
+        return "its making was interrupted"
+    return None if made.read_text() == wanted else "it was made of another node image or with other settings"
+
+
+def _not_revived(engine: Engine, states: dict[str, str], step: Step) -> str | None:
+    """Start what is stopped of a cluster that fits; why it is not ready even so, None if it is."""
+    log = home().log("revive")
     try:
-        words = readiness.revive(engine, states, step)
+        done = readiness.revive(engine, states, step)
         export_kubeconfig(engine)
-        readiness.wait(engine, READY_SECONDS, step)
-        readiness.uncordon()
+        done += [f"waited for {what}" for what in readiness.wait(engine, READY_SECONDS, step)]
     except ClusterError as error:
-        home().log("revive").write_text(f"{error}\n")
-        return False
-    step.result(f"{versions.CLUSTER} {words}")
-    return True
+        log.write_text(f"{error}\n")
+        return f"{error.message.splitlines()[0]} (log: {log})"
+    step.result(f"{versions.CLUSTER} {'revived: ' + ', '.join(done) if done else 'is up'}")
+    return None
 
 
 def _create(engine: Engine, image: str, step: Step) -> None:
@@ -106,13 +116,18 @@ def export_kubeconfig(engine: Engine) -> None:
     )
 
 
+def forget() -> None:
+    """Let no later `up` take the cluster for one that fits, and nobody use its credentials."""
+    (home().cluster / "key").unlink(missing_ok=True)
+    home().kubeconfig.unlink(missing_ok=True)
+
+
 def delete(engine: Engine) -> None:
     """Delete the cluster, and kind's network if no other cluster uses it."""
-    (home().cluster / "key").unlink(missing_ok=True)
+    forget()
     run(
         [tool("kind"), "delete", "cluster", "--name", versions.CLUSTER, "--kubeconfig", home().kubeconfig], engine.how()
     )
-    home().kubeconfig.unlink(missing_ok=True)
     form = "{{json .Containers}}"
     used = answer(["docker", "network", "inspect", "--format", form, NETWORK], engine.how())
     if used is not None and not json.loads(used):

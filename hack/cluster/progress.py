@@ -1,7 +1,8 @@
 """Shows that long steps move: elapsed time and what is left while they run, one line with the time when they end.
 
 Contract: `Progress(total)` numbers the steps; `with progress.step(name) as step` shows one; `step.say()` tells what it
-does now, `step.watch()` counts lines of a log against an estimate, `step.result()` sets the words of its last line.
+does now, `step.watch()` counts lines of a log against an estimate, `step.result()` sets the words of its last line,
+`step.note()` adds lines to it.
 On a terminal one line is rewritten; elsewhere a plain line comes every 20 s. Output goes to standard error, so that
 `status --output json` stays clean. A progress bar was rejected: the estimates are upper bounds, not shares of time.
 """
@@ -28,6 +29,7 @@ class Step:
     def __init__(self, label: str) -> None:
         self.label = label
         self.outcome = "done"
+        self.notes: list[str] = []
         self._began = time.monotonic()
         self._doing = ""
         self._part = ""
@@ -53,6 +55,10 @@ class Step:
     def result(self, outcome: str) -> None:
         """The words of the step's last line."""
         self.outcome = outcome
+
+    def note(self, words: str) -> None:
+        """A line of its own when the step ends, also if it fails."""
+        self.notes.append(words)
 
     def line(self) -> str:
         """The state in one line."""
@@ -84,12 +90,12 @@ class Progress:
             with _shown(self._console, step):
                 yield step
         except BaseException:
-            self._print(f"{step.label}: failed after {step.seconds:.1f} s")
+            self._print(f"{step.label}: failed after {step.seconds:.1f} s", step.notes)
             raise
-        self._print(f"{step.label}: {step.outcome} ({step.seconds:.1f} s)")
+        self._print(f"{step.label}: {step.outcome} ({step.seconds:.1f} s)", step.notes)
 
-    def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _print(self, line: str, notes: list[str]) -> None:
+        print("\n    ".join([line, *notes]), file=sys.stderr, flush=True)
 
 
 @contextmanager

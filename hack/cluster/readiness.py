@@ -1,8 +1,11 @@
 """Tells a cluster that is ready from one whose API still shows how it was before it died.
 
-Contract: `wait()` returns when every node is Ready with a lease renewed since its container started, and every system
-pod is ready with containers that started since then. Conditions alone lie after a restart: they are what the API
-server last heard, and it takes 20 s to doubt them.
+Contract: `wait()` returns when every node is Ready with a lease renewed since its container started, and every pod that
+kind or these tools put into kube-system is ready with containers that started since then. Conditions alone lie after a
+restart: they are what the API server last heard, and it takes 20 s to doubt them. What else is in the cluster (nodes
+and system pods of its users) is not judged: it must not cost a healthy cluster.
+While it waits it undoes what a killed test of lost nodes leaves: a removed Node object, a taint that says that nothing
+runs on a node (a false proof from then on), a node that takes no pods.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from hack.cluster.commands import How, answer, run
+from hack.cluster import versions
+from hack.cluster.commands import How, answer
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
 from hack.cluster.home import home
@@ -22,7 +27,18 @@ from hack.cluster.progress import Step
 from hack.cluster.tools import tool
 
 POLL_SECONDS = 0.3
-NODE_COUNT = 3
+NODES = tuple(f"{versions.CLUSTER}-{role}" for role in ("control-plane", "worker", "worker2"))
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+# Of kubeadm, of kind's own network and of ours.
+SYSTEM_PODS = (
+    ("k8s-app", "kube-dns"),
+    ("k8s-app", "kube-proxy"),
+    ("tier", "control-plane"),
+    ("app", "kindnet"),
+    ("app", "node-routes"),
+)
+DNS = SYSTEM_PODS[0]
+Resource = dict[str, Any]
 
 
 def kubectl(*arguments: str, seconds: float = 10) -> str | None:
@@ -31,7 +47,7 @@ def kubectl(*arguments: str, seconds: float = 10) -> str | None:
     return answer([tool("kubectl"), "--request-timeout", f"{seconds:.0f}s", *arguments], how)
 
 
-def revive(engine: Engine, states: dict[str, str], step: Step) -> str:
+def revive(engine: Engine, states: dict[str, str], step: Step) -> list[str]:
     """Start whatever of the nodes is stopped, paused or without kubelet; returns what was done, in words."""
     done = []
     for node, state in states.items():
@@ -45,7 +61,7 @@ def revive(engine: Engine, states: dict[str, str], step: Step) -> str:
         elif _kubelet_state(engine, node) in ("inactive", "failed"):
             engine.docker("exec", node, "systemctl", "start", "kubelet")
             done.append(f"kubelet of {node} started")
-    return f"revived: {', '.join(done)}" if done else "is up"
+    return done
 
 
 def _kubelet_state(engine: Engine, node: str) -> str:
@@ -54,39 +70,61 @@ def _kubelet_state(engine: Engine, node: str) -> str:
     return (answer(["docker", "exec", node, "sh", "-c", script], engine.how()) or "").strip()
 
 
-def wait(engine: Engine, seconds: float, step: Step) -> None:
-    """Wait until all is ready. Raises ClusterError that tells what is not."""
+def wait(engine: Engine, seconds: float, step: Step) -> list[str]:
+    """Wait until all is ready; returns what had to be mended, in words. Raises ClusterError that tells what is not."""
     ends = time.monotonic() + seconds
+    mended: list[str] = []
     while True:
-        lacking = list(_lacking(engine))
+        lacking = list(_lacking(engine, mended))
         if not lacking:
-            return
+            return mended
         step.say(f"waiting for {lacking[0]}" + (f" and {len(lacking) - 1} more" if lacking[1:] else ""))
         if time.monotonic() > ends:
             raise ClusterError(f"not ready after {seconds:.0f} s: {'; '.join(lacking)}")
         time.sleep(POLL_SECONDS)
 
 
-def uncordon() -> None:
-    """Let every node take pods again: a drain that was killed in the middle leaves it cordoned."""
-    run([tool("kubectl"), "--kubeconfig", home().kubeconfig, "uncordon", "--selector", "kubernetes.io/os=linux"])
-
-
-def _lacking(engine: Engine) -> Iterator[str]:
+def _lacking(engine: Engine, mended: list[str]) -> Iterator[str]:
     said = kubectl("get", "nodes,leases,pods", "--all-namespaces", "--output", "json")
     if said is None:
         yield "the API server"
         return
-    items: list[dict[str, Any]] = json.loads(said)["items"]
+    items: list[Resource] = json.loads(said)["items"]
     of_kind = {kind: [item for item in items if item["kind"] == kind] for kind in ("Node", "Lease", "Pod")}
-    started = {node: _started(engine, node) for node in _names(of_kind["Node"])}
-    if len(started) < NODE_COUNT:
-        yield f"{NODE_COUNT - len(started)} nodes to join"
-    yield from nodes_lacking(of_kind["Node"], of_kind["Lease"], started)
+    nodes = [node for node in of_kind["Node"] if node["metadata"]["name"] in NODES]
+    for what, mend in to_mend(nodes):
+        yield what
+        # A kubelet that was just restarted needs a while to register: not again at each look.
+        if what not in mended and mend(engine):
+            mended.append(what)
+    started = {node: _started(engine, node) for node in _names(nodes)}
+    yield from nodes_lacking(nodes, of_kind["Lease"], started)
     yield from pods_lacking(of_kind["Pod"], started)
 
 
-def _names(items: list[dict[str, Any]]) -> list[str]:
+def to_mend(nodes: list[Resource]) -> Iterator[tuple[str, Callable[[Engine], bool]]]:
+    """What is wrong with the API's objects of the cluster's nodes, in words, and what mends it (False: not yet)."""
+    objects = {node["metadata"]["name"]: node["spec"] for node in nodes}
+    for name in NODES:
+        if name not in objects:
+            yield f"{name} to join", partial(_restart_kubelet, name)
+            continue
+        if any(taint["key"] == OUT_OF_SERVICE for taint in objects[name].get("taints", [])):
+            yield f"{name} to be in service", partial(_kubectl, ("taint", "node", name, f"{OUT_OF_SERVICE}-"))
+        if objects[name].get("unschedulable"):
+            yield f"{name} to take pods", partial(_kubectl, ("uncordon", name))
+
+
+def _restart_kubelet(node: str, engine: Engine) -> bool:
+    """A kubelet registers its node when it starts, and never again."""
+    return answer(["docker", "exec", node, "systemctl", "restart", "kubelet"], engine.how(seconds=30)) is not None
+
+
+def _kubectl(arguments: tuple[str, ...], _engine: Engine) -> bool:
+    return kubectl(*arguments) is not None
+
+
+def _names(items: list[Resource]) -> list[str]:
     return [item["metadata"]["name"] for item in items]
 
 
@@ -102,9 +140,7 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(whole[0]).replace(tzinfo=UTC)
 
 
-def nodes_lacking(
-    nodes: list[dict[str, Any]], leases: list[dict[str, Any]], started: dict[str, datetime]
-) -> Iterator[str]:
+def nodes_lacking(nodes: list[Resource], leases: list[Resource], started: dict[str, datetime]) -> Iterator[str]:
     """Names the nodes that are not Ready, or whose last sign of life is older than their container."""
     renewed = {
         lease["metadata"]["name"]: parse_time(lease["spec"]["renewTime"])
@@ -120,10 +156,10 @@ def nodes_lacking(
             yield f"{node['metadata']['name']} to be Ready"
 
 
-def pods_lacking(pods: list[dict[str, Any]], started: dict[str, datetime]) -> Iterator[str]:
+def pods_lacking(pods: list[Resource], started: dict[str, datetime]) -> Iterator[str]:
     """Names the system pods that do not run, or whose status is from before their node's container started."""
-    system = [pod for pod in pods if pod["metadata"]["namespace"] == "kube-system"]
-    if not any(pod["metadata"]["name"].startswith("coredns-") for pod in system):
+    system = [pod for pod in pods if _is_system(pod)]
+    if not any(_has_label(pod, *DNS) for pod in system):
         yield "CoreDNS to be created"
     for pod in system:
         node = pod["spec"].get("nodeName", "")
@@ -133,6 +169,18 @@ def pods_lacking(pods: list[dict[str, Any]], started: dict[str, datetime]) -> It
             yield f"{pod['metadata']['name']}"
 
 
-def _runs_since(status: dict[str, Any], since: datetime) -> bool:
+def _is_system(pod: Resource) -> bool:
+    """Whether the cluster needs it: of the right labels, and neither ended (evicted, say) nor on its way out."""
+    metadata = pod["metadata"]
+    leaves = "deletionTimestamp" in metadata or pod["status"].get("phase") in ("Succeeded", "Failed")
+    placed = metadata["namespace"] == "kube-system" and any(_has_label(pod, *label) for label in SYSTEM_PODS)
+    return placed and not leaves
+
+
+def _has_label(pod: Resource, name: str, value: str) -> bool:
+    return bool(pod["metadata"].get("labels", {}).get(name) == value)
+
+
+def _runs_since(status: Resource, since: datetime) -> bool:
     running = status.get("state", {}).get("running")
     return bool(status["ready"] and running and parse_time(running["startedAt"]) >= since)

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from hack.cluster import engine as engines
-from hack.cluster import kind, readiness
+from hack.cluster import kind, readiness, tools
 from hack.cluster.commands import answer
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
@@ -44,7 +44,8 @@ def _kubelet_runs(engine: Engine, node: str, state: str) -> bool:
 
 
 def _ready_nodes() -> set[str]:
-    said = readiness.kubectl("get", "nodes", "--output", "json", seconds=5) if home().kubeconfig.exists() else None
+    there = home().kubeconfig.exists() and tools.found("kubectl") is not None
+    said = readiness.kubectl("get", "nodes", "--output", "json", seconds=5) if there else None
     nodes = json.loads(said)["items"] if said else []
     return {
         node["metadata"]["name"]

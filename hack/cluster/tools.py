@@ -1,6 +1,7 @@
 """kind, kubectl and Helm: from PATH where their version fits, else built.
 
-Contract: `tool(name)` is the path of a program whose version fits the cluster's.
+Contract: `tool(name)` is the path of a program whose version fits the cluster's; `found(name)` is the same without
+building anything, and without the lock.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from hack.cluster import golang, versions
 from hack.cluster.commands import How, answer
 from hack.cluster.errors import ClusterError
-from hack.cluster.home import cluster_lock
+from hack.cluster.home import cluster_lock, home
 from hack.cluster.progress import Step
 
 
@@ -56,9 +57,21 @@ TOOLS = {
 @cache
 def on_path(name: str) -> Path | None:
     """The tool of PATH, if its version fits."""
-    found = shutil.which(name)
-    said = answer([found, *TOOLS[name].ask], How(seconds=10)) if found else None
-    return Path(found) if found and said and TOOLS[name].fits(said) else None
+    path = shutil.which(name)
+    said = answer([path, *TOOLS[name].ask], How(seconds=10)) if path else None
+    return Path(path) if path and said and TOOLS[name].fits(said) else None
+
+
+def found(name: str) -> Path | None:
+    """Path of the tool, if it is there."""
+    return on_path(name) or golang.built(TOOLS[name].program)
+
+
+def shell_line() -> str:
+    """What to type in a shell, so that kubectl and Helm are there and speak to the cluster."""
+    folders = [str(tool(name).parent) for name in ("kubectl", "helm") if on_path(name) is None]
+    path = f" PATH={':'.join(dict.fromkeys(folders))}:$PATH" if folders else ""
+    return f"export KUBECONFIG={home().kubeconfig}{path}"
 
 
 def find_or_build(name: str, step: Step) -> Path:
@@ -70,7 +83,7 @@ def find_or_build(name: str, step: Step) -> Path:
 
 def tool(name: str) -> Path:
     """`find_or_build` for callers that show no progress."""
-    return on_path(name) or golang.built(TOOLS[name].program) or _build(name)
+    return found(name) or _build(name)
 
 
 def _build(name: str) -> Path:

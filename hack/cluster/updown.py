@@ -1,7 +1,7 @@
 """`up` and `down`: the order of the steps.
 
 Contract: both hold the cluster's lock (the caller takes it), may be repeated, and assume nothing about how an earlier
-run ended.
+run ended. `down` says that something is gone only after it has looked.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 
 from hack.cluster import engine as engines
-from hack.cluster import kind, node_image, own_engine, tools
-from hack.cluster.commands import answer
+from hack.cluster import engine_settings, host_traces, kind, node_image, own_engine, tools
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
 from hack.cluster.home import home
@@ -29,7 +28,7 @@ def up() -> None:
         image = node_image.choose(engine, step)
     with progress.step("cluster") as step:
         kind.up(engine, image, step)
-    print(f"export KUBECONFIG={home().kubeconfig}", file=sys.stderr)
+    print(tools.shell_line(), file=sys.stderr)
 
 
 def _find_tool(name: str, step: Step) -> None:
@@ -41,31 +40,55 @@ def down(everything: bool) -> None:
     """Delete the cluster; `everything` stops an engine of our own too. Raises ClusterError."""
     progress = Progress(2 if everything else 1)
     with progress.step("cluster") as step:
-        engine = _engine_for_deletion(step)
-        if engine is None:
-            step.result("there is none")
-        else:
-            kind.delete(engine)
-            step.result("deleted")
+        _delete_cluster(step, everything)
     if not everything:
         return
     with progress.step("engine") as step:
+        own = engine_settings.ours()
         own_engine.stop()
-        (home().engine / "chosen.json").unlink(missing_ok=True)
-        step.result("stopped" if engine is None or engine.own else "not ours, left as it is")
+        chosen = home().engine / "chosen.json"
+        found = chosen.exists() and not engines.current().own
+        chosen.unlink(missing_ok=True)
+        step.result("not ours, left as it is" if found else "stopped")
+    # `stop` looked already; what came since then is told here.
+    left = host_traces.left(own)
+    print("\n".join(["left on this host:", *left]) if left else "nothing is left on this host", file=sys.stderr)
 
 
-def _engine_for_deletion(step: Step) -> Engine | None:
-    """The engine that has the cluster. One of ours that was killed is started: only it can clean up after itself."""
+def _delete_cluster(step: Step, everything: bool) -> None:
+    """Delete the cluster. Where its engine cannot be brought up, `everything` leaves it to be made anew."""
     try:
         engine = engines.current()
     except ClusterError:
-        return None
-    if engine.own and not own_engine.alive():
-        try:
-            own_engine.start(step)
-        except ClusterError:
-            own_engine.stop()
-            own_engine.wipe()
-            return None
-    return engine if answer(["docker", "version"], engine.how(seconds=20)) is not None else None
+        return step.result("there is none")
+    try:
+        _bring_up(engine, step)
+    except ClusterError as error:
+        if not (engine.own and everything):
+            raise
+        kind.forget()
+        return step.result(f"not deleted, since its engine does not start; it is never used again: {error.message}")
+    kind.delete(engine)
+    step.result("deleted")
+
+
+def _bring_up(engine: Engine, step: Step) -> None:
+    """An engine of ours that was killed is started: only it can clean up after itself."""
+    if engine.answers():
+        return
+    if engine.own:
+        own_engine.up(step)
+    else:
+        raise ClusterError(
+            f"the Docker that has the cluster does not answer ({engine.host or 'the default one'})",
+            advice="start it, then make cluster-down",
+        )
+
+
+def leftovers() -> int:
+    """Print what an engine of our own has on this host; 0 if that is nothing, else 1."""
+    left = host_traces.left(engine_settings.ours())
+    if own_engine.alive():
+        print("the engine runs; make cluster-down ARGS=--all stops it. On this host it has:")
+    print("\n".join(left) if left else "nothing is left on this host")
+    return 1 if left else 0
