@@ -74,8 +74,10 @@ def install(build: Path, target: Path) -> None:
 def _pip(wheels: list[Path]) -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
-    carried = [wheel for wheel in wheels if wheel.name.startswith("pip-")]
-    return [sys.executable, f"{carried[0]}/pip"]
+    carried = next((wheel for wheel in wheels if wheel.name.startswith("pip-")), None)
+    if carried is None:
+        sys.exit("assemble: the base has no pip, and the build's context brings none: neither pip nor wheels")
+    return [sys.executable, f"{carried}/pip"]
 
 
 def prune(target: Path) -> None:

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hack.cluster.api import Build, build, go, go_environment, key_of, load
+from hack.cluster.api import Build, build, go, go_environment, key_of, load, node_names
 from hack.cluster.commands import How, run
 from hack.cluster.engine import Engine, current
+from hack.cluster.golang import compiler
 from hack.cluster.home import home
-from hack.cluster.image_store import Image
-from hack.cluster.keys import KEPT_VERSIONS, being_made, prune
+from hack.cluster.keys import being_made, prune
 from hack.cluster.progress import Progress, Step
 from hack.image.base import NAME as BASE
 from hack.image.base import base_image, base_key
-from hack.image.wheels import ROOT, locked, wheels
+from hack.image.wheels import ROOT, wheels, wheels_key
 
 OPERATOR = "localhost/desist-operator"
 LAUNCHER = "localhost/desist-launcher"
@@ -46,7 +46,7 @@ def images() -> Images:
 
 def _operator_key() -> str:
     sources = ROOT / "operator" / "desist"
-    return key_of(base_key(), locked(), HERE / "Dockerfile", HERE / "assemble.py", sources)
+    return key_of(base_key(), wheels_key(), HERE / "Dockerfile", HERE / "assemble.py", sources)
 
 
 def _launcher_sources() -> list[Path]:
@@ -56,7 +56,7 @@ def _launcher_sources() -> list[Path]:
 
 
 def _launcher_key() -> str:
-    return key_of(run([go(), "version"]), *BUILD_FLAGS, *_launcher_sources())
+    return key_of(compiler(), *BUILD_FLAGS, *_launcher_sources())
 
 
 def build_images(progress: Progress) -> Images:
@@ -66,22 +66,37 @@ def build_images(progress: Progress) -> Images:
         with _operator_context(engine, named.operator, step) as context:
             wanted = Build(named.operator, context, HERE / "Dockerfile", {"BASE": BASE}, [named.operator])
             how = build(engine, wanted, step)
-        _forget_old(engine, OPERATOR)
         step.result(f"{named.operator}, {how}")
     with progress.step("launcher image") as step:
         binary = _launcher_binary(named.launcher, step)
         dockerfile = ROOT / "launcher" / "Dockerfile"
         how = build(engine, Build(named.launcher, binary.parent, dockerfile, {}, [named.launcher]), step)
-        _forget_old(engine, LAUNCHER)
         step.result(f"{named.launcher}, {how}")
     return named
 
 
 def load_images(progress: Progress, named: Images) -> None:
-    """Bring both images from the engine into all nodes, in one step of `progress`."""
+    """Bring both images from the engine into all nodes, in one step of `progress`; older ones leave the nodes."""
     with progress.step("images into the nodes") as step:
         load([named.operator, named.launcher], step)
-        step.result("loaded")
+        removed = sum(_forget_old(current(), node) for node in node_names())
+        step.result(f"loaded, {removed} old ones removed" if removed else "loaded")
+
+
+def _forget_old(engine: Engine, node: str) -> int:
+    """Remove the images from a node that the engine keeps no more (it keeps the newest few); returns how many."""
+    ctr = ("exec", node, "ctr", "--namespace", "k8s.io", "images")
+    known = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    old = superseded(engine.docker(*ctr, "ls", "--quiet").split(), known)
+    if old:
+        engine.docker(*ctr, "rm", *old)
+    return len(old)
+
+
+def superseded(in_node: Sequence[str], in_engine: Sequence[str]) -> list[str]:
+    """Images of operator and launcher that a node has and the engine has no more."""
+    ours = (f"{OPERATOR}:", f"{LAUNCHER}:")
+    return [name for name in in_node if name.startswith(ours) and name not in in_engine]
 
 
 @contextmanager
@@ -117,12 +132,3 @@ def _launcher_binary(name: str, step: Step) -> Path:
             run([go(), "build", *BUILD_FLAGS, "-o", part / "desist-launcher", "."], how)
         prune(home().root, "desist-launcher")
     return binary
-
-
-def _forget_old(engine: Engine, repository: str) -> None:
-    """Keep the newest few images of a repository: other checkouts may still use those."""
-    listed = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).split()
-    for name in listed[KEPT_VERSIONS:]:
-        engine.docker("image", "rm", "--no-prune", name)
-        for archive in home().root.glob(f"{Image(name, '').slug}-*.tar"):
-            archive.unlink()

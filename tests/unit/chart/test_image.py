@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from hack.image import assemble
 from hack.image.assemble import compile_all, prune, requirements
 from hack.image.base import slim
+from hack.image.build import LAUNCHER, OPERATOR, superseded
 from hack.image.wheels import locked
 
 
@@ -130,3 +132,21 @@ def test_the_base_keeps_what_python_loads_and_every_copyright(tmp_path: Path) ->
         names = made.getnames()
         assert made.getmember("usr/bin/python3").linkname == "python3.11"
     assert names == [*(name for name, kept in FILES.items() if kept), "usr/bin/python3"]
+
+
+def test_a_build_without_pip_and_without_wheels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SystemExit, match="neither pip nor wheels"):
+        assemble._pip([Path("/build/kopf-1.0-py3-none-any.whl")])
+    assert assemble._pip([Path("/build/pip-26.3-py3-none-any.whl")])[1] == "/build/pip-26.3-py3-none-any.whl/pip"
+
+
+def test_the_build_context_of_a_checkout_lets_wheels_through() -> None:
+    lines = (Path(__file__).parents[3] / "hack/image/Dockerfile.dockerignore").read_text().splitlines()
+    assert lines[0] == "*"
+    assert {"!wheels", "!uv.lock", "!operator/desist", "!hack/image/assemble.py"} <= set(lines)
+
+
+def test_a_node_keeps_the_images_that_the_engine_keeps_and_all_that_are_not_ours() -> None:
+    in_node = [f"{OPERATOR}:old", f"{OPERATOR}:new", f"{LAUNCHER}:old", "localhost/desist-workload:1", "sha256:ab"]
+    assert superseded(in_node, [f"{OPERATOR}:new"]) == [f"{OPERATOR}:old", f"{LAUNCHER}:old"]
