@@ -7,7 +7,11 @@ export DESIST_HOME ?= $(HOME)/.cache/desist
 export GOCACHE ?= $(DESIST_HOME)/go/build
 export GOMODCACHE ?= $(DESIST_HOME)/go/mod
 GO_TEST = $(PY) -m hack.go
+# Runs a command and keeps its time, that of `setup` included: $(TIMED) NAME COMMAND
+TIMED = since=$$(date +%s) && hack/setup && $(PY) -m hack.timing --since $$since
 
+# Targets use one cluster and one .venv, so that -j would only make them wait for each other.
+.NOTPARALLEL:
 .PHONY: all-tests help setup cluster-up cluster-down cluster-status images install demo figures test check lint unit launcher-test cluster-test generate format
 
 help: ## List the targets
@@ -16,14 +20,14 @@ help: ## List the targets
 setup: ## Make .venv from the lock file (every other target does it by itself)
 	@hack/setup
 
-demo: setup ## Bring a cluster up, install the chart, run the examples and stop them in every way
-	@$(PY) -m hack.timing demo $(PY) -m hack.demo $(ARGS)
+demo: ## Bring a cluster up, install the chart, run the examples and stop them in every way
+	@$(TIMED) demo $(PY) -m hack.demo $(ARGS)
 
-test: setup ## The whole test suite, on a real cluster; ARGS go to pytest
-	@$(PY) -m hack.timing test $(MAKE) --no-print-directory lint launcher-test install all-tests
+test: ## The whole test suite, on a real cluster; ARGS go to pytest
+	@$(TIMED) test $(MAKE) --no-print-directory lint launcher-test install all-tests
 
-check: setup ## What to run at every change: lint, types, contracts, generated files, unit and property tests
-	@$(PY) -m hack.timing check $(MAKE) --no-print-directory lint unit
+check: ## What to run at every change: lint, types, contracts, generated files, unit and property tests
+	@$(TIMED) check $(MAKE) --no-print-directory lint unit
 
 all-tests:
 	@$(PYTEST) tests $(ARGS)

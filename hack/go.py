@@ -9,14 +9,17 @@ import os
 import sys
 from pathlib import Path
 
-from hack.cluster.api import go
+from hack.cluster.api import ClusterError, go
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "launcher"
 
 
 def main() -> None:
     os.chdir(LAUNCHER)
-    binary = str(go())
+    try:
+        binary = str(go())
+    except ClusterError as error:
+        sys.exit(f"error: {error}")
     os.execve(binary, [binary, *sys.argv[1:]], {**os.environ, "CGO_ENABLED": "0"})
 
 

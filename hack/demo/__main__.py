@@ -1,7 +1,8 @@
 """The demo's command line: brings everything up, runs the scenarios, tells what happened.
 
-Contract: can be run again and again; leaves cluster, release and executions for the user to look at. Exits with 1
-where an execution did not end as its scenario says.
+Contract: can be run again and again; leaves cluster, release and executions for the user to look at. Holds the
+cluster's lock from beginning to end (the programs that it runs inherit it). Exits with 1 where an execution did not end
+as its scenario says, and after an error, which is told in a line.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from rich.console import Console
 from rich.live import Live
 
-from hack.cluster.api import cluster_lock, kubeconfig
+from hack.cluster.api import ClusterError, cluster_lock, shell_line
 from hack.demo.scenarios import SCENARIOS
 from hack.demo.stage import NAMESPACE, Stage
 from hack.demo.view import live, report
@@ -25,12 +26,26 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="no live view: only the reports at the end")
     parser.add_argument("--no-setup", action="store_true", help="the cluster is up and the chart installed already")
     options = parser.parse_args()
-    if not options.no_setup:
-        for step in (["hack.cluster", "up"], ["hack.cluster", "images"], ["hack.image", "install"]):
-            subprocess.run([sys.executable, "-m", *step], check=True)
     console = Console(highlight=False)
-    with cluster_lock():
-        sys.exit(perform(console, plain=options.plain or not console.is_terminal))
+    try:
+        with cluster_lock():
+            if not options.no_setup:
+                set_up()
+            sys.exit(perform(console, plain=options.plain or not console.is_terminal))
+    except subprocess.CalledProcessError as error:
+        # The program said why.
+        sys.exit(f"error: `{' '.join(error.cmd[1:])}` failed")
+    except (ClusterError, RuntimeError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted; the same command begins anew", file=sys.stderr)
+        sys.exit(130)
+
+
+def set_up() -> None:
+    """Cluster, workload images, release. Raises CalledProcessError where one of them fails."""
+    for step in (["hack.cluster", "up"], ["hack.cluster", "images"], ["hack.image", "install"]):
+        subprocess.run([sys.executable, "-m", *step], check=True)
 
 
 def perform(console: Console, *, plain: bool) -> int:
@@ -55,7 +70,7 @@ def perform(console: Console, *, plain: bool) -> int:
 def _what_next() -> str:
     return (
         "\nThe cluster is yours to play with:\n"
-        f"  export KUBECONFIG={kubeconfig()}\n"
+        f"  {shell_line()}\n"
         f"  kubectl -n {NAMESPACE} get wfx\n"
         f"  kubectl -n {NAMESPACE} get wfx stubborn-report-1 -o yaml\n"
         f"  kubectl explain wfx.spec.cancellation --recursive\n"

@@ -10,7 +10,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from hack.cluster.api import kubeconfig, processes_with, tool
@@ -26,7 +26,7 @@ NAMESPACE_MANIFEST = {
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
-    """Run kubectl in the demo's namespace; its output. Raises CalledProcessError, with kubectl's own words printed."""
+    """Run kubectl in the demo's namespace; its output. Raises RuntimeError with kubectl's own words."""
     command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig()), "--namespace", NAMESPACE, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -44,6 +44,7 @@ class Stage:
         self._uids: dict[str, str] = {}
         self._watch: subprocess.Popen[str] | None = None
         self._over = threading.Event()
+        self._broken: Exception | None = None
 
     @property
     def now(self) -> float:
@@ -64,7 +65,7 @@ class Stage:
             story.created = self.now
 
     def run(self, show: Callable[[], None], limit: float = 180.0) -> None:
-        """Send patches as they fall due until every story is told.
+        """Send patches as they fall due until every story is told. Raises RuntimeError where the watch cannot go on.
 
         Args:
             show: called after each round, some twice a second.
@@ -75,7 +76,8 @@ class Stage:
                 self._send_due()
                 self._count()
                 show()
-                self._over.wait(0.4)
+                if self._over.wait(0.4):
+                    raise RuntimeError(f"the watch of the executions ended: {self._broken}")
         finally:
             self._over.set()
             if self._watch:
@@ -96,14 +98,26 @@ class Stage:
                     story.counted(self.now, count)
 
     def _follow(self) -> None:
-        while not self._over.is_set():
-            command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig()), "-n", NAMESPACE]
-            self._watch = subprocess.Popen(
-                [*command, "get", "wfx", "--watch", "-o", "json"], stdout=subprocess.PIPE, text=True
-            )
-            assert self._watch.stdout is not None
-            for item in _documents(self._watch.stdout):
+        """Watch until all is over. An error that a new watch does not mend ends the demo at once, not at its limit."""
+        try:
+            while not self._over.is_set():
+                self._watch_once()
+                self._over.wait(0.3)
+        except Exception as error:
+            self._broken = error
+            self._over.set()
+
+    def _watch_once(self) -> None:
+        command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig()), "-n", NAMESPACE]
+        self._watch = subprocess.Popen(
+            [*command, "get", "wfx", "--watch", "-o", "json"], stdout=subprocess.PIPE, text=True
+        )
+        assert self._watch.stdout is not None
+        for item in documents(self._watch.stdout):
+            # A watch that ends sends an error object (kind Status): the next one starts with a list.
+            if item.get("kind") == "WorkflowExecution":
                 self._take(item)
+        self._watch.wait()
 
     def _take(self, item: dict[str, Any]) -> None:
         with self._lock:
@@ -112,8 +126,11 @@ class Stage:
                     story.observe(self.now, item.get("status", {}))
 
 
-def _documents(stream: Any) -> Any:
-    """JSON objects as kubectl prints them one after the other: each ends with a brace in the first column."""
+def documents(stream: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """JSON objects as kubectl prints them one after the other: each ends with a brace in the first column.
+
+    One that was cut off when kubectl ended never comes.
+    """
     lines: list[str] = []
     for line in stream:
         lines.append(line)
