@@ -19,6 +19,8 @@ from desist.controller import frame, log, login
 from desist.controller.operator import Operator
 from desist.controller.settings import from_environment
 
+LOGINS = login.Logins()
+
 
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
@@ -36,10 +38,10 @@ async def stop(memo: kopf.Memo, **_: Any) -> None:
     await memo.operator.stop()
 
 
-@kopf.on.login()
+@kopf.on.login(backoff=login.LONGEST_PAUSE)
 async def log_in(**_: Any) -> kopf.ConnectionInfo:
     """The same credentials as our own client's."""
-    return await login.for_kopf(login.connection())
+    return await LOGINS.next(login.connection())
 
 
 @kopf.on.event(GROUP, VERSION, "workflowexecutions")
