@@ -62,10 +62,16 @@ def live_nodes(view: View, status: Status) -> tuple[str, ...]:
 
 
 def wants_live_pod(view: View, status: Status) -> bool:
-    """Whether the current attempt's pod is missed: was it deleted, or does only the watch not show it any more?"""
+    """Whether the current attempt's pod is missed: was it deleted, or does only the watch not show it any more?
+
+    One that was never seen is missed some time after its create, while nothing stops the run (a stop asks at once).
+    """
     process = _open(status)
-    if process is None or view.never_seen(status):
+    if process is None:
         return False
+    if view.never_seen(status):
+        patience = timedelta(seconds=view.settings.look_again_after)
+        return status.phase in UNSTARTED and process.since + patience <= view.now
     process = _seen(view, status, process)
     return needs_live_pod(view.evidence(status, process), view.now)
 

@@ -39,4 +39,4 @@ class Settings:
     retry_after: float = 10.0
     """A start that the API server refused for a reason that may pass is tried again after so long."""
     look_again_after: float = 5.0
-    """A pod that no watch shows, though it is there, is looked at again after so long."""
+    """A pod that no watch shows, though it is or should be there, is looked at again after so long."""

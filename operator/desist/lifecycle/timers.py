@@ -34,7 +34,10 @@ def _pending(view: View, status: Status) -> Iterator[datetime | None]:
         if status.cancellation is not None and status.phase in ESCALATES_FROM:
             yield status.cancellation.kill_after
     process = current(status)
-    if process is None or process.state in CLOSED or view.never_seen(status):
+    if process is None or process.state in CLOSED:
+        return
+    if view.never_seen(status):
+        yield _look_again(view, status)
         return
     if view.unwatched(status):
         yield view.now + timedelta(seconds=view.settings.look_again_after)
@@ -43,6 +46,16 @@ def _pending(view: View, status: Status) -> Iterator[datetime | None]:
     yield unkillable_at(evidence)
     yield shown_at(view, status)
     yield _backstop(view, status)
+
+
+def _look_again(view: View, status: Status) -> datetime | None:
+    """When a pod that was never seen is asked for: no event tells of one that no watch shows, or that came and went.
+
+    A stop asks for it at once, and a create that was refused is repeated at its own time.
+    """
+    if status.phase not in start.UNSTOPPED or start.create_refused(view, status):
+        return None
+    return view.now + timedelta(seconds=view.settings.look_again_after)
 
 
 def _backstop(view: View, status: Status) -> datetime | None:

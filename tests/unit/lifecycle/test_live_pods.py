@@ -11,8 +11,8 @@ from desist.lifecycle import mailbox
 from desist.lifecycle.decide import questions
 from desist.lifecycle.observed import WantedPod
 from desist.lifecycle.plan import DeletePod, WakeAt
-from tests.support.builders import PodBuilder, at, receipt
-from tests.unit.lifecycle.world import World
+from tests.support.builders import PodBuilder, at, make_execution, receipt
+from tests.unit.lifecycle.world import World, done
 
 
 def hidden(world: World) -> PodBuilder:
@@ -86,3 +86,60 @@ def test_a_pod_whose_end_was_reported_before_it_vanished_is_not_asked_for() -> N
     world.pods[world.pod.obj().name] = world.pod.exited(0, receipt()).over()
     world.lose_pod(seen=True)
     assert questions(replace(world.observe(), live_pod=False), at(2)).live_pod is None
+
+
+def never_shown(world: World) -> World:
+    """The same, after its first pod was made and lost its label before any watch showed it."""
+    world.step()
+    name = world.pod.obj().name
+    world.unlabelled[name] = world.pods.pop(name).running(1)
+    world.creates = False  # the name is taken, which is fine: nothing follows from that
+    return world
+
+
+def wakes_in(world: World) -> list[float]:
+    """How long after now the plan wants to pass again."""
+    wakes = [action.when for action in world.plan().actions if isinstance(action, WakeAt)]
+    return [(when - at(world.seconds)).total_seconds() for when in wakes]
+
+
+@pytest.mark.conformance("C15")
+def test_a_pod_that_no_watch_has_shown_yet_is_asked_for_by_and_by_and_its_end_counts() -> None:
+    world = never_shown(World())
+    assert wakes_in(world) == [world.settings.look_again_after]
+    world.settle(world.settings.look_again_after)
+    assert (world.phase, world.status.processes[0].pod_uid) == (Phase.RUNNING, "uid-1")
+    name = hidden(world).obj().name
+    world.unlabelled[name] = hidden(world).exited(0, receipt()).over()
+    world.settle(world.settings.look_again_after)
+    assert world.phase is Phase.SUCCEEDED
+
+
+def test_a_deadline_counts_for_a_pod_that_no_watch_has_shown_yet() -> None:
+    world = never_shown(World(make_execution(active_deadline_seconds=60)))
+    world.settle(61)
+    assert world.status.phase is Phase.KILL_CANCELLING
+    assert mailbox.parse(hidden(world).obj().mailbox) is not None
+
+
+def test_a_pod_that_came_and_went_unseen_is_created_again_and_the_passes_between_do_nothing() -> None:
+    world = World()
+    world.step()
+    world.pods.clear()
+    world.creates = False
+    for _ in range(3):
+        assert wakes_in(world) == [world.settings.look_again_after]
+        assert done(world.step(world.settings.look_again_after)) == ["CreatePod"]
+    world.creates = True
+    world.settle(world.settings.look_again_after)
+    assert [pod.obj().attempt for pod in world.pods.values()] == [1]
+
+
+def test_a_pod_that_was_just_created_is_not_asked_for() -> None:
+    world = World(creates=False)
+    world.step()
+    unseen = replace(world.observe(), live_pod=False)
+    assert questions(unseen, at(4.9)).live_pod is None
+    asked = questions(unseen, at(5)).live_pod
+    assert asked == WantedPod(world.status.processes[0].pod, world.status.run_id or "", 1)
+    assert questions(replace(unseen, live_pod=True), at(5)).live_pod is None
