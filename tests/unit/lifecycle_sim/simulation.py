@@ -50,10 +50,11 @@ class Simulation:
         self.requests += 1
         return self._patch(Cancellation(mode=mode, request_id=f"request-{self.requests}", **fields))
 
-    def records_newest_pod(self) -> bool:
+    def names_newest_pod(self) -> bool:
         """Whether the stored status names the newest pod: what it does not name can be found by its label alone."""
         pod = self.cluster.newest_pod()
-        return pod is not None and pod.uid in {process.pod_uid for process in self.status.processes}
+        named = [(process.pod, process.pod_uid) for process in self.status.processes]
+        return pod is not None and ((pod.name, pod.uid) in named or (pod.name, None) in named)
 
     def withdraw(self) -> bool:
         """Remove the request; tells whether the API let it go."""

@@ -79,7 +79,7 @@ class AnythingHappens(RuleBasedStateMachine):
     def forget_the_pod(self) -> None:
         self.sim.cluster.force_delete_pod()
 
-    @precondition(lambda self: self.sim.records_newest_pod())
+    @precondition(lambda self: self.sim.names_newest_pod())
     @rule()
     def take_the_label_off_the_pod(self) -> None:
         self.sim.cluster.take_label_off()
