@@ -15,6 +15,7 @@ from pathlib import Path
 
 KEY_LENGTH = 12
 KEPT_VERSIONS = 3
+SCRATCH_PREFIX = "node-image-"
 
 
 def key_of(*parts: str | Path) -> str:
@@ -57,17 +58,24 @@ def _content(file: Path) -> Iterator[bytes]:
 def being_made(target: Path) -> Iterator[Path]:
     """A scratch path beside `target` that becomes `target` if the block succeeds, so that a killed build leaves none.
 
-    Left-overs of killed builds go first: the caller holds the cluster's lock. The name has this process's id: programs
-    that a killed build began may still write, and must not write into this one's.
+    The name has this process's id: programs that a killed build began may still write, and must not write into this
+    one's.
     """
-    for left in target.parent.glob(f"{target.name}.part*"):
-        with suppress(OSError):
-            _remove(left)
     part = target.with_name(f"{target.name}.part-{os.getpid()}")
+    _remove(part)
     target.parent.mkdir(parents=True, exist_ok=True)
     yield part
     _remove(target)
     part.rename(target)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed builds left in `folder`. The caller holds the cluster's lock, so that nobody builds there."""
+    for pattern in ("*.part", "*.part-*", f"{SCRATCH_PREFIX}*"):
+        for left in folder.glob(pattern):
+            # A program of a killed build may still write: the next sweep has it then.
+            with suppress(OSError):
+                _remove(left)
 
 
 def prune(folder: Path, prefix: str, suffix: str = "") -> None:

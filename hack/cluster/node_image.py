@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hack.cluster import debian, golang, packages, versions
+from hack.cluster import debian, golang, keys, packages, versions
 from hack.cluster.commands import How, answer, run
 from hack.cluster.engine import Engine, pulled
 from hack.cluster.home import home
@@ -28,7 +28,6 @@ BASE = "localhost/desist-node-base:1"
 ROUTES = "localhost/desist-node-routes:1"
 STAGE = "localhost/desist-node-stage:1"
 IMPORTER = "desist-node-import"
-SCRATCH_FOLDER = "node-image-"
 
 
 def choose(engine: Engine, step: Step) -> str:
@@ -60,9 +59,6 @@ def key() -> str:
 
 def _build(engine: Engine, image: Image, step: Step) -> None:
     parts = len(golang.NODE_PROGRAMS) + 4
-    # A killed run could not remove its own folder.
-    for left in home().root.glob(f"{SCRATCH_FOLDER}*"):
-        shutil.rmtree(left)
     step.part(1, parts)
     root = debian.root("node", debian.NODE_PACKAGES, step)
     binaries = {}
@@ -70,7 +66,7 @@ def _build(engine: Engine, image: Image, step: Step) -> None:
         step.part(number, parts)
         binaries[program.name] = golang.build(program, step)
     import_root(engine, root, BASE, "base")
-    with tempfile.TemporaryDirectory(dir=home().root, prefix=SCRATCH_FOLDER) as folder:
+    with tempfile.TemporaryDirectory(dir=home().root, prefix=keys.SCRATCH_PREFIX) as folder:
         place = Path(folder)
         step.part(parts - 2, parts)
         components = _build_components(engine, binaries, place, step)

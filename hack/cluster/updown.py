@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from hack.cluster import engine as engines
-from hack.cluster import engine_settings, host_traces, kind, node_image, own_engine, tools
+from hack.cluster import engine_settings, host_traces, keys, kind, node_image, own_engine, tools
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
 from hack.cluster.home import home
@@ -18,6 +18,7 @@ from hack.cluster.progress import Progress, Step
 
 def up() -> None:
     """Engine, tools, node image, cluster. Raises ClusterError."""
+    keys.sweep(home().root)
     progress = Progress(6)
     with progress.step("engine") as step:
         engine = engines.find_or_start(step)
