@@ -64,6 +64,8 @@ class CancellationStatus(Model):
     """When the mode in force was accepted."""
     grace_period_seconds: Annotated[int, Field(ge=0)] | None = None
     """The grace in force, in seconds; absent: no deadline (Cancel); 0: SIGKILL at once."""
+    kill_grace_seconds: Annotated[int, Field(ge=0)] | None = None
+    """The grace, in seconds, of a Kill that fires by itself (killAfterSeconds, activeDeadlineSeconds): the shortest that a request of this run means; absent: the workflow's."""
     kill_at: Time | None = None
     """When SIGKILL is due; absent: never."""
     kill_after: Time | None = None

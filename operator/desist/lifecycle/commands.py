@@ -122,7 +122,7 @@ def _accept(view: View, status: Status, request: Cancellation, phase: Phase) -> 
         notes.append(f"the grace is {grace} s, since killAfterSeconds of an earlier request were about to pass")
     record = _record(view, status, _origin(view, request), CommandStatus.ACCEPTED, notes)
     taken = _take(view, status, record, grace)
-    taken = _forget(_earliest(view, taken, request, record.sequence), request)
+    taken = _hastened(view, taken, request, record.sequence)
     named = _held(taken).model_copy(update={"end_mode": request.mode})
     taken = _logged(view, _holding(taken, named), history.REQUESTED[request.mode], record, None)
     return end_without_pod(view, taken, phase) if phase.terminal else taken.model_copy(update={"phase": phase})
@@ -131,9 +131,9 @@ def _accept(view: View, status: Status, request: Cancellation, phase: Phase) -> 
 def _fire(view: View, status: Status, origin: Origin, why: str) -> Status:
     """What fires by itself: a Kill that hastens the end and does not rename it."""
     record = _record(view, status, origin, CommandStatus.ACCEPTED, [why])
-    grace = deadlines.kill_grace(stop_policy(status), deadlines.reaching(status))
-    taken = _take(view, status, record, grace).model_copy(update={"phase": Phase.KILL_CANCELLING})
-    return _logged(view, taken, HistoryType.CANCELLATION_ESCALATED, record, why)
+    taken = _take(view, status, record, deadlines.own_kill_grace(status))
+    killing = taken.model_copy(update={"phase": Phase.KILL_CANCELLING})
+    return _logged(view, killing, HistoryType.CANCELLATION_ESCALATED, record, why)
 
 
 def _take(view: View, status: Status, record: CommandRecord, grace: int | None) -> Status:
@@ -166,7 +166,7 @@ def _duplicate(view: View, status: Status, request: Cancellation) -> Status:
         status = _holding(status, held.model_copy(update={"grace_period_seconds": grace}))
         notes.append(f"the grace is now {grace} s")
     command_id = held.command_id or ""
-    hastened = _forget(_earliest(view, status, request, status.command_count + 1), request)
+    hastened = _hastened(view, status, request, status.command_count + 1)
     if _held(hastened).kill_after != held.kill_after:
         notes.append("it becomes a Kill earlier")
     if _held(hastened).forget_lost_nodes and not held.forget_lost_nodes:
@@ -270,6 +270,14 @@ def _supersede(status: Status, by: str) -> Status:
         for r in status.commands
     )
     return status.model_copy(update={"commands": commands})
+
+
+def _hastened(view: View, status: Status, request: Cancellation, sequence: int) -> Status:
+    """The status with all by which a request, accepted or a duplicate, makes the stop harder than its mode does."""
+    held = _held(status)
+    grace = deadlines.shorter(held.kill_grace_seconds, deadlines.kill_grace(stop_policy(status), request))
+    bounded = _holding(status, held.model_copy(update={"kill_grace_seconds": grace}))
+    return _forget(_earliest(view, bounded, request, sequence), request)
 
 
 def _earliest(view: View, status: Status, request: Cancellation, sequence: int) -> Status:

@@ -54,13 +54,13 @@ def escalation_bound(status: Status, now: datetime) -> int | None:
     if held is None or held.kill_after is None or status.phase not in ESCALATES_FROM:
         return None
     left = max(held.kill_after - now, timedelta(0)) // timedelta(seconds=1)
-    return left + kill_grace(stop_policy(status), reaching(status))
+    return left + own_kill_grace(status)
 
 
-def reaching(status: Status) -> Cancellation | None:
-    """The request judged last, where it means the current run."""
-    request = status.cancellation.observed if status.cancellation else None
-    return request if request and request.run_id in (None, status.run_id) else None
+def own_kill_grace(status: Status) -> int:
+    """The grace of a Kill that fires by itself: the shortest that a request of this run means, else the workflow's."""
+    judged = status.cancellation.kill_grace_seconds if status.cancellation else None
+    return kill_grace(stop_policy(status), None) if judged is None else judged
 
 
 def active_deadline(view: View, status: Status) -> datetime | None:

@@ -227,3 +227,42 @@ def test_a_kill_has_no_time_at_which_it_becomes_one() -> None:
     world.request(Mode.KILL, kill_after_seconds=7)
     assert world.status.cancellation is not None
     assert world.status.cancellation.kill_after is None
+
+
+def _lengthened_by_a_duplicate(**spec: int) -> World:
+    """A run whose first stop meant a grace of 5 s, the workflow's, and whose second one asks for an hour."""
+    world = World(make_execution(**spec), workflow=make_workflow(grace=5)).running()
+    world.request(Mode.CANCEL, kill_after_seconds=60)
+    world.request(Mode.CANCEL, after=1, kill_after_seconds=60, grace_period_seconds=3600)
+    return world
+
+
+@pytest.mark.conformance("A8")
+def test_no_later_request_makes_the_grace_of_an_escalation_longer() -> None:
+    world = _lengthened_by_a_duplicate()
+    accepted = world.seconds - 1
+    world.settle(59)
+    assert world.phase is Phase.KILL_CANCELLING
+    assert posted(world).deadline == at(accepted + 60 + 5)
+
+
+def test_no_later_request_makes_the_bound_of_a_kill_longer() -> None:
+    world = _lengthened_by_a_duplicate()
+    accepted = world.seconds - 1
+    world.request(Mode.KILL, after=1, grace_period_seconds=3600)
+    assert posted(world).deadline == at(accepted + 60 + 5)
+
+
+@pytest.mark.conformance("C17")
+def test_no_later_request_makes_the_grace_of_a_deadline_longer() -> None:
+    world = _lengthened_by_a_duplicate(active_deadline_seconds=20)
+    world.settle(20)
+    assert posted(world).grace_seconds == 5
+
+
+def test_a_shorter_grace_of_a_duplicate_counts_for_an_escalation() -> None:
+    world = World(workflow=make_workflow(grace=9)).running()
+    world.request(Mode.CANCEL, kill_after_seconds=10, grace_period_seconds=8)
+    world.request(Mode.CANCEL, kill_after_seconds=10, grace_period_seconds=3)
+    world.settle(10)
+    assert posted(world).grace_seconds == 3

@@ -143,6 +143,8 @@ def a_stop_is_never_weakened(write: Write) -> None:
     assert new is not None and new.mode is not None
     assert STRENGTH[new.mode] >= STRENGTH[old.mode]
     assert old.grace_period_seconds is None or (new.grace_period_seconds or 0) <= old.grace_period_seconds
+    shortest = old.kill_grace_seconds
+    assert shortest is None or (new.kill_grace_seconds is not None and new.kill_grace_seconds <= shortest)
     assert old.kill_after is None or (new.kill_after is not None and new.kill_after <= old.kill_after)
     assert not old.forget_lost_nodes or new.forget_lost_nodes
 
