@@ -37,6 +37,11 @@ RESOURCES = {
     "Workflow": Resource(GROUP, VERSION, "workflows"),
 }
 PAGE = 500
+ADDED = (
+    "its admission adds the regular container {}, which no stop would reach and no end of the run would end: exempt "
+    "the pods of this template from that injection (by a label or an annotation of the template, as the injector has "
+    "it), or have it inject a native sidecar (an init container with restartPolicy: Always)"
+)
 Body = Mapping[str, Any]
 
 
@@ -80,12 +85,15 @@ class Cluster:
         listed = {each.uid: Listed(each.namespace, each.name, int(each.resource_version)) for each in found}
         return listed, int(listing.resource_version)
 
-    async def get(self, kind: str, namespace: str, name: str) -> Body:
-        """One object of our kinds as it is now. Raises Vanished."""
-        return await _one(self.client.get(RESOURCES[kind].at(name, namespace)))
+    async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
+        """One object of our kinds as it is now; a stop may wait for it. Raises Vanished."""
+        return await _one(self.client.get(RESOURCES[kind].at(name, namespace), budget=budget))
 
-    async def replace_status(self, kind: str, metadata: ObjectMeta, status: Body) -> Body:
-        """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished."""
+    async def replace_status(self, kind: str, metadata: ObjectMeta, status: Body, budget: Budget = Budget.STOP) -> Body:
+        """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished.
+
+        `budget`: STOP where a stop waits for the write.
+        """
         identity = {
             "name": metadata.name,
             "namespace": metadata.namespace,
@@ -94,15 +102,16 @@ class Cluster:
         }
         body = {"apiVersion": API_VERSION, "kind": kind, "metadata": identity, "status": status}
         address = RESOURCES[kind].at(metadata.name, metadata.namespace)
-        return await _one(self.client.replace_status(address, body, budget=Budget.STOP))
+        return await _one(self.client.replace_status(address, body, budget=budget))
 
     async def try_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
-        """Dry-run create of a pod in the owner's namespace."""
+        """Dry-run create of a pod in the owner's namespace; one that admission makes unstoppable is invalid."""
         try:
-            await self.client.create(PODS, manifest.value, namespace=owner.namespace, dry_run=True)
+            made = await self.client.create(PODS, manifest.value, namespace=owner.namespace, dry_run=True)
         except ApiError as error:
             return _refusal(error)
-        return CreateAnswer(Answer.PASSED)
+        added = _added(manifest.value, made)
+        return CreateAnswer(Answer.INVALID, ADDED.format(added)) if added else CreateAnswer(Answer.PASSED)
 
     async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Create a pod; one that is there already and is the owner's is as good."""
@@ -154,7 +163,7 @@ class Cluster:
         """Make an Event; a failure is logged and that is all."""
         body = event_body(subject, notice, now, self.instance)
         try:
-            await self.client.create(EVENTS, body, namespace=subject.metadata.namespace)
+            await self.client.create(EVENTS, body, namespace=subject.metadata.namespace, budget=Budget.EVENT)
         except AlreadyExists:
             logger.debug("Event %s was made before", notice.reason)
         except ApiError as error:
@@ -169,6 +178,13 @@ async def _one(call: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         raise Vanished(str(error)) from error
     except Conflict as error:
         raise Outdated(str(error)) from error
+
+
+def _added(asked: Body, made: Body) -> str:
+    """Names of the regular containers that a mutating webhook or policy has added."""
+    known = {container["name"] for container in asked["spec"]["containers"]}
+    found = [container["name"] for container in made["spec"]["containers"]]
+    return ", ".join(name for name in found if name not in known)
 
 
 def _refusal(error: ApiError) -> CreateAnswer:

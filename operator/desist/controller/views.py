@@ -3,7 +3,11 @@
 Contract: msgspec decodes only the fields named here (a pod of 6 KB becomes one small record) and the functions turn
 them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* an owner
 reference of our kind name the same UID: a foreign pod that carries our label is not ours, whatever it says. A pod that
-was asked for by its name needs no label: status, not the pod, says which attempt it is.
+was asked for by its name needs no label: status, not the pod, says which attempt it is. So a pod of ours whose labels
+do not say it any more is no record of the watch, as if they were off: the core then asks for it by its name. (As
+attempt 0 it would be taken for a late start, and the run killed for a label.)
+What admission has added to a pod is no reason not to see it: regular containers beside the workflow's are sidecars
+that must end too.
 Rejected: bodies as dicts (64 MB become 500 for 10,000 pods), pydantic here (ten times slower to decode).
 """
 
@@ -15,6 +19,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.lifecycle.manifest import LAUNCHER
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +57,8 @@ class Container(Raw, frozen=True):
 
     name: str
     restart_policy: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
 
 
 class Waiting(Raw, frozen=True):
@@ -186,18 +193,19 @@ class NodeRecord:
 
 
 def pod_record(pod: RawPod) -> PodRecord | None:
-    """The record of a pod of ours; None for one that only looks like it."""
+    """The record of a pod of ours; None for one that only looks like it, or does not say which attempt it is."""
     labels = pod.metadata.labels
     owner, attempt = labels.get(EXECUTION_UID_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
-    if not _owned_by(owner, pod.metadata) or len(pod.spec.containers) != 1 or not attempt.isdecimal():
+    run_id = labels.get(RUN_ID_LABEL, "")
+    if not _owned_by(owner, pod.metadata) or not attempt.isdecimal() or not run_id:
         return None
-    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, labels.get(RUN_ID_LABEL, ""), int(attempt)))
+    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt)))
 
 
 def wanted_view(pod: RawPod, owner: str, wanted: WantedPod) -> PodView | None:
-    """The pod that was asked for by name, also where its labels were taken off; None for another's."""
+    """The pod that was asked for by name, also where its labels were taken off; None for another's, and only then."""
     ours = pod.metadata.uid == wanted.uid or _owned_by(owner, pod.metadata)
-    return _pod_view(pod, wanted.run_id, wanted.attempt) if ours and len(pod.spec.containers) == 1 else None
+    return _pod_view(pod, wanted.run_id, wanted.attempt) if ours else None
 
 
 def node_record(node: RawNode) -> NodeRecord:
@@ -253,13 +261,19 @@ def _condition(status: PodStatus, kind: str, value: str) -> RawCondition | None:
 def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
     first = {s.name: s for s in status.init_container_statuses}
     regular = {s.name: s for s in status.container_statuses}
-    kinds = [
-        ContainerKind.SIDECAR if c.restart_policy == "Always" else ContainerKind.INIT for c in spec.init_containers
-    ]
+    sidecar, own = ContainerKind.SIDECAR, _own_container(spec)
+    before = [(c.name, sidecar if c.restart_policy == "Always" else ContainerKind.INIT) for c in spec.init_containers]
+    beside = [(c.name, ContainerKind.REGULAR if c is own else sidecar) for c in spec.containers]
     return (
-        *(_container(c.name, kind, first.get(c.name)) for c, kind in zip(spec.init_containers, kinds, strict=True)),
-        *(_container(c.name, ContainerKind.REGULAR, regular.get(c.name)) for c in spec.containers),
+        *(_container(name, kind, first.get(name)) for name, kind in before),
+        *(_container(name, kind, regular.get(name)) for name, kind in beside),
     )
+
+
+def _own_container(spec: PodSpec) -> Container | None:
+    """The workflow's: the launcher is in front of its command, unless admission has put something before that, too."""
+    launched = (c for c in spec.containers if LAUNCHER in (*c.command, *c.args))
+    return next(launched, spec.containers[0] if spec.containers else None)
 
 
 def _container(name: str, kind: ContainerKind, status: ContainerStatus | None) -> ContainerView:

@@ -62,7 +62,8 @@ class PodView:
     phase: str
     """Pending, Running, Succeeded, Failed or Unknown."""
     containers: tuple[ContainerView, ...]
-    """All of them: init containers, sidecars, and the one regular container (the workflow process)."""
+    """All of them: init containers, sidecars (also what admission has put beside the workflow's container), and the one
+    regular container (the workflow process)."""
     node: str = ""
     reason: str = ""
     message: str = ""

@@ -87,8 +87,7 @@ FOREIGN = [
     {"metadata__ownerReferences": [{"apiVersion": "batch/v1", "kind": "WorkflowExecution", "uid": "wfx-uid"}]},
     {"metadata__ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "Other", "uid": "wfx-uid"}]},
     {"metadata__labels": {"desist.dev/attempt": "2"}},
-    {"metadata__labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/attempt": "two"}},
-    {"spec__containers": [{"name": "a"}, {"name": "b"}]},
+    {"metadata__labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/run-id": "RUN"}},
 ]
 
 
