@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -192,8 +193,7 @@ def _lines(file: Path) -> list[str]:
 def _drop_rules(program: str, table: str, lines: Sequence[str], failures: list[str]) -> None:
     for rule in lines:
         if rule.startswith("-A"):
-            words = [word.strip('"') for word in rule.split()]
-            _attempt([program, "-t", table, "-D", *words[1:]], failures)
+            _attempt([program, "-t", table, "-D", *shlex.split(rule)[1:]], failures)
     for line in lines:
         if line.startswith(":"):
             _attempt([program, "-t", table, "-X", line[1:].split()[0]], failures)
