@@ -2,9 +2,10 @@
 
 Contract: an Event tells of something that is already true: it is made after the status write that it speaks of. Its
 name is a hash of what it says and of the version that it speaks of, so that saying it twice is a 409 that is fine.
-It is made beside the passes (`Teller`): an API server that is slow with Events delays no stop, and a failure is logged
-and that is all, because Events are not the record, status is. Rejected: kopf's posting (its queue and
-its names are not ours, and it writes an Event for every log line unless told otherwise).
+It is made beside the passes (`Teller`) and in a lane of its own: an API server that is slow with Events, or limits
+them, delays nothing else, and a failure is logged and that is all, because Events are not the record, status is.
+Rejected: kopf's posting (its queue and its names are not ours, and it writes an Event for every log line unless told
+otherwise).
 """
 
 from __future__ import annotations

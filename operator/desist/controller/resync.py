@@ -18,6 +18,7 @@ from typing import Any
 
 from desist.controller.cluster import Cluster, Vanished
 from desist.controller.store import Store
+from desist.kube.lanes import Budget
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Resync:
     async def _read(self, kind: Kind, namespace: str, name: str) -> bool:
         """Note the object as it is; False where it went meanwhile."""
         try:
-            kind.note(await self.cluster.get(kind.name, namespace, name))
+            kind.note(await self.cluster.get(kind.name, namespace, name, Budget.START))
         except Vanished:
             return False
         return True

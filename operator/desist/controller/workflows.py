@@ -23,6 +23,7 @@ from desist.controller.events import Notice, Subject, Tell
 from desist.controller.observe import TRIAL_RUN_ID, Observer
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.store import Store
+from desist.kube.lanes import Budget
 from desist.lifecycle.manifest import pod_manifest
 from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.template import refusals
@@ -76,7 +77,7 @@ class WorkflowPasses:
 
     async def _write(self, workflow: Workflow, status: WorkflowStatus, judgement: Judgement) -> None:
         try:
-            body = await self.cluster.replace_status("Workflow", workflow.metadata, status.wire())
+            body = await self.cluster.replace_status("Workflow", workflow.metadata, status.wire(), Budget.START)
         except Vanished:
             self.workflows.forget(workflow.metadata.uid)
             return

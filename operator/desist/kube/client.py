@@ -35,6 +35,7 @@ from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 logger = logging.getLogger(__name__)
 STOPS = Allowance(at_a_time=32, a_second=400, burst=400)
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
+EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -81,6 +82,7 @@ class ClientOptions:
     """How long one call may go on trying; 0: one try."""
     stops: Allowance = STOPS
     starts: Allowance = STARTS
+    events: Allowance = EVENTS
     user_agent: str = "desist"
 
 
@@ -102,7 +104,11 @@ class Client:
     def __init__(self, connection: Connection, options: ClientOptions | None = None) -> None:
         self.connection = connection
         self.options = options or ClientOptions()
-        self._lanes = {Budget.STOP: Lane(self.options.stops), Budget.START: Lane(self.options.starts)}
+        self._lanes = {
+            Budget.STOP: Lane(self.options.stops),
+            Budget.START: Lane(self.options.starts),
+            Budget.EVENT: Lane(self.options.events),
+        }
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:

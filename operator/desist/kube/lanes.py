@@ -1,9 +1,10 @@
-"""Two budgets of requests, so that a storm of starts never delays a stop.
+"""Three budgets of requests, so that a storm of starts never delays a stop, and Events never delay anything.
 
 Contract: each `Budget` has a lane of its own: so many requests at a time, so many a second (with a burst). `Lane.enter`
 is a context manager around one request. A lane that was told to wait (429 with Retry-After) lets nothing in until
-then; the other lane goes on. Watches take no lane. Rejected: one budget with priorities inside (requests on the wire
-cannot be overtaken), and no budget at all (API priority and fairness sees one account, stops and starts alike).
+then; the other lanes go on. Watches take no lane. Rejected: one budget with priorities inside (requests on the wire
+cannot be overtaken), Events among the starts (an API server that is slow with them, or limits them, would hold up
+creates, lists and reads), and no budget at all (API priority and fairness sees one account, stops and starts alike).
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ class Budget(Enum):
     """What a request is for."""
 
     STOP = "stop"
-    """What brings a stop forward: acceptance, mailbox, DELETE."""
+    """What brings a stop forward: acceptance, mailbox, DELETE, and the reads that these wait for."""
     START = "start"
-    """Everything else."""
+    """Everything else that a pass needs."""
+    EVENT = "event"
+    """Events: nothing waits for them."""
 
 
 @dataclass(frozen=True, slots=True)

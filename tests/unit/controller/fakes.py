@@ -11,6 +11,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
@@ -32,6 +33,8 @@ class FakeCluster:
     """Calls that end as Outdated."""
     vanished: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
+    """Of the writes of a status, in their order."""
 
     @property
     def cluster(self) -> Cluster:
@@ -44,12 +47,15 @@ class FakeCluster:
         if verb in self.vanished:
             raise Vanished(verb)
 
-    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+    async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         self._call("get", name)
         return self.objects[name]
 
-    async def replace_status(self, kind: str, metadata: ObjectMeta, status: dict[str, Any]) -> dict[str, Any]:
+    async def replace_status(
+        self, kind: str, metadata: ObjectMeta, status: dict[str, Any], budget: Budget = Budget.STOP
+    ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
+        self.budgets.append(budget)
         held = self.objects[metadata.name]
         held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
         held["status"] = status

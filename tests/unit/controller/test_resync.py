@@ -11,6 +11,7 @@ from desist.controller.cluster import Cluster, Vanished
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.resync import Kind, Resync
 from desist.controller.store import Listed, Store
+from desist.kube.lanes import Budget
 from tests.unit.controller.test_store import record
 
 
@@ -35,7 +36,7 @@ class Setting:
     async def list_metadata(self, kind: str) -> tuple[dict[str, Listed], int]:
         return self._listed
 
-    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+    async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         if name in self.absent:
             raise Vanished(name)
         metadata = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "9"}

@@ -13,6 +13,7 @@ from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
 from desist.controller.workflows import ASK_AGAIN, WorkflowPasses
+from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer
 from tests.unit.controller.fakes import NOW, FakeCluster
 from tests.unit.controller.test_passes import WORKFLOW
@@ -74,3 +75,9 @@ async def test_a_workflow_that_is_gone_is_forgotten() -> None:
     setting.fake.vanished = {"status"}
     await setting.passes.run("dwf")
     assert setting.workflows.get("dwf") is None
+
+
+async def test_the_condition_is_written_out_of_the_budget_that_no_stop_waits_for() -> None:
+    setting = Setting(CreateAnswer(Answer.PASSED))
+    await setting.passes.run("dwf")
+    assert setting.fake.budgets == [Budget.START]

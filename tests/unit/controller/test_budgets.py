@@ -1,0 +1,79 @@
+"""Which of the controller's calls may hold up which others, against a server that is slow or refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from desist.api.meta import ObjectMeta
+from desist.controller.cluster import Cluster
+from desist.controller.events import Notice, Subject, Teller
+from desist.kube.client import Client
+from desist.kube.errors import TooManyRequests
+from desist.kube.lanes import Budget
+from desist.lifecycle.plan import PostMailbox
+from tests.unit.controller.fakes import NOW
+from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer
+
+EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
+EXECUTIONS = "/apis/desist.dev/v1alpha1/namespaces/shop/workflowexecutions"
+WORKFLOWS = "/apis/desist.dev/v1alpha1/namespaces/shop/workflows"
+PODS = "/api/v1/namespaces/shop/pods"
+OBJECT = {"metadata": {"name": "x", "uid": "u", "resourceVersion": "2"}}
+BUSY = status_answer(429, "TooManyRequests", {"Retry-After": "30"})
+METADATA = ObjectMeta(name="x", namespace="shop", uid="u", resource_version="1")
+
+Call = Callable[[Cluster], Awaitable[object]]
+
+
+def read(cluster: Cluster) -> Awaitable[object]:
+    return cluster.get("WorkflowExecution", "shop", "x")
+
+
+def post(cluster: Cluster) -> Awaitable[object]:
+    return cluster.post_mailbox("shop", PostMailbox("x", "u", "1", "{}"))
+
+
+def compare(cluster: Cluster) -> Awaitable[object]:
+    return cluster.list_metadata("Workflow")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with Server() as running:
+        for path in (f"{EXECUTIONS}/x", f"{WORKFLOWS}/x", f"{EXECUTIONS}/x/status", f"{PODS}/x"):
+            running.answers(path, json_answer(OBJECT))
+        running.answers(
+            "/apis/desist.dev/v1alpha1/workflows", json_answer({"metadata": {"resourceVersion": "5"}, "items": []})
+        )
+        yield running
+
+
+@pytest.mark.parametrize("answer", [silent, BUSY], ids=["slow", "limited"])
+@pytest.mark.parametrize("call", [read, post, compare])
+async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, answer: Handler, call: Call) -> None:
+    server.answers(EVENTS, answer)
+    async with Client(server.connection) as client, asyncio.timeout(5):
+        cluster = Cluster(client, "me")
+        teller = Teller(cluster.tell, lambda: NOW)
+        for number in range(40):
+            teller.tell(Subject("Workflow", METADATA), Notice("CancelRequested", str(number)))
+        await server.wait_for(1)
+        await asyncio.sleep(0.1)
+        try:
+            await call(cluster)
+        finally:
+            await teller.stop(0)
+
+
+@pytest.mark.parametrize("call", [read, post])
+async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, call: Call) -> None:
+    server.answers(f"{WORKFLOWS}/x/status", BUSY)
+    async with Client(server.connection) as client, asyncio.timeout(5):
+        cluster = Cluster(client, "me")
+        with pytest.raises(TooManyRequests):
+            await cluster.replace_status("Workflow", METADATA, {}, Budget.START)
+        await call(cluster)
+        await cluster.replace_status("WorkflowExecution", METADATA, {}, Budget.STOP)
