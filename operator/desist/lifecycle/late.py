@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed import ContainerPhase, PodView
 from desist.lifecycle.verdict import ended
 from desist.lifecycle.view import Status, View, current
 
@@ -33,9 +33,9 @@ def note(view: View, status: Status) -> Status:
 
 
 def unwanted(view: View, status: Status) -> tuple[PodView, ...]:
-    """The pods that are to be stopped at once: the listed late starts, and what was closed without proof."""
+    """The pods that are to be stopped at once: the listed late starts, and what outlives the run's end."""
     listed = {process.pod_uid for process in status.processes if process.role == ROLE}
-    return tuple(pod for pod in view.observed.pods if pod.uid in listed or _given_up(status, pod))
+    return tuple(pod for pod in view.observed.pods if pod.uid in listed or _outlives(view, status, pod))
 
 
 def is_late(status: Status, pod: PodView) -> bool:
@@ -56,11 +56,22 @@ def _node_removed(view: View, pod: PodView) -> bool:
     return bool(pod.node) and (node is None or node.out_of_service)
 
 
-def _given_up(status: Status, pod: PodView) -> bool:
+def _outlives(view: View, status: Status, pod: PodView) -> bool:
+    """Whether the run's own pod may still run though the run has ended: without proof, or by its node's word."""
     process = current(status)
     over = status.phase is not None and status.phase.terminal
-    ours = process is not None and process.pod_uid == pod.uid and process.state is ProcessState.UNPROVEN
-    return over and ours and not ended(pod)
+    if not over or process is None or process.pod_uid != pod.uid or ended(pod):
+        return False
+    return process.state is ProcessState.UNPROVEN or _node_is_back(view, process, pod)
+
+
+def _node_is_back(view: View, process: ProcessStatus, pod: PodView) -> bool:
+    """Whether a node that was removed serves again, and has not booted since the process started there."""
+    node = view.observed.node(pod.node)
+    if process.state is not ProcessState.GONE or node is None or node.out_of_service:
+        return False
+    rebooted = bool(process.boot_id) and bool(node.boot_id) and node.boot_id != process.boot_id
+    return pod.workflow.phase is ContainerPhase.WAITING or not rebooted
 
 
 def _process(view: View, pod: PodView) -> ProcessStatus:

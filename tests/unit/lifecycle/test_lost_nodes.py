@@ -7,6 +7,8 @@ import copy
 import pytest
 
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
+from desist.lifecycle import mailbox
+from desist.lifecycle.observed import ContainerPhase, NodeView
 from desist.lifecycle.plan import DeletePod
 from tests.support.builders import at, make_node, receipt
 from tests.unit.lifecycle.world import World
@@ -111,6 +113,43 @@ def test_an_administrators_word_that_the_node_is_gone_ends_it(nodes: list[object
     world.settle(1)
     assert world.phase is Phase.CANCELLED
     assert world.status.processes[0].state is ProcessState.GONE
+
+
+def _closed_by_its_nodes_word(world: World, nodes: list[NodeView]) -> World:
+    """The same, after its node was removed and that ended the run."""
+    world.request(Mode.KILL)
+    world.nodes = nodes
+    world.settle(1)
+    assert world.phase is Phase.CANCELLED
+    return world
+
+
+@pytest.mark.conformance("C7")
+@pytest.mark.parametrize("nodes", [[], [make_node(out_of_service=True)]])
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_still_runs_when_a_removed_node_comes_back_is_stopped_though_the_run_has_ended(
+    nodes: list[NodeView], begun: bool
+) -> None:
+    world = World().running()
+    _closed_by_its_nodes_word(world, nodes)
+    if not begun:
+        world.pods[world.pod.obj().name] = world.pod.container("workflow", phase=ContainerPhase.WAITING)
+    world.settle(1)
+    assert world.pod.obj().deletion_timestamp is None, "nothing is known of a node that is away"
+    world.nodes = [make_node()]
+    world.settle(1)
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    assert stop.grace_seconds == 0
+    assert world.pod.obj().deletion_timestamp is not None
+    assert (world.status.phase, world.status.processes[0].state) == (Phase.CANCELLED, ProcessState.GONE)
+
+
+def test_the_pod_of_a_node_that_came_back_after_a_reboot_is_left_as_it_is() -> None:
+    world = _closed_by_its_nodes_word(World().running(), [])
+    world.nodes = [make_node(boot_id="boot-2")]
+    world.settle(1)
+    assert world.pod.obj().deletion_timestamp is None
 
 
 def test_a_vanished_pod_on_a_lost_node_counts_from_when_the_node_is_ready_again() -> None:
