@@ -38,5 +38,7 @@ class Settings:
     """The longest such wait."""
     retry_after: float = 10.0
     """A start that the API server refused for a reason that may pass is tried again after so long."""
+    retry_invalid_after: float = 60.0
+    """A first pod that the API server calls invalid is tried again after so long."""
     look_again_after: float = 5.0
     """A pod that no watch shows, though it is or should be there, is looked at again after so long."""

@@ -122,13 +122,17 @@ def creation(view: View, status: Status) -> CreatePod | None:
 
 
 def retry_at(view: View, status: Status) -> datetime | None:
-    """When a start that was refused is tried again; None: none was, or only a change can help."""
+    """When a start that was refused is tried again; None: none was, or no pod was tried.
+
+    Also where the API server calls the pod invalid: a policy or webhook says so too, and nothing tells of its change.
+    """
     trial, created = view.observed.trial, view.observed.created
     if create_refused(view, status) and created is not None:
         return (created.at or view.now) + _wait(view)
-    if may_begin(view, status) and trial is not None and trial.answer is Answer.REFUSED:
-        return view.now + _wait(view)
-    return None
+    if not may_begin(view, status) or trial is None or trial.answer is Answer.PASSED:
+        return None
+    invalid = timedelta(seconds=view.settings.retry_invalid_after)
+    return view.now + (invalid if trial.answer is Answer.INVALID else _wait(view))
 
 
 def _wait(view: View) -> timedelta:

@@ -119,12 +119,22 @@ def test_a_run_begins_once_what_kept_it_is_gone() -> None:
     assert condition(world, ConditionType.STALLED).status is ConditionStatus.FALSE
 
 
-def test_a_refusal_that_may_pass_is_tried_again_and_one_that_cannot_is_not() -> None:
-    world = World(trial=CreateAnswer(Answer.REFUSED, "quota"))
+@pytest.mark.parametrize(("answer", "seconds"), [(Answer.REFUSED, 10), (Answer.INVALID, 60)])
+def test_a_first_pod_that_is_refused_is_tried_again_since_a_policy_may_change(answer: Answer, seconds: float) -> None:
+    world = World(trial=CreateAnswer(answer, "denied"))
     world.settle()
-    assert [a.when for a in world.plan().actions if isinstance(a, WakeAt)] == [at(10)]
-    world.trial = CreateAnswer(Answer.INVALID, "no")
-    world.settle(10)
+    assert [a.when for a in world.plan().actions if isinstance(a, WakeAt)] == [at(seconds)]
+    writes = world.writes
+    world.settle(seconds)
+    assert world.writes == writes, "the same refusal is said once"
+    world.trial = CreateAnswer(Answer.PASSED)
+    world.settle(seconds)
+    assert world.status.run_id is not None
+
+
+def test_nothing_is_tried_again_where_only_an_event_can_help() -> None:
+    world = World(workflow=None)
+    world.settle()
     assert not [a for a in world.plan().actions if isinstance(a, WakeAt)]
 
 
