@@ -23,7 +23,7 @@ class ApiError(Exception):
         self.message = message
         """The API server's words."""
         self.retry_after = retry_after
-        """Seconds that the API server asks to wait; None where it does not say."""
+        """Seconds that the API server asks to wait, LONGEST_WAIT at most; None where it does not say."""
 
     def __str__(self) -> str:
         return f"{self.status or 'no answer'} {self.reason}: {self.message}"
@@ -81,6 +81,11 @@ TYPES: dict[int, type[ApiError]] = {
 }
 
 
+LONGEST_WAIT = 30.0
+"""Seconds of a Retry-After that are obeyed. Stops and watches wait behind it, and a server or a proxy that is in
+maintenance says minutes: asking twice a minute harms nobody."""
+
+
 class _Details(msgspec.Struct, rename="camel"):
     retry_after_seconds: float = 0
 
@@ -110,6 +115,7 @@ def error_from(status: int, body: bytes, retry_after: str | None = None) -> ApiE
 
 def _seconds(header: str | None, details: _Details | None) -> float | None:
     """The header counts; a date in it (which Kubernetes never sends) does not."""
+    asked = details.retry_after_seconds if details is not None else 0
     if header is not None and header.strip().isdecimal():
-        return float(header)
-    return details.retry_after_seconds or None if details is not None else None
+        asked = float(header)
+    return max(0.0, min(asked, LONGEST_WAIT)) or None

@@ -100,6 +100,7 @@ class Reflector(Generic[Record]):
         self._reason = ""
         self._contact = float("-inf")
         self._turned = float("-inf")
+        """When it last did something; while it sleeps, when it will."""
         self._opened = float("inf")
         """When the present watch was let in."""
         self._running = False
@@ -155,7 +156,9 @@ class Reflector(Generic[Record]):
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
             self._version = ""
             self._count()
-        await asyncio.sleep(max(least, self._timing.delay(self._failures)))
+        wait = max(least, self._timing.delay(self._failures))
+        self._turned = self._now() + wait
+        await asyncio.sleep(wait)
 
     async def _list_and_watch(self) -> None:
         listed: dict[str, Entry[Record]] | None = None

@@ -14,6 +14,7 @@ from aiohttp import web
 from desist.kube.client import Client, ClientOptions, Deletion, PatchKind
 from desist.kube.connection import Connection, FileToken, FixedToken
 from desist.kube.errors import (
+    LONGEST_WAIT,
     AlreadyExists,
     ApiError,
     BadRequest,
@@ -25,6 +26,7 @@ from desist.kube.errors import (
     ServerUnavailable,
     TooManyRequests,
     Unauthorized,
+    error_from,
 )
 from desist.kube.lanes import Allowance, Budget
 from desist.kube.listing import list_all
@@ -248,6 +250,24 @@ async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(se
         await client.get(PODS.at("q", "ns"))
         assert now() - began > 0.7
         await told
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"headers": {"Retry-After": "0"}}, None),
+        ({"headers": {"Retry-After": "7"}}, 7),
+        ({"headers": {"Retry-After": "86400"}}, LONGEST_WAIT),
+        ({"details": {"retryAfterSeconds": 8}}, 8),
+        ({"details": {"retryAfterSeconds": 600}}, LONGEST_WAIT),
+        ({}, None),
+    ],
+)
+def test_a_server_gets_the_wait_that_it_asks_for_but_no_more_than_half_a_minute(
+    told: dict[str, dict[str, Any]], seconds: float | None
+) -> None:
+    body = json.dumps({"code": 503, "details": told.get("details")}).encode()
+    assert error_from(503, body, told.get("headers", {}).get("Retry-After")).retry_after == seconds
 
 
 async def test_a_wait_longer_than_the_patience_is_the_callers(server: Server) -> None:

@@ -328,6 +328,16 @@ async def test_a_busy_server_is_asked_again_when_it_said(server: Server) -> None
         await told.wait_for("+a3")
 
 
+async def test_a_wait_that_the_server_asked_for_does_not_count_as_stuck(server: Server) -> None:
+    now: Callable[[], float] = asyncio.get_running_loop().time
+    server.answers(PATH, status_answer(503, headers={"Retry-After": "20"}))
+    async with mirror(server) as (mirrored, _):
+        await server.wait_for(1)
+        await asyncio.sleep(0.1)
+        assert mirrored.stuck(now() + 19) is None
+        assert "stuck for" in (mirrored.stuck(now() + 25) or "")
+
+
 async def test_a_server_that_says_410_again_and_again_is_not_stormed(server: Server) -> None:
     turn = (listed(5), status_answer(410, "Expired"))
     server.answers(PATH, NO_STREAMS, *turn * 100)
