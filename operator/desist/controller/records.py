@@ -1,8 +1,9 @@
 """Slim records of what users write: `WorkflowExecution` and `Workflow` objects as kopf's watch delivers them.
 
 Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise `Unreadable` with the
-object's name (a newer schema, or an object from before the schema); the caller says so and goes on, because one bad
-object must never stop the others. The managed fields are read here once and then forgotten: they are half of a body.
+object's name (a newer schema, an object from before the schema, one that is nested too deep); the caller says so and
+goes on, because one bad object must never stop the others. The managed fields are read here once and then forgotten:
+they are half of a body.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def execution_record(body: Mapping[str, Any]) -> ExecutionRecord:
     """The record of an execution's body. Raises Unreadable."""
     try:
         execution = WorkflowExecution.model_validate(body)
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
         raise Unreadable(_complaint("WorkflowExecution", body, error)) from error
     asked = execution.spec.cancellation is not None
     return ExecutionRecord(execution, field_manager(body["metadata"].get("managedFields", ())) if asked else None)
@@ -102,7 +103,7 @@ def workflow_record(body: Mapping[str, Any]) -> WorkflowRecord:
     """The record of a workflow's body. Raises Unreadable."""
     try:
         return WorkflowRecord(Workflow.model_validate(body))
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
         raise Unreadable(_complaint("Workflow", body, error)) from error
 
 
@@ -122,8 +123,11 @@ def _below(fields: Any, *path: str) -> Mapping[str, Any]:
     return fields if isinstance(fields, Mapping) else {}
 
 
-def _complaint(kind: str, body: Mapping[str, Any], error: ValidationError) -> str:
+def _complaint(kind: str, body: Mapping[str, Any], error: ValidationError | RecursionError) -> str:
     metadata = body.get("metadata", {})
+    what = f"{kind} {metadata.get('namespace')}/{metadata.get('name')} cannot be read"
+    if isinstance(error, RecursionError):
+        return f"{what}: it is nested too deep"
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(step) for step in first["loc"])
-    return f"{kind} {metadata.get('namespace')}/{metadata.get('name')} cannot be read: {where}: {first['msg']}"
+    return f"{what}: {where}: {first['msg']}"
