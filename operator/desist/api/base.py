@@ -89,7 +89,8 @@ NULL = Opaque.of(None)
 
 def rfc3339(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, the one spelling of times in Desist. `moment` must be aware."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y writes the year 1 as "1", which nothing reads.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]

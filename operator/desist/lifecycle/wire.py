@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""An earlier time is nobody's clock."""
 
 
 class Malformed(ValueError):
@@ -102,14 +104,17 @@ def seconds(found: Json, key: str, limit: float) -> float | None:
 
 
 def moment(found: Json, key: str) -> datetime:
-    """A time in RFC 3339 that must be there, in UTC, cut to microseconds."""
+    """A time in RFC 3339, not before 1970, that must be there, in UTC, cut to microseconds."""
     try:
         value = datetime.fromisoformat(text(found, key, 64))
         if value.tzinfo is None:
             raise Malformed(f"{key} has no time zone")
-        return value.astimezone(UTC)
+        value = value.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Malformed(f"{key} is not a time in RFC 3339") from error
+    if value < EARLIEST:
+        raise Malformed(f"{key} is before 1970")
+    return value
 
 
 def optional_moment(found: Json, key: str) -> datetime | None:

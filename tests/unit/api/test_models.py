@@ -130,6 +130,7 @@ def test_opaque_refuses_what_json_cannot_hold(value: Any) -> None:
 TIMES: list[tuple[str, datetime, str]] = [
     ("with microseconds", datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "2026-01-02T03:04:05.000006Z"),
     ("whole seconds too", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05.000000Z"),
+    ("of a clock that is far off", datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000000Z"),
     (
         "in UTC, from another zone",
         datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),

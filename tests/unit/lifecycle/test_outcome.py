@@ -221,6 +221,16 @@ def test_an_init_container_that_a_deletion_ended_is_no_failure() -> None:
     assert world.status.disruptions == 1
 
 
+def test_a_receipt_with_a_time_before_1970_is_none_and_the_end_is_written() -> None:
+    world = World().running()
+    world.request(Mode.KILL)
+    told = json.loads(receipt(stop=world.command().id))
+    told["stop"]["at"] = "0001-01-01T00:00:00Z"
+    world.change_pod(lambda pod: pod.exited(0, json.dumps(told)).over(), after=1)
+    assert world.phase is Phase.CANCELLED
+    assert HistoryType.CANCELLATION_RECEIVED not in world.types()
+
+
 def test_the_end_is_never_before_the_start_whatever_a_nodes_clock_says() -> None:
     world = _ended(lambda pod, told: pod.exited(0, receipt(), finished=-100).over(), None)
     assert world.status.end_time == world.status.start_time

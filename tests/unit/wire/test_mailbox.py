@@ -153,7 +153,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "mode": (..., "cancel", "", 1, None, []),
     "commandId": (..., "", "x" * 65, 5),
     "graceSeconds": (-1, "5", True, None, float("nan"), float("inf")),
-    "postedAt": (..., "", "now", 5, "2030-05-01T12:00:00", "9999-12-31T23:59:59Z", None),
+    "postedAt": (..., "", "now", 5, "2030-05-01T12:00:00", "9999-12-31T23:59:59Z", "1969-12-31T23:59:59Z", None),
     "reason": (5, None, [], "x" * 5000, "\ud800"),
 }
 MALFORMED = [
