@@ -141,9 +141,9 @@ func TestWhatAShellStartsToCleanUpIsNotToldToStop(t *testing.T) {
 }
 
 func TestForksThatRaceTheWalkAreTold(t *testing.T) {
-	// One thread, and no signal blocked: a program with threads may finish a
-	// fork that the freeze had interrupted before another thread dies of the
-	// signal, and nothing tells that child from one of a clean-up handler.
+	// One thread, and no handler: where another thread handles the signal, a
+	// fork that the freeze turned back at its very beginning is begun anew when
+	// the program goes on, and nothing tells that child from one of a clean-up.
 	const storm = `n=0; while [ $n -lt 3000 ]; do sleep 60 & n=$((n+1)); [ $n != 30 ] || echo "storm ready" >> "$0/events"; done; wait`
 	for round := range 4 {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
@@ -153,6 +153,22 @@ func TestForksThatRaceTheWalkAreTold(t *testing.T) {
 				p.post(cancel(1))
 				p.wantExit(143) // and not after the minute that each of its children would live
 			})
+		})
+	}
+}
+
+func TestAForkThatIsUnderWayIsWaitedForAndTold(t *testing.T) {
+	// So big a shell forks for some milliseconds, in which SIGSTOP has to wait.
+	// SIGABRT, as the kernel lets a signal that dumps no core break up a fork.
+	const slow = `ulimit -c 0; big=0123456789abcdef; n=0; while [ $n -lt 24 ]; do big=$big$big; n=$((n+1)); done; echo ready >> "$0/events"
+		n=0; while [ $n -lt 40 ]; do sleep 60 & n=$((n+1)); done; wait`
+	for round := range 4 {
+		t.Run(fmt.Sprint("round ", round), func(t *testing.T) { // one at a time: each needs 300 MB
+			p := newPod(t, true)
+			p.start("/bin/sh", "-c", slow, p.dir)
+			p.waitEvent("ready")
+			p.post(posting{1, "Cancel", "SIGABRT", -1})
+			p.wantExit(134) // and not after the minute that a worker would live
 		})
 	}
 }

@@ -62,23 +62,37 @@ func snapshot() (map[int]process, error) {
 }
 
 func readProcess(pid int) (process, error) {
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	line, err := readStat("/proc/" + strconv.Itoa(pid))
 	if err != nil {
 		return process{}, err
+	}
+	return parseStat(pid, line)
+}
+
+// readStat reads the line of a process or of a thread.
+func readStat(dir string) ([]byte, error) {
+	fd, err := unix.Open(dir+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
 	}
 	defer unix.Close(fd)
 	var line [1024]byte
 	n, err := unix.Read(fd, line[:])
 	if err != nil {
-		return process{}, err
+		return nil, err
 	}
-	return parseStat(pid, line[:n])
+	return line[:n], nil
 }
 
-// parseStat reads proc_pid_stat(5). The second field is the program's name in
-// brackets, which may itself hold blanks and brackets.
+// statFields gives the fields of proc_pid_stat(5) from the third one on. The
+// second is the program's name in brackets, which may itself hold blanks and
+// brackets.
+func statFields(line []byte) [][]byte {
+	return bytes.Fields(line[bytes.LastIndexByte(line, ')')+1:])
+}
+
 func parseStat(pid int, line []byte) (process, error) {
-	rest := bytes.Fields(line[bytes.LastIndexByte(line, ')')+1:])
+	rest := statFields(line)
 	const state, ppid, threads, start = 0, 1, 17, 19 // counted from the third field
 	if len(rest) <= start {
 		return process{}, fmt.Errorf("/proc/%d/stat is cut off", pid)
@@ -154,6 +168,36 @@ func depthBelow(table map[int]process, depths map[int]int, pid int) int {
 		depths[path[i]] = depth
 	}
 	return depth
+}
+
+// atRest says whether a process has stopped or ended in all of its threads.
+// SIGSTOP is only asked for when it is sent: a thread that is in the midst of
+// a fork finishes that first, and the child appears later.
+func (id identity) atRest() bool {
+	tasks := "/proc/" + strconv.Itoa(id.pid) + "/task"
+	dir, err := os.Open(tasks)
+	if err != nil {
+		return true // it has ended
+	}
+	defer dir.Close()
+	threads, err := dir.Readdirnames(-1)
+	if err != nil {
+		return true
+	}
+	for _, thread := range threads {
+		line, err := readStat(tasks + "/" + thread)
+		if err == nil && !resting(line) {
+			return false
+		}
+	}
+	return true
+}
+
+// resting knows the states of a thread that runs no code: stopped, stopped by
+// a tracer, ended.
+func resting(line []byte) bool {
+	fields := statFields(line)
+	return len(fields) > 0 && bytes.ContainsAny(fields[0], "TtZXx")
 }
 
 // send signals exactly this process, never one that got its pid later.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"testing"
 )
@@ -33,6 +34,17 @@ func TestAStatLineIsReadWhateverTheProgramIsCalled(t *testing.T) {
 				t.Errorf("got %+v, %v, want %+v", got, err, want)
 			}
 		})
+	}
+}
+
+func TestAThreadIsAtRestWhenItRunsNoCode(t *testing.T) {
+	for state, want := range map[string]bool{"T": true, "t": true, "Z": true, "X": true, "R": false, "S": false, "D": false, "I": false} {
+		if got := resting([]byte("42 (a) T ) " + state + " 7 7")); got != want {
+			t.Errorf("%s: %v", state, got)
+		}
+	}
+	if resting(nil) || (identity{pid: os.Getpid()}).atRest() || !(identity{pid: 1 << 22}).atRest() {
+		t.Error("a line that is cut off, a process that runs, or one that is gone")
 	}
 }
 

@@ -12,7 +12,12 @@ import (
 const (
 	// sweepFor bounds the walk against a command that forks without end and
 	// whose processes may not be signalled.
-	sweepFor = 2 * time.Second
+	sweepFor = 5 * time.Second
+	// settleFor bounds the wait for the stopped to come to rest: the parent of
+	// a vfork cannot while its child is stopped, nor can one in a broken disk's
+	// driver. settleStep is how often that is looked at: no event tells it.
+	settleFor  = time.Second
+	settleStep = time.Millisecond
 	// doubtfulPasses bounds the wait for a walk in which no parent vanished:
 	// outside a namespace of its own, the launcher sees others come and go.
 	doubtfulPasses = 10
@@ -43,7 +48,7 @@ func (t *tree) tell(number unix.Signal) int {
 		t.sendBlindly(unix.SIGCONT)
 		return 1
 	}
-	told := t.each(processes, number)
+	told := len(t.each(processes, number))
 	// Children first: when a session's leader ends while others of it are
 	// stopped, the kernel sends them a SIGHUP.
 	slices.Reverse(processes)
@@ -52,13 +57,15 @@ func (t *tree) tell(number unix.Signal) int {
 }
 
 // sweep signals each process once, pass after pass, until a pass finds no new
-// one. Neither a stopped nor a killed process can fork, so the last pass has
-// seen them all.
+// one. Neither a stopped nor a killed process can fork; so the last pass has
+// seen them all, if it began when those that were seen had come to rest.
 func (t *tree) sweep(number unix.Signal) ([]process, error) {
-	var all []process
+	var all, moving []process
 	seen := map[identity]bool{}
 	doubtful := 0
-	for until := time.Now().Add(sweepFor); time.Now().Before(until); {
+	begin := time.Now()
+	for time.Since(begin) < sweepFor {
+		moving = slices.DeleteFunc(moving, func(p process) bool { return p.id.atRest() })
 		table, err := snapshot()
 		if err != nil {
 			if len(all) == 0 {
@@ -68,31 +75,36 @@ func (t *tree) sweep(number unix.Signal) ([]process, error) {
 		}
 		mine, sure := own(table, t.self)
 		fresh := slices.DeleteFunc(mine, func(p process) bool { return p.dead || seen[p.id] })
-		if len(fresh) == 0 {
+		switch {
+		case len(fresh) > 0:
+			doubtful = 0
+			for _, p := range fresh {
+				seen[p.id] = true
+			}
+			reached := t.each(fresh, number)
+			if number == unix.SIGSTOP {
+				moving = append(moving, reached...)
+			}
+			all = append(all, fresh...)
+		case len(moving) > 0 && time.Since(begin) < settleFor:
+			time.Sleep(settleStep)
+		default:
 			if doubtful++; sure || doubtful == doubtfulPasses {
 				return all, nil
 			}
-			continue
 		}
-		doubtful = 0
-		for _, p := range fresh {
-			seen[p.id] = true
-		}
-		t.each(fresh, number)
-		all = append(all, fresh...)
 	}
 	t.log.printf("the walk of /proc did not come to an end: %d processes found", len(all))
 	return all, nil
 }
 
-// each signals processes and returns how many could be. One that has ended is
-// none; one of another user (a setuid program) is said and left.
-func (t *tree) each(processes []process, number unix.Signal) int {
-	reached := 0
+// each signals processes and returns those that could be. One that has ended
+// is none; one of another user (a setuid program) is said and left.
+func (t *tree) each(processes []process, number unix.Signal) (reached []process) {
 	for _, p := range processes {
 		switch err := p.id.send(number); {
 		case err == nil:
-			reached++
+			reached = append(reached, p)
 		case !errors.Is(err, unix.ESRCH) && number != unix.SIGSTOP && number != unix.SIGCONT:
 			t.log.printf("process %d cannot be signalled: %v", p.id.pid, err)
 		}
