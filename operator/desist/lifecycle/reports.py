@@ -16,6 +16,7 @@ from desist.lifecycle.cause import end_of, exit_signal, remark
 from desist.lifecycle.closing import close, end_phase, finish, refuse
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView
 from desist.lifecycle.outcome import Cause, Column, End, column
+from desist.lifecycle.template import LONGEST_GRACE
 from desist.lifecycle.verdict import (
     CLOSED,
     FORGOTTEN,
@@ -120,7 +121,7 @@ def kill_due(pod: PodView) -> datetime | None:
 def _deleted_at(pod: PodView) -> datetime | None:
     if pod.deletion_timestamp is None:
         return None
-    return pod.deletion_timestamp - timedelta(seconds=pod.deletion_grace_seconds or 0)
+    return pod.deletion_timestamp - timedelta(seconds=min(pod.deletion_grace_seconds or 0, LONGEST_GRACE))
 
 
 def unkillable_at(evidence: Evidence) -> datetime | None:
@@ -129,7 +130,8 @@ def unkillable_at(evidence: Evidence) -> datetime | None:
     if pod is None or not evidence.present or node is None or not node.ready or reported_end(pod.workflow):
         return None
     due = kill_due(pod)
-    return due + timedelta(seconds=evidence.settings.unkillable_after) if due else None
+    # The end of a year-long grace may be past all times that can be told.
+    return min(due, mailbox.LATEST_POSTING) + timedelta(seconds=evidence.settings.unkillable_after) if due else None
 
 
 def _open(status: Status) -> ProcessStatus | None:

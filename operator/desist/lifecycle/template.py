@@ -16,6 +16,8 @@ from typing import Any
 MESSAGE_BYTES = 4096
 MESSAGE_BYTES_OF_POD = 12_288
 """What the kubelet keeps of the termination messages of one container, and of all of a pod."""
+LONGEST_GRACE = 31_536_000
+"""A year of seconds; the API server takes far more, of which no time can be told."""
 
 _EVERY_CONTAINER = ("spec.containers[*]", "spec.initContainers[*]")
 _IMAGE_HINT = "docker inspect -f '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' IMAGE"
@@ -66,8 +68,9 @@ def _other_than(*allowed: Any) -> Callable[[Any], bool]:
     return lambda value: value is not None and value not in allowed
 
 
-def _not_positive(value: Any) -> bool:
-    return value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1)
+def _no_grace(value: Any) -> bool:
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value is not None and not (number and 1 <= value <= LONGEST_GRACE)
 
 
 def _starts(prefix: str) -> Callable[[Any], bool]:
@@ -135,9 +138,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         ("spec.terminationGracePeriodSeconds",),
-        _not_positive,
-        "must be a whole number of seconds, 1 or more, or absent (30); how long a stop may take is said by "
-        "stopPolicy.gracePeriodSeconds",
+        _no_grace,
+        f"must be a whole number of seconds from 1 to {LONGEST_GRACE:,} (a year), or absent (30); how long a stop may "
+        "take is said by stopPolicy.gracePeriodSeconds",
     ),
     Rule(
         ("spec.activeDeadlineSeconds",),

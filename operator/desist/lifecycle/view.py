@@ -15,6 +15,7 @@ from desist.api.workflow import StopPolicy
 from desist.lifecycle.manifest import WORKFLOW_ROLE, pod_name
 from desist.lifecycle.observed import Observed, PodView
 from desist.lifecycle.settings import Settings
+from desist.lifecycle.template import LONGEST_GRACE
 from desist.lifecycle.verdict import Evidence
 
 Status = WorkflowExecutionStatus
@@ -83,7 +84,8 @@ class View:
             pod=pod,
             present=present is not None and present is pod,
             node=self.observed.node(process.node) if process.node else None,
-            grace_seconds=pod.grace_seconds if pod else _template_grace(status),
+            # Whoever may write pods may have made one of ours with any grace.
+            grace_seconds=min(pod.grace_seconds if pod else _template_grace(status), LONGEST_GRACE),
             settings=self.settings,
             node_live=process.node in self.observed.live_nodes,
             pod_live=self.observed.live_pod,

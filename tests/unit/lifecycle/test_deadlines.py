@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from desist.api.vocabulary import CommandSource, HistoryType, Mode, Phase
@@ -229,7 +231,7 @@ def test_a_kill_has_no_time_at_which_it_becomes_one() -> None:
     assert world.status.cancellation.kill_after is None
 
 
-def _lengthened_by_a_duplicate(**spec: int) -> World:
+def _lengthened_by_a_duplicate(**spec: Any) -> World:
     """A run whose first stop meant a grace of 5 s, the workflow's, and whose second one asks for an hour."""
     world = World(make_execution(**spec), workflow=make_workflow(grace=5)).running()
     world.request(Mode.CANCEL, kill_after_seconds=60)

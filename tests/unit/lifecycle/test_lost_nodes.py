@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 
 import pytest
 
+from desist.api.base import Opaque
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle import mailbox
 from desist.lifecycle.observed import ContainerPhase, NodeView
 from desist.lifecycle.plan import DeletePod
-from tests.support.builders import at, make_node, receipt
+from tests.support.builders import TEMPLATE, at, make_node, receipt
 from tests.unit.lifecycle.world import World
 
 
@@ -212,6 +214,32 @@ def test_a_pod_that_is_being_deleted_counts_from_the_mailbox_that_came_before() 
     world.change_pod(lambda pod: pod.deleting(grace=600, since=world.seconds + 1))
     world.settle(30)
     assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
+
+
+@pytest.mark.parametrize("deleted_until", [at(10), datetime.max.replace(tzinfo=UTC)])
+def test_a_pod_with_a_grace_beyond_all_times_stops_no_pass(deleted_until: datetime) -> None:
+    world = World().running()
+    name, endless = world.pod.obj().name, 10**12
+    world.pods[name] = world.pod.having(
+        grace_seconds=endless, deletion_timestamp=deleted_until, deletion_grace_seconds=endless
+    )
+    world.request(Mode.KILL, after=1)
+    world.lose_pod(seen=True)
+    world.settle(1)
+    assert (world.phase, world.status.processes[0].reason) == (Phase.KILL_CANCELLING, "PodMissed")
+    world.settle(31_536_000 + 30)
+    assert world.status.processes[0].state is ProcessState.UNPROVEN
+
+
+def test_a_run_whose_template_has_a_grace_beyond_all_times_can_be_judged_though_its_pod_was_never_seen_to_go() -> None:
+    world = World().running()
+    template = {"spec": {**TEMPLATE["spec"], "terminationGracePeriodSeconds": 10**12}}
+    assert world.status.workflow_spec is not None
+    spec = world.status.workflow_spec.model_copy(update={"template": Opaque.of(template)})
+    world.execution = world.execution.with_status(world.status.model_copy(update={"workflow_spec": spec}))
+    world.lose_pod(seen=False)
+    world.settle(1)
+    assert (world.phase, world.status.processes[0].reason) == (Phase.RUNNING, "PodMissed")
 
 
 def test_a_process_on_a_node_that_does_not_answer_for_a_moment_is_not_called_unkillable() -> None:

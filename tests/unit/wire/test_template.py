@@ -54,8 +54,14 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "no grace",
         template(terminationGracePeriodSeconds=0),
-        "spec.terminationGracePeriodSeconds: must be a whole number of seconds, 1 or more",
+        "spec.terminationGracePeriodSeconds: must be a whole number of seconds from 1 to 31,536,000",
         "stopPolicy.gracePeriodSeconds",
+    ),
+    (
+        "too long a grace",
+        template(terminationGracePeriodSeconds=31_536_001),
+        "spec.terminationGracePeriodSeconds:",
+        "year",
     ),
     ("a grace that is a text", template(terminationGracePeriodSeconds="5"), "spec.terminationGracePeriodSeconds:", ""),
     (
@@ -137,6 +143,7 @@ KEPT: list[tuple[str, dict[str, Any]]] = [
     ("namespaces that are not shared", template(hostPID=False, shareProcessNamespace=False)),
     ("any restartPolicy, as it is set", template(restartPolicy="Always")),
     ("the shortest grace", template(terminationGracePeriodSeconds=1)),
+    ("the longest grace", template(terminationGracePeriodSeconds=31_536_000)),
     ("Linux", template(os={"name": "linux"}, nodeSelector={"kubernetes.io/os": "linux"})),
     ("a name that only resembles ours", template(volumes=[{"name": "desistance", "emptyDir": {}}])),
     ("a path that only resembles ours", with_container(volumeMounts=[{"name": "d", "mountPath": "/desistance"}])),
