@@ -35,6 +35,7 @@ var roles = map[string]func(){
 	"actor":     actorRole,
 	"storm":     stormRole,
 	"outcome":   outcomeRole,
+	"limiter":   limiterRole,
 }
 
 // actorLifetime ends an actor that a failed test has left behind.
@@ -137,6 +138,12 @@ func stormRole() {
 func outcomeRole() {
 	must(os.WriteFile(os.Getenv("DESIST_OUTCOME"), []byte(os.Args[1]), 0o644))
 	os.Exit(4)
+}
+
+// limiterRole refuses its launcher any further thread, and becomes a command.
+func limiterRole() {
+	must(unix.Prlimit(os.Getppid(), unix.RLIMIT_NPROC, &unix.Rlimit{Cur: 1, Max: 1}, nil))
+	must(unix.Exec(os.Args[1], os.Args[1:], os.Environ()))
 }
 
 // startSession starts an actor in the PID namespace of another process, with

@@ -275,14 +275,8 @@ func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
 		}
 	}
 	p := newPod(t, true)
-	setuid := p.path("setuid")
-	raw, err := os.ReadFile(self())
-	must(err)
-	must(os.WriteFile(setuid, raw, 0o755))
+	setuid := p.openToAll()
 	must(os.Chmod(setuid, 0o755|os.ModeSetuid))
-	for _, dir := range []string{p.dir, p.path("mailbox"), p.path("outcome"), p.path("log"), p.dir + "/.."} {
-		must(os.Chmod(dir, 0o777))
-	}
 	p.isolated = false // the namespace is made by unshare: the launcher in it has no privilege
 	p.cmd = exec.Command("unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid=65534", "--clear-groups",
 		self(), "role=launcher", "run", "--", setuid, "role=actor", "-dir", p.dir, "-deaf", "-root")
@@ -309,4 +303,29 @@ func TestTheGraceCountsFromTheReading(t *testing.T) {
 			t.Errorf("killed after %v", lived)
 		}
 	})
+}
+
+func TestTheLauncherNeedsNoThreadThatAPidLimitWouldRefuse(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a user of its own, with a limit of its own, needs root")
+	}
+	p := newPod(t, false)
+	const userOfItsOwn = 54321
+	p.attr.Credential = &syscall.Credential{Uid: userOfItsOwn, Gid: userOfItsOwn}
+	program := p.openToAll()
+	p.cmd = exec.Command(program, "role=launcher", "run", "--", program, "role=limiter",
+		"/bin/sh", "-c", `for i in $(seq 40); do sleep 60 & done; echo ready >> "$0/events"; wait`, p.dir)
+	p.startPrepared()
+	p.waitEvent("ready")
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.cmd.Process.Pid))
+	must(err)
+	if len(tasks) < spareThreadCount {
+		t.Errorf("%d threads: it may need more", len(tasks))
+	}
+	for range 20 { // events of all kinds at once
+		must(p.cmd.Process.Signal(syscall.SIGWINCH))
+		writeFile(t, p.path("outcome/outcome.json"), `{"outcome":"Cancelled"}`)
+	}
+	p.post(cancel(1))
+	p.wantExit(143)
 }

@@ -91,6 +91,20 @@ func (p *pod) startPrepared() {
 	p.t.Cleanup(p.end)
 }
 
+// openToAll lets every user into the pod's folder, and gives a copy of the
+// test program there, which every user can run.
+func (p *pod) openToAll() (program string) {
+	p.t.Helper()
+	program = p.path("program")
+	raw, err := os.ReadFile(self())
+	must(err)
+	must(os.WriteFile(program, raw, 0o755))
+	for _, file := range []string{p.dir, p.path("mailbox"), p.path("outcome"), p.path("log"), p.dir + "/.."} {
+		must(os.Chmod(file, 0o777))
+	}
+	return program
+}
+
 // startActor runs the launcher with an actor and waits until that is ready.
 func (p *pod) startActor(flags ...string) {
 	p.t.Helper()

@@ -58,6 +58,7 @@ func run(argv, environ []string) int {
 	if stop, ok := s.mailbox.next(); ok {
 		return s.refuse(stop)
 	}
+	spareThreads(spareThreadCount)
 	if code, ok := s.start(argv, environ); !ok {
 		return code
 	}
