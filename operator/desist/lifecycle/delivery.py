@@ -68,18 +68,22 @@ def wanted(view: View, status: Status) -> mailbox.Stop | None:
     )
 
 
-def _to_current(view: View, status: Status) -> Iterator[Step]:
+def posting(view: View, status: Status) -> mailbox.Stop | None:
+    """What is to be posted to the current attempt's pod; None: nothing, or it holds as much already."""
     pod, stop = target(view, status), wanted(view, status)
-    if pod is None or stop is None:
+    return mailbox.merge(mailbox.parse(pod.mailbox), stop) if pod and stop else None
+
+
+def _to_current(view: View, status: Status) -> Iterator[Step]:
+    pod, post = target(view, status), posting(view, status)
+    if pod is None or wanted(view, status) is None:
         return
-    present = mailbox.parse(pod.mailbox)
-    posting = mailbox.merge(present, stop)
-    if posting is not None:
-        yield _post(pod, posting)
+    if post is not None:
+        yield _post(pod, post)
     if pod.workflow.phase is ContainerPhase.WAITING:
-        yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE, AFTER_POST if posting else pod.resource_version)
+        yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE, AFTER_POST if post else pod.resource_version)
         return
-    held = posting or present
+    held = post or mailbox.parse(pod.mailbox)
     due = backstop_at(view, held) if held else None
     if due is not None and due <= view.now:
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE)

@@ -1,6 +1,7 @@
 """Notes: what is only informative, and therefore rides on a write that is made anyway.
 
-Contract: a mailbox that was written, its reading by the launcher, `appliedAt` and `killAt` never cause a write.
+Contract: a mailbox that was written, its reading by the launcher, `appliedAt` and `killAt` never cause a write. The
+write that comes before a posting already has the `killAt` that this posting sets.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 
 from desist.api.status import CommandRecord
 from desist.api.vocabulary import CommandStatus, HistoryType
-from desist.lifecycle import history, mailbox, termination
+from desist.lifecycle import delivery, history, mailbox, termination
 from desist.lifecycle.observed import PodView
 from desist.lifecycle.view import Status, View
 
@@ -35,6 +36,9 @@ def after_step(view: View, status: Status) -> Status:
     pod = view.present_pod(status)
     if held is None or pod is None or status.phase is None or status.phase.terminal:
         return status
+    posting = delivery.posting(view, status)
+    if posting is not None:
+        return _due(status, posting.deadline)
     return _due(status, _kill_at(pod, held.grace_period_seconds, held.since))
 
 
@@ -59,8 +63,10 @@ def _posted(status: Status, stop: mailbox.Stop) -> Status:
     record = _accepted(status, stop.command_id)
     if record is None:
         return status
-    status = _log(status, HistoryType.CANCELLATION_POSTED, stop.command_id, stop.posted_at)
-    applied = record.model_copy(update={"applied_at": stop.posted_at})
+    # A merged stop may keep the time of a weaker one, whose deadline is the earlier.
+    applied_at = max(stop.posted_at, record.accepted_at or stop.posted_at)
+    status = _log(status, HistoryType.CANCELLATION_POSTED, stop.command_id, applied_at)
+    applied = record.model_copy(update={"applied_at": applied_at})
     commands = tuple(applied if r is record else r for r in status.commands)
     return status.model_copy(update={"commands": commands})
 

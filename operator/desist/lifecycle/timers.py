@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from desist.lifecycle import mailbox, start
 from desist.lifecycle.deadlines import ESCALATES_FROM, active_deadline
-from desist.lifecycle.delivery import backstop_at, target, wanted
+from desist.lifecycle.delivery import backstop_at, posting, target, wanted
 from desist.lifecycle.reports import unkillable_at
 from desist.lifecycle.verdict import CLOSED, next_change
 from desist.lifecycle.view import Status, View, current
@@ -59,9 +59,8 @@ def _look_again(view: View, status: Status) -> datetime | None:
 
 
 def _backstop(view: View, status: Status) -> datetime | None:
-    pod, stop = target(view, status), wanted(view, status)
-    if pod is None or stop is None:
+    pod = target(view, status)
+    if pod is None or wanted(view, status) is None:
         return None
-    present = mailbox.parse(pod.mailbox)
-    held = mailbox.merge(present, stop) or present
+    held = posting(view, status) or mailbox.parse(pod.mailbox)
     return backstop_at(view, held) if held else None

@@ -210,3 +210,33 @@ def test_a_cancel_of_a_running_pod_takes_two_writes_and_one_posting() -> None:
     assert world.phase is Phase.CANCELLED
     kinds = [type(a).__name__ for a in world.done]
     assert (kinds.count("WriteStatus"), kinds.count("PostMailbox"), kinds.count("DeletePod")) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(("mode", "grace"), [(Mode.KILL, 60), (Mode.FORCE, 0), (Mode.TERMINATE, 0)])
+def test_the_time_of_the_sigkill_is_in_the_write_that_accepts_the_command(mode: Mode, grace: int) -> None:
+    world = World().running()
+    world.execution = world.execution.cancelled(mode, grace_period_seconds=60)
+    world.seconds += 1
+    world.apply(world.plan().actions[0])
+    assert world.pod.obj().mailbox == "", "nothing is posted yet"
+    assert world.status.cancellation is not None
+    assert world.status.cancellation.kill_at == at(world.seconds + grace)
+    world.settle()
+    assert world.status.cancellation.kill_at == at(world.seconds + grace)
+
+
+def test_a_cancel_has_no_time_of_a_sigkill() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL, after=1)
+    assert world.status.cancellation is not None
+    assert world.status.cancellation.kill_at is None
+
+
+def test_no_command_is_applied_before_it_was_accepted() -> None:
+    world = World().running()
+    world.request(Mode.FORCE, after=1)
+    world.request(Mode.TERMINATE, after=1)
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop=world.command().id)).over(), after=1)
+    assert [record.applied_at for record in world.status.commands] == [at(2), at(3)]
+    posted = [entry.time for entry in world.status.history if entry.type is HistoryType.CANCELLATION_POSTED]
+    assert posted == [at(2), at(3)]
