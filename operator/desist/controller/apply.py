@@ -42,7 +42,7 @@ class Outcome(Enum):
 
     DONE = "done"
     AGAIN = "again"
-    """Something is otherwise than it was judged: decide anew, at once."""
+    """Something is otherwise than it was judged: decide anew, soon."""
     GONE = "gone"
     """The execution does not exist any more (or another one has its name)."""
 
@@ -55,6 +55,8 @@ class Result:
     wake_at: datetime | None = None
     record: ExecutionRecord | None = None
     """The execution as the status write returned it; None where nothing was written."""
+    stale: str | None = None
+    """UID of a pod that is not, or not any more, what the cache shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Applier:
         for action in plan.actions:
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
-                return Result(outcome, run.wake_at, run.written)
+                return Result(outcome, run.wake_at, run.written, run.stale)
         return Result(Outcome.DONE, run.wake_at, run.written)
 
 
@@ -88,6 +90,7 @@ class _Run:
         self._posted: dict[str, str] = {}
         self.wake_at: datetime | None = None
         self.written: ExecutionRecord | None = None
+        self.stale: str | None = None
 
     async def do(self, action: Action) -> Outcome:
         """One action."""
@@ -130,7 +133,7 @@ class _Run:
         answer = await self._cluster.create_pod(self._metadata, action.manifest)
         if answer.answer is Answer.PASSED:
             logger.info("pod %s created", action.name)
-            self._memory.created(uid, action.name, self._clock())
+            self._memory.created(uid, action.name)
             return Outcome.DONE
         logger.warning("pod %s was refused (%s): %s", action.name, answer.answer, answer.message)
         self._memory.refused(uid, action.name, replace(answer, at=self._clock()))
@@ -140,11 +143,10 @@ class _Run:
         try:
             version = await self._cluster.post_mailbox(self._metadata.namespace, action)
         except (Outdated, Vanished):
-            logger.debug("pod %s changed meanwhile: deciding again", action.pod)
-            return Outcome.AGAIN
+            return self._otherwise(action)
         logger.info("stop posted to pod %s", action.pod)
         self._posted[action.uid] = version
-        self._memory.posted(self._metadata.uid, action.uid, version, self._clock())
+        self._memory.posted(self._metadata.uid, action.uid, version)
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:
@@ -156,8 +158,12 @@ class _Run:
         except Vanished:
             return Outcome.DONE
         except Outdated:
-            logger.debug("pod %s changed meanwhile: deciding again", action.pod)
-            return Outcome.AGAIN
+            return self._otherwise(action)
         logger.info("pod %s deleted, grace %s", action.pod, action.grace_seconds)
-        self._memory.deleted(self._metadata.uid, action.uid, self._clock())
+        self._memory.deleted(self._metadata.uid, action.uid)
         return Outcome.DONE
+
+    def _otherwise(self, action: PostMailbox | DeletePod) -> Outcome:
+        logger.debug("pod %s changed meanwhile: deciding again", action.pod)
+        self.stale = action.uid
+        return Outcome.AGAIN

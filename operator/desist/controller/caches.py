@@ -4,6 +4,8 @@ Contract: the reflectors call `pod_*` and `node_*`; each call gives the UIDs of 
 queue. A pod's last state is kept after its DELETED event (`deleted`), at most a few an execution, until `release` says
 that nobody asks any more: it may hold the proof. A pod that a new list no longer has (`seen` is False: its end was
 missed) is kept only if it was bound: that it never was could be told by its DELETED event alone.
+A pod that was read (`pod_read`, where a write has found that the cache is behind) takes the place of an older state of
+it, and only that: what no watch has brought, none would take away. Events that are older change nothing.
 All of it is memory only: after a restart such a pod is judged as vanished, which is the slower road to the same end.
 """
 
@@ -47,15 +49,24 @@ class Caches:
 
     def pod_changed(self, record: PodRecord) -> str:
         """A pod was added or modified."""
+        if self._knows_better(record):
+            return record.execution_uid
         self._pods[record.execution_uid][record.view.uid] = record
         self._deleted.get(record.execution_uid, {}).pop(record.view.uid, None)
         self._concern(record.execution_uid, record.view.node)
         return record.execution_uid
 
+    def pod_read(self, record: PodRecord) -> None:
+        """A GET has found the pod in this state."""
+        if record.view.uid in self._pods.get(record.execution_uid, {}):
+            self.pod_changed(record)
+
     def pod_deleted(self, record: PodRecord, seen: bool) -> str:
         """A pod is gone; `seen`: its DELETED event was, and `record` is the state that it carried."""
         execution = record.execution_uid
         siblings = self._pods.get(execution, {})
+        if self._knows_better(record):
+            record = siblings[record.view.uid]
         siblings.pop(record.view.uid, None)
         if not siblings:
             self._pods.pop(execution, None)
@@ -90,6 +101,11 @@ class Caches:
             self._concerned[name].discard(execution)
             if not self._concerned[name]:
                 del self._concerned[name]
+
+    def _knows_better(self, record: PodRecord) -> bool:
+        """Whether a later state of the same pod is known."""
+        known = self._pods.get(record.execution_uid, {}).get(record.view.uid)
+        return known is not None and int(known.view.resource_version) > int(record.view.resource_version)
 
     def _concern(self, execution: str, node: str) -> None:
         if node:

@@ -1,20 +1,27 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: two things an execution, both safe to lose (a restart forgets them, and the next pass does the same again):
-refusals of a create, which the core turns into words and waits; and expectations: after a create, a posting or a
-delete a pass does nothing until the pod cache shows it, or PATIENCE is over. An expectation only saves needless
-writes: each of them is also guarded by a name, a UID or a resourceVersion.
+Contract: three things an execution, all safe to lose (a restart forgets them, and the next pass does the same again):
+refusals of a create, which the core turns into words and waits; expectations: after a create, a posting or a delete a
+pass does nothing until the pod cache shows it, or PATIENCE is over; and how often in a row something was otherwise than
+judged, so that a cache that stays behind leads to no storm. An expectation only saves needless writes: each of them is
+also guarded by a name, a UID or a resourceVersion. It is timed by a clock that nobody sets: after a step back of the
+wall clock a pass would wait for as long as the step.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from desist.lifecycle.observed import CreateAnswer, PodView
 
 PATIENCE = timedelta(seconds=5)
+SOON = timedelta(milliseconds=10)
+"""Before a plan that met something else is decided again; doubles each time in a row."""
+LATEST = timedelta(seconds=1)
+"""The longest that this becomes."""
 Satisfied = Callable[[Iterable[PodView]], bool]
 
 
@@ -23,13 +30,16 @@ class Expectation:
     """Something that the pod cache should show soon."""
 
     satisfied: Satisfied
-    until: datetime
+    until: float
+    """By the clock of `Memory`."""
 
 
 class Memory:
-    """Refusals and expectations by execution UID."""
+    """Refusals, expectations and surprises by execution UID. `clock` gives seconds, and only ever goes forward."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._surprises: dict[str, int] = {}
         self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
 
@@ -37,29 +47,39 @@ class Memory:
         """Remember what the API server said to the create of that pod."""
         self._refusals[execution] = (pod, answer)
 
-    def created(self, execution: str, pod: str, now: datetime) -> None:
+    def created(self, execution: str, pod: str) -> None:
         """The pod was created: expect to see it."""
         self._refusals.pop(execution, None)
-        self._expect(execution, lambda pods: any(p.name == pod for p in pods), now)
+        self._expect(execution, lambda pods: any(p.name == pod for p in pods))
 
-    def posted(self, execution: str, uid: str, resource_version: str, now: datetime) -> None:
+    def posted(self, execution: str, uid: str, resource_version: str) -> None:
         """A mailbox was written: expect to see that version of the pod, or to see it gone."""
         least = int(resource_version)
-        self._expect(execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods), now)
+        self._expect(execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods))
 
-    def deleted(self, execution: str, uid: str, now: datetime) -> None:
+    def deleted(self, execution: str, uid: str) -> None:
         """A pod was deleted: expect to see its deletionTimestamp, or to see it gone."""
-        self._expect(execution, lambda pods: all(p.uid != uid or p.deletion_timestamp is not None for p in pods), now)
+        self._expect(execution, lambda pods: all(p.uid != uid or p.deletion_timestamp is not None for p in pods))
 
-    def waits_until(self, execution: str, pods: Iterable[PodView], now: datetime) -> datetime | None:
+    def waits(self, execution: str, pods: Iterable[PodView]) -> timedelta | None:
         """How long a pass has to wait at most for what is expected; None: for nothing any more."""
-        seen = tuple(pods)
+        seen, now = tuple(pods), self._clock()
         open_ = tuple(e for e in self._expected.get(execution, ()) if e.until > now and not e.satisfied(seen))
         if open_:
             self._expected[execution] = open_
-            return max(e.until for e in open_)
+            return timedelta(seconds=max(e.until for e in open_) - now)
         self._expected.pop(execution, None)
         return None
+
+    def surprised(self, execution: str) -> timedelta:
+        """Something was otherwise than it was judged: how long to wait before it is judged again."""
+        times = self._surprises.get(execution, 0)
+        self._surprises[execution] = times + 1
+        return min(SOON * (1 << min(times, 16)), LATEST)
+
+    def went_well(self, execution: str) -> None:
+        """A plan was carried out."""
+        self._surprises.pop(execution, None)
 
     def refusal(self, execution: str, pod: str) -> CreateAnswer | None:
         """The answer to the last create of that pod, if it was refused."""
@@ -70,6 +90,8 @@ class Memory:
         """The execution has ended or is gone."""
         self._refusals.pop(execution, None)
         self._expected.pop(execution, None)
+        self._surprises.pop(execution, None)
 
-    def _expect(self, execution: str, satisfied: Satisfied, now: datetime) -> None:
-        self._expected[execution] = (*self._expected.get(execution, ()), Expectation(satisfied, now + PATIENCE))
+    def _expect(self, execution: str, satisfied: Satisfied) -> None:
+        until = self._clock() + PATIENCE.total_seconds()
+        self._expected[execution] = (*self._expected.get(execution, ()), Expectation(satisfied, until))

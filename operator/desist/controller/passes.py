@@ -2,7 +2,11 @@
 
 Contract: `run` is called by the queue, for one key at a time, and may be called at any moment and again: it reads what
 is there and does what is missing. It returns when to pass again at the latest (None: not before something happens); it
-raises where the API server is at fault, and the queue backs off. It never waits for anything to happen.
+raises where the API server is at fault, and the queue backs off. It never waits for anything to happen. Where something
+is otherwise than it was judged, execution and pod are read, since their events may be long in coming; a new pass judges
+what was found, later each time in a row.
+A request that was not judged yet waits for no watch to show an earlier deed: its pass decides from what may be stale,
+which the guards of its actions bear.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from desist.controller import log
 from desist.controller.apply import Applier, Outcome, Result
@@ -18,11 +22,11 @@ from desist.controller.cluster import Vanished
 from desist.controller.executions import Executions
 from desist.controller.observe import Observer
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.controller.views import PodRecord
 from desist.lifecycle import decide
+from desist.lifecycle.observed import WantedPod
 
 logger = logging.getLogger(__name__)
-SOON = timedelta(milliseconds=10)
-"""Before a plan that met something else is decided again: a watch that is on its way may be there by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class Passes:
             return None
         with log.context(**_fields(record)):
             now = self.applier.clock()
-            waits = self.observer.memory.waits_until(uid, self.observer.caches.pods(uid), now)
+            waits = None if record.unjudged else self.observer.memory.waits(uid, self.observer.caches.pods(uid))
             if waits is not None:
-                return waits
+                return now + waits
             result = await self._decide_and_apply(record, now)
-            return await self._settle(record, result, now)
+            return await self._settle(record, result)
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
         self.observer.caches.attend(record.metadata.uid, record.nodes)
@@ -58,7 +62,7 @@ class Passes:
         plan = decide.decide(observed, now)
         return await self.applier.apply(plan, record)
 
-    async def _settle(self, record: ExecutionRecord, result: Result, now: datetime) -> datetime | None:
+    async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
         uid = record.metadata.uid
         if result.record is not None:
             self.executions.note(result.record)
@@ -68,7 +72,10 @@ class Passes:
             return None
         if result.outcome is Outcome.AGAIN:
             await self._refresh(record)
-            return now + SOON
+            if result.stale is not None:
+                await self._reread(record, result.stale)
+            return self.applier.clock() + self.observer.memory.surprised(uid)
+        self.observer.memory.went_well(uid)
         latest = result.record or record
         if not latest.open:
             self._release(uid)
@@ -89,6 +96,17 @@ class Passes:
         else:
             # The other one's own event brings it a pass; noted here, that event would say nothing new.
             self.executions.forget(metadata.uid)
+
+    async def _reread(self, record: ExecutionRecord, pod: str) -> None:
+        """Read the pod of that UID. One that is not there any more is left to its DELETED event, which holds proof."""
+        metadata, caches = record.metadata, self.observer.caches
+        known = next((view for view in caches.pods(metadata.uid) if view.uid == pod), None)
+        if known is None:
+            return
+        wanted = WantedPod(known.name, known.run_id, known.attempt, known.uid)
+        found = await self.applier.cluster.live_pod(metadata, wanted)
+        if found is not None:
+            caches.pod_read(PodRecord(metadata.namespace, metadata.uid, found))
 
     def _release(self, uid: str) -> None:
         self.observer.caches.release(uid)

@@ -44,16 +44,20 @@ class ExecutionRecord:
         return status is None or status.phase is None or not status.phase.terminal
 
     @property
+    def unjudged(self) -> bool:
+        """Whether a stop of the open run is asked for that no pass has judged."""
+        status, asked = self.execution.status, self.execution.spec.cancellation
+        observed = status.cancellation.observed if status is not None and status.cancellation is not None else None
+        return self.open and asked is not None and asked != observed
+
+    @property
     def urgent(self) -> bool:
         """Whether a stop is asked for that was not judged, or judged and not posted."""
         status = self.execution.status
-        asked = self.execution.spec.cancellation
-        if not self.open:
-            return False
-        if status is None or status.cancellation is None:
-            return asked is not None
-        if asked is not None and asked != status.cancellation.observed:
+        if self.unjudged:
             return True
+        if not self.open or status is None or status.cancellation is None:
+            return False
         in_force = status.cancellation.command_id
         return any(
             command.id == in_force and command.status is CommandStatus.ACCEPTED and command.applied_at is None

@@ -57,6 +57,39 @@ def test_last_states_are_bounded_and_the_newest_stay() -> None:
     assert kept[-1] == f"p{DELETED_KEPT + 2}"
 
 
+def at_version(version: int, phase: str = "Running") -> PodRecord:
+    return replace(pod(), view=replace(pod().view, resource_version=str(version), phase=phase))
+
+
+def test_a_pod_that_was_read_takes_the_place_of_an_older_state_and_older_events_change_nothing() -> None:
+    caches = Caches()
+    caches.pod_changed(at_version(5))
+    caches.pod_read(at_version(10))
+    assert caches.pod_changed(at_version(9)) == "wfx"
+    assert [view.resource_version for view in caches.pods("wfx")] == ["10"]
+    caches.pod_read(at_version(8))
+    assert [view.resource_version for view in caches.pods("wfx")] == ["10"]
+    caches.pod_changed(at_version(11))
+    assert [view.resource_version for view in caches.pods("wfx")] == ["11"]
+
+
+def test_a_pod_that_was_read_and_that_the_watch_no_longer_has_is_not_kept_for_ever() -> None:
+    caches = Caches()
+    caches.pod_read(at_version(10))
+    caches.pod_changed(at_version(5))
+    caches.pod_deleted(at_version(11), seen=True)
+    caches.pod_read(at_version(10))
+    assert caches.pods("wfx") == ()
+
+
+def test_a_deletion_that_was_missed_leaves_the_state_that_was_read() -> None:
+    caches = Caches()
+    caches.pod_changed(at_version(5))
+    caches.pod_read(at_version(10, "Failed"))
+    caches.pod_deleted(at_version(5), seen=False)
+    assert [view.phase for view in caches.deleted("wfx")] == ["Failed"]
+
+
 def test_a_node_wakes_the_executions_with_a_pod_on_it_or_that_attend_to_it() -> None:
     caches = Caches()
     caches.pod_changed(pod(execution="by-pod"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from desist.controller.memory import PATIENCE, Memory
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView
@@ -12,35 +12,60 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 POD = PodView("pod", "p", "5", "RUN", 1, "Running", (ContainerView("workflow", ContainerKind.REGULAR),))
 
 
+class Clock:
+    """Seconds that go on only when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
-    memory = Memory()
-    memory.created("wfx", "pod", NOW)
-    assert memory.waits_until("wfx", (), NOW) == NOW + PATIENCE
-    assert memory.waits_until("wfx", (POD,), NOW) is None
-    assert memory.waits_until("wfx", (), NOW) is None
+    memory = Memory(Clock())
+    memory.created("wfx", "pod")
+    assert memory.waits("wfx", ()) == PATIENCE
+    assert memory.waits("wfx", (POD,)) is None
+    assert memory.waits("wfx", ()) is None
 
 
 def test_after_a_posting_a_pass_waits_for_that_version_or_for_the_pods_end() -> None:
-    memory = Memory()
-    memory.posted("wfx", "p", "10", NOW)
-    assert memory.waits_until("wfx", (replace(POD, resource_version="9"),), NOW) == NOW + PATIENCE
-    assert memory.waits_until("wfx", (replace(POD, resource_version="10"),), NOW) is None
-    memory.posted("wfx", "p", "10", NOW)
-    assert memory.waits_until("wfx", (), NOW) is None
+    memory = Memory(Clock())
+    memory.posted("wfx", "p", "10")
+    assert memory.waits("wfx", (replace(POD, resource_version="9"),)) == PATIENCE
+    assert memory.waits("wfx", (replace(POD, resource_version="10"),)) is None
+    memory.posted("wfx", "p", "10")
+    assert memory.waits("wfx", ()) is None
 
 
 def test_after_a_delete_a_pass_waits_for_the_deletion_timestamp() -> None:
-    memory = Memory()
-    memory.deleted("wfx", "p", NOW)
-    assert memory.waits_until("wfx", (POD,), NOW) == NOW + PATIENCE
-    assert memory.waits_until("wfx", (replace(POD, deletion_timestamp=NOW),), NOW) is None
+    memory = Memory(Clock())
+    memory.deleted("wfx", "p")
+    assert memory.waits("wfx", (POD,)) == PATIENCE
+    assert memory.waits("wfx", (replace(POD, deletion_timestamp=NOW),)) is None
 
 
 def test_patience_ends_and_other_executions_do_not_wait() -> None:
+    clock = Clock()
+    memory = Memory(clock)
+    memory.created("wfx", "pod")
+    assert memory.waits("other", ()) is None
+    clock.seconds += 2
+    assert memory.waits("wfx", ()) == PATIENCE - timedelta(seconds=2)
+    clock.seconds += 3
+    assert memory.waits("wfx", ()) is None
+
+
+def test_each_surprise_in_a_row_is_followed_by_a_longer_wait_up_to_a_second() -> None:
     memory = Memory()
-    memory.created("wfx", "pod", NOW)
-    assert memory.waits_until("other", (), NOW) is None
-    assert memory.waits_until("wfx", (), NOW + PATIENCE) is None
+    assert memory.surprised("other") == timedelta(milliseconds=10)
+    waits = [memory.surprised("wfx") / timedelta(milliseconds=1) for _ in range(9)]
+    assert waits == [10, 20, 40, 80, 160, 320, 640, 1000, 1000]
+    memory.went_well("wfx")
+    assert memory.surprised("wfx") == timedelta(milliseconds=10)
+    memory.forget("wfx")
+    assert memory.surprised("wfx") == timedelta(milliseconds=10)
 
 
 def test_a_refusal_is_kept_for_the_pod_that_was_refused() -> None:
@@ -55,14 +80,14 @@ def test_a_refusal_is_kept_for_the_pod_that_was_refused() -> None:
 def test_a_create_that_passes_clears_the_refusal() -> None:
     memory = Memory()
     memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID, "spec.containers[0].image: Required value"))
-    memory.created("wfx", "pod", NOW)
+    memory.created("wfx", "pod")
     assert memory.refusal("wfx", "pod") is None
 
 
 def test_what_is_forgotten_holds_nothing_up() -> None:
     memory = Memory()
-    memory.created("wfx", "pod", NOW)
+    memory.created("wfx", "pod")
     memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID))
     memory.forget("wfx")
-    assert memory.waits_until("wfx", (), NOW) is None
+    assert memory.waits("wfx", ()) is None
     assert memory.refusal("wfx", "pod") is None

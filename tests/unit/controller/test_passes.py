@@ -32,7 +32,8 @@ class Setting:
         self.executions.note(record(**parts))
         workflows: Store[WorkflowRecord] = Store()
         workflows.note(workflow_record(WORKFLOW))
-        self.caches, self.memory = Caches(), Memory()
+        self.seconds = 0.0
+        self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         observer = Observer(ControllerSettings(), self.fake.cluster, workflows, self.caches, self.memory)
         applier = Applier(self.fake.cluster, self.memory, self.fake.tell, lambda: NOW)
         self.passes = Passes(self.executions, observer, applier)
@@ -70,7 +71,7 @@ async def test_a_conflict_leads_to_a_fresh_look_and_to_another_pass_at_once() ->
     due = await setting.passes.run("wfx")
     assert due is not None
     assert due - NOW < timedelta(milliseconds=100)
-    assert setting.known.urgent
+    assert setting.known.unjudged
     setting.fake.outdated = set()
     await setting.passes.run("wfx")
     assert "status Cancelled" in setting.fake.calls
