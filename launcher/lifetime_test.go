@@ -194,6 +194,14 @@ func TestZombiesAreReaped(t *testing.T) {
 	})
 }
 
+func TestOrphansWithoutEndLeaveOthersTheirTurn(t *testing.T) {
+	output, err := exec.Command(self(), "role=reaper").CombinedOutput()
+	want := "false true 7 1\ntrue true 7 1\n" // not finished, the command's end seen at once, and a mark to come back
+	if err != nil || string(output) != want {
+		t.Errorf("%q, %v, want %q", output, err, want)
+	}
+}
+
 func childrenOf(t *testing.T, pid int) []string {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +31,8 @@ const noParent = 0 // what the kernel shows for a parent outside the namespace
 var errOtherNamespace = errors.New("/proc shows another PID namespace")
 
 // snapshot reads the process table. What ends meanwhile, or is hidden from
-// this user, is left out.
-func snapshot() (map[int]process, error) {
+// this user, is left out, and so is what it has not come to at a time.
+func snapshot(until time.Time) (map[int]process, error) {
 	self, err := os.Readlink("/proc/self")
 	if err != nil {
 		return nil, err
@@ -54,11 +55,19 @@ func snapshot() (map[int]process, error) {
 		if err != nil {
 			continue
 		}
+		if past(until) {
+			break
+		}
 		if p, err := readProcess(pid); err == nil {
 			table[pid] = p
 		}
 	}
 	return table, nil
+}
+
+// past says whether a time has come; a zero one never does.
+func past(t time.Time) bool {
+	return !t.IsZero() && !time.Now().Before(t)
 }
 
 func readProcess(pid int) (process, error) {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAStatLineIsReadWhateverTheProgramIsCalled(t *testing.T) {
@@ -45,6 +50,28 @@ func TestAThreadIsAtRestWhenItRunsNoCode(t *testing.T) {
 	}
 	if resting(nil) || (identity{pid: os.Getpid()}).atRest() || !(identity{pid: 1 << 22}).atRest() {
 		t.Error("a line that is cut off, a process that runs, or one that is gone")
+	}
+}
+
+func TestAWalkLooksAtTheClockAtEveryProcess(t *testing.T) {
+	if table, err := snapshot(time.Now()); err != nil || len(table) != 0 {
+		t.Errorf("%d processes read, %v", len(table), err)
+	}
+	child := exec.Command("sleep", "60")
+	must(child.Start())
+	defer child.Wait()
+	defer child.Process.Kill()
+	p, err := readProcess(child.Process.Pid)
+	must(err)
+	tree := newTree(child.Process.Pid, newLogger(io.Discard))
+	if reached := tree.each([]process{p}, unix.SIGTERM, time.Now()); len(reached) != 0 {
+		t.Error("signalled after the time")
+	}
+	if told := tree.tell(unix.SIGTERM, time.Now()); told != 0 {
+		t.Errorf("%d told after the deadline", told)
+	}
+	if table, err := snapshot(time.Time{}); err != nil || table[p.id.pid].id != p.id {
+		t.Errorf("a table without a limit is not whole: %v", err)
 	}
 }
 

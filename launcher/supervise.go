@@ -14,6 +14,9 @@ import (
 // as to report it, before it exits and leaves the rest to the kernel.
 const killedFor = time.Second
 
+// reapAtOnce bounds how long orphans without end may keep a stop waiting.
+const reapAtOnce = 32
+
 // supervisor runs one command. All of its state belongs to one goroutine: each
 // event is handled to its end before the next.
 type supervisor struct {
@@ -27,9 +30,9 @@ type supervisor struct {
 
 	receipt  receipt
 	deadline *time.Timer // nil: none
-	due      time.Time
-	asked    bool // a stop or the kubelet's SIGTERM was read
-	told     bool // the stop signal was sent
+	due      time.Time   // zero: none
+	asked    bool        // a stop or the kubelet's SIGTERM was read
+	told     bool        // the stop signal was sent
 	command  int
 	ended    bool
 	code     int
@@ -108,23 +111,43 @@ func (s *supervisor) supervise() int {
 	}
 }
 
-// reap takes every process that has ended, and says whether the launcher has
-// to end too: at the command's own end if nothing was asked (the kernel ends
-// the rest), else when nothing is left.
+// reap takes processes that have ended, the command first, and says whether
+// the launcher has to end too: at the command's own end if nothing was asked
+// (the kernel ends the rest), else when nothing is left. It takes so many at
+// once that a stop and the deadline have their turn, and comes back.
 func (s *supervisor) reap() (finished bool) {
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil: // ECHILD: nothing is left
+	if !s.ended {
+		_, _ = s.take(s.command) // that there are no children is said below
+	}
+	for range reapAtOnce {
+		pid, err := s.take(-1)
+		if err != nil { // ECHILD: nothing is left
 			return true
-		case pid == 0:
+		}
+		if pid == 0 {
 			return s.ended && !s.asked
-		case pid == s.command:
-			s.ended, s.code = true, exitCode(status)
 		}
 	}
+	select {
+	case s.signals.child <- syscall.SIGCHLD:
+	default: // another one is waiting there
+	}
+	return s.ended && !s.asked
+}
+
+// take reaps one process that has ended, this one or any (-1): 0 if none has.
+func (s *supervisor) take(which int) (pid int, err error) {
+	var status syscall.WaitStatus
+	for {
+		pid, err = syscall.Wait4(which, &status, syscall.WNOHANG, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err == nil && pid == s.command {
+		s.ended, s.code = true, exitCode(status)
+	}
+	return pid, err
 }
 
 // onSIGTERM is the kubelet's stop (drain, delete, a failed probe). The kubelet
@@ -162,7 +185,7 @@ func (s *supervisor) tell(signal syscall.Signal, why string) {
 		return
 	}
 	s.told = true
-	count := s.tree.tell(signal)
+	count := s.tree.tell(signal, s.due)
 	s.log.printf("%s: %s sent to %d processes", why, unix.SignalName(signal), count)
 }
 

@@ -39,34 +39,39 @@ func newTree(command int, log *logger) *tree {
 // SIGCONT. All of them are stopped first, until a walk finds nothing new: so
 // no fork escapes the walk, and what a handler starts in order to clean up is
 // told from what was there before and left alone. It returns how many were
-// signalled.
-func (t *tree) tell(number unix.Signal) int {
-	processes, err := t.sweep(unix.SIGSTOP)
+// signalled. At the due time, if there is one, it leaves the rest to the kill.
+func (t *tree) tell(number unix.Signal, due time.Time) int {
+	until := time.Now().Add(sweepFor)
+	if !due.IsZero() && due.Before(until) {
+		until = due
+	}
+	processes, err := t.sweep(unix.SIGSTOP, until)
 	if err != nil {
 		t.log.printf("the process table cannot be read (%v): signalled without it", err)
 		t.sendBlindly(number)
 		t.sendBlindly(unix.SIGCONT)
 		return 1
 	}
-	told := len(t.each(processes, number))
+	told := len(t.each(processes, number, due))
 	// Children first: when a session's leader ends while others of it are
 	// stopped, the kernel sends them a SIGHUP.
 	slices.Reverse(processes)
-	t.each(processes, unix.SIGCONT)
+	t.each(processes, unix.SIGCONT, due)
 	return told
 }
 
 // sweep signals each process once, pass after pass, until a pass finds no new
 // one. Neither a stopped nor a killed process can fork; so the last pass has
-// seen them all, if it began when those that were seen had come to rest.
-func (t *tree) sweep(number unix.Signal) ([]process, error) {
+// seen them all, if it began when those that were seen had come to rest. A
+// walk that time cuts short gives those that it has found.
+func (t *tree) sweep(number unix.Signal, until time.Time) ([]process, error) {
 	var all, moving []process
 	seen := map[identity]bool{}
 	doubtful := 0
-	begin := time.Now()
-	for time.Since(begin) < sweepFor {
-		moving = slices.DeleteFunc(moving, func(p process) bool { return p.id.atRest() })
-		table, err := snapshot()
+	settled := time.Now().Add(settleFor)
+	for !past(until) {
+		moving = slices.DeleteFunc(moving, func(p process) bool { return !past(until) && p.id.atRest() })
+		table, err := snapshot(until)
 		if err != nil {
 			if len(all) == 0 {
 				return nil, err
@@ -81,14 +86,14 @@ func (t *tree) sweep(number unix.Signal) ([]process, error) {
 			for _, p := range fresh {
 				seen[p.id] = true
 			}
-			reached := t.each(fresh, number)
+			reached := t.each(fresh, number, until)
 			if number == unix.SIGSTOP {
 				moving = append(moving, reached...)
 			}
 			all = append(all, fresh...)
-		case len(moving) > 0 && time.Since(begin) < settleFor:
+		case len(moving) > 0 && !past(settled):
 			time.Sleep(settleStep)
-		default:
+		case !past(until):
 			if doubtful++; sure || doubtful == doubtfulPasses {
 				return all, nil
 			}
@@ -98,10 +103,14 @@ func (t *tree) sweep(number unix.Signal) ([]process, error) {
 	return all, nil
 }
 
-// each signals processes and returns those that could be. One that has ended
-// is none; one of another user (a setuid program) is said and left.
-func (t *tree) each(processes []process, number unix.Signal) (reached []process) {
+// each signals processes, until a time, and returns those that could be. One
+// that has ended is none; one of another user (a setuid program) is said and
+// left.
+func (t *tree) each(processes []process, number unix.Signal, until time.Time) (reached []process) {
 	for _, p := range processes {
+		if past(until) {
+			break
+		}
 		switch err := p.id.send(number); {
 		case err == nil:
 			reached = append(reached, p)
@@ -119,7 +128,7 @@ func (t *tree) kill() {
 		t.sendBlindly(unix.SIGKILL)
 		return
 	}
-	if _, err := t.sweep(unix.SIGKILL); err != nil {
+	if _, err := t.sweep(unix.SIGKILL, time.Now().Add(sweepFor)); err != nil {
 		t.log.printf("the process table cannot be read (%v): killed without it", err)
 		t.sendBlindly(unix.SIGKILL)
 	}
