@@ -146,7 +146,7 @@ class _Run:
             return self._otherwise(action)
         logger.info("stop posted to pod %s", action.pod)
         self._posted[action.uid] = version
-        self._memory.posted(self._metadata.uid, action.uid, version)
+        self._memory.posted(self._metadata.uid, action, version)
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:

@@ -1,11 +1,11 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: three things an execution, all safe to lose (a restart forgets them, and the next pass does the same again):
+Contract: four things an execution, all safe to lose (a restart forgets them, and the next pass does the same again):
 refusals of a create, which the core turns into words and waits; expectations: after a create, a posting or a delete a
-pass does nothing until the pod cache shows it, or PATIENCE is over; and how often in a row something was otherwise than
-judged, so that a cache that stays behind leads to no storm. An expectation only saves needless writes: each of them is
-also guarded by a name, a UID or a resourceVersion. It is timed by a clock that nobody sets: after a step back of the
-wall clock a pass would wait for as long as the step.
+pass does nothing until the pod cache shows it, or PATIENCE is over; what was posted last; and how often in a row
+something was otherwise than judged, so that a cache that stays behind leads to no storm.
+An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
+timed by a clock that nobody sets: after a step back of the wall clock a pass would wait for as long as the step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from desist.lifecycle.observed import CreateAnswer, PodView
+from desist.lifecycle.plan import PostMailbox
 
 PATIENCE = timedelta(seconds=5)
 SOON = timedelta(milliseconds=10)
@@ -40,6 +41,7 @@ class Memory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._surprises: dict[str, int] = {}
+        self._posted: dict[str, PostMailbox] = {}
         self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
 
@@ -52,9 +54,10 @@ class Memory:
         self._refusals.pop(execution, None)
         self._expect(execution, lambda pods: any(p.name == pod for p in pods))
 
-    def posted(self, execution: str, uid: str, resource_version: str) -> None:
+    def posted(self, execution: str, posting: PostMailbox, resource_version: str) -> None:
         """A mailbox was written: expect to see that version of the pod, or to see it gone."""
-        least = int(resource_version)
+        least, uid = int(resource_version), posting.uid
+        self._posted[execution] = posting
         self._expect(execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods))
 
     def deleted(self, execution: str, uid: str) -> None:
@@ -70,6 +73,10 @@ class Memory:
             return timedelta(seconds=max(e.until for e in open_) - now)
         self._expected.pop(execution, None)
         return None
+
+    def last_posting(self, execution: str) -> PostMailbox | None:
+        """What was posted last to a pod of the execution."""
+        return self._posted.get(execution)
 
     def surprised(self, execution: str) -> timedelta:
         """Something was otherwise than it was judged: how long to wait before it is judged again."""
@@ -91,6 +98,7 @@ class Memory:
         self._refusals.pop(execution, None)
         self._expected.pop(execution, None)
         self._surprises.pop(execution, None)
+        self._posted.pop(execution, None)
 
     def _expect(self, execution: str, satisfied: Satisfied) -> None:
         until = self._clock() + PATIENCE.total_seconds()

@@ -19,6 +19,7 @@ from desist.controller.memory import Memory
 from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
+from desist.lifecycle import mailbox
 from desist.lifecycle.manifest import pod_manifest, pod_name
 from desist.lifecycle.observed import Observed, PodView, Questions
 from desist.lifecycle.settings import LauncherDelivery, Settings
@@ -74,6 +75,22 @@ class Observer:
             observed = replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))
         return observed
 
+    def urgent(self, record: ExecutionRecord) -> bool:
+        """Whether a stop is asked for that was not judged, or judged and not posted.
+
+        Status tells of a posting with its next write only, which may be the run's last: memory knows before, and the
+        mailbox itself after a restart. In a pod that is being deleted there is nothing to be posted.
+        """
+        command, uid, name = record.unposted, record.metadata.uid, _current_pod(record)
+        if command is None:
+            return record.unjudged
+        pods = [pod for pod in self.caches.pods(uid) if pod.name == name]
+        if any(pod.deletion_timestamp is not None for pod in pods):
+            return record.unjudged
+        posting = self.memory.last_posting(uid)
+        posted = [pod.mailbox for pod in pods] + ([posting.text] if posting and posting.pod == name else [])
+        return record.unjudged or command not in map(_command_of, posted)
+
     def core_settings(self) -> Settings:
         """The core's settings, with the launcher's way into pods settled."""
         way = self.settings.delivery.fixed or delivery(self.server, self.caches.runtimes())
@@ -100,6 +117,12 @@ def _containerd(runtime: str) -> tuple[int, int]:
     """Major and minor; (0, 0) for another runtime, of which nothing is known."""
     found = re.match(r"containerd://v?(\d+)\.(\d+)", runtime)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _command_of(text: str) -> str | None:
+    """The command that a mailbox holds."""
+    stop = mailbox.parse(text)
+    return stop.command_id if stop is not None else None
 
 
 def _current_pod(record: ExecutionRecord) -> str:

@@ -167,7 +167,7 @@ class Operator:
 
     def _is_urgent(self, key: Key) -> bool:
         record = self._executions.get(key.uid) if key.kind == EXECUTION else None
-        return record is not None and record.urgent
+        return record is not None and self._observer.urgent(record)
 
     # Start and end
 

@@ -5,8 +5,8 @@ is there and does what is missing. It returns when to pass again at the latest (
 raises where the API server is at fault, and the queue backs off. It never waits for anything to happen. Where something
 is otherwise than it was judged, execution and pod are read, since their events may be long in coming; a new pass judges
 what was found, later each time in a row.
-A request that was not judged yet waits for no watch to show an earlier deed: its pass decides from what may be stale,
-which the guards of its actions bear.
+A stop that was not judged, or judged and not posted, waits for no watch to show an earlier deed: its pass decides from
+what may be stale, which the guards of its actions bear.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from desist.controller import log
 from desist.controller.apply import Applier, Outcome, Result
@@ -45,11 +45,16 @@ class Passes:
             return None
         with log.context(**_fields(record)):
             now = self.applier.clock()
-            waits = None if record.unjudged else self.observer.memory.waits(uid, self.observer.caches.pods(uid))
-            if waits is not None:
+            if (waits := self._waits(record)) is not None:
                 return now + waits
             result = await self._decide_and_apply(record, now)
             return await self._settle(record, result)
+
+    def _waits(self, record: ExecutionRecord) -> timedelta | None:
+        """How long to wait at most until earlier deeds are seen; None: not at all."""
+        uid = record.metadata.uid
+        waits = self.observer.memory.waits(uid, self.observer.caches.pods(uid))
+        return None if waits is None or self.observer.urgent(record) else waits
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
         self.observer.caches.attend(record.metadata.uid, record.nodes)

@@ -51,18 +51,18 @@ class ExecutionRecord:
         return self.open and asked is not None and asked != observed
 
     @property
-    def urgent(self) -> bool:
-        """Whether a stop is asked for that was not judged, or judged and not posted."""
+    def unposted(self) -> str | None:
+        """Id of the command in force, while status does not say yet that it was posted."""
         status = self.execution.status
-        if self.unjudged:
-            return True
         if not self.open or status is None or status.cancellation is None:
-            return False
+            return None
         in_force = status.cancellation.command_id
-        return any(
-            command.id == in_force and command.status is CommandStatus.ACCEPTED and command.applied_at is None
+        waiting = (
+            command.id
             for command in status.commands
+            if command.id == in_force and command.status is CommandStatus.ACCEPTED and command.applied_at is None
         )
+        return next(waiting, None)
 
     @property
     def awaited_workflow(self) -> str | None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from desist.controller.memory import PATIENCE, Memory
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView
+from desist.lifecycle.plan import PostMailbox
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 POD = PodView("pod", "p", "5", "RUN", 1, "Running", (ContainerView("workflow", ContainerKind.REGULAR),))
+POST = PostMailbox("pod", "p", "9", "{}")
 
 
 class Clock:
@@ -32,10 +34,10 @@ def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
 
 def test_after_a_posting_a_pass_waits_for_that_version_or_for_the_pods_end() -> None:
     memory = Memory(Clock())
-    memory.posted("wfx", "p", "10")
+    memory.posted("wfx", POST, "10")
     assert memory.waits("wfx", (replace(POD, resource_version="9"),)) == PATIENCE
     assert memory.waits("wfx", (replace(POD, resource_version="10"),)) is None
-    memory.posted("wfx", "p", "10")
+    memory.posted("wfx", POST, "10")
     assert memory.waits("wfx", ()) is None
 
 
@@ -88,6 +90,9 @@ def test_what_is_forgotten_holds_nothing_up() -> None:
     memory = Memory()
     memory.created("wfx", "pod")
     memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID))
+    memory.posted("wfx", POST, "10")
+    assert memory.last_posting("wfx") == POST
     memory.forget("wfx")
+    assert memory.last_posting("wfx") is None
     assert memory.waits("wfx", ()) is None
     assert memory.refusal("wfx", "pod") is None

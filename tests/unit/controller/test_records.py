@@ -67,22 +67,26 @@ def stopping(observed: str, applied: bool) -> dict[str, Any]:
 
 
 URGENT = [
-    ("nothing asked", None, None, False),
-    ("asked, never seen", "Cancel", None, True),
-    ("asked, seen without a stop yet", "Cancel", {"phase": "Running"}, True),
-    ("asked more than was judged", "Kill", stopping("Cancel", True), True),
-    ("judged, not posted", "Cancel", stopping("Cancel", False), True),
-    ("judged and posted", "Cancel", stopping("Cancel", True), False),
-    ("ended", "Kill", {"phase": "Cancelled"}, False),
+    ("nothing asked", None, None, False, None),
+    ("asked, never seen", "Cancel", None, True, None),
+    ("asked, seen without a stop yet", "Cancel", {"phase": "Running"}, True, None),
+    ("asked more than was judged", "Kill", stopping("Cancel", True), True, None),
+    ("asked more than was judged and not posted", "Kill", stopping("Cancel", False), True, "C1"),
+    ("judged, not posted", "Cancel", stopping("Cancel", False), False, "C1"),
+    ("judged and posted", "Cancel", stopping("Cancel", True), False, None),
+    ("ended", "Kill", {"phase": "Cancelled"}, False, None),
 ]
 
 
-@pytest.mark.parametrize(("mode", "status", "urgent"), [case[1:] for case in URGENT], ids=[case[0] for case in URGENT])
-def test_a_stop_that_is_not_judged_or_not_posted_is_urgent(
-    mode: str | None, status: dict[str, Any] | None, urgent: bool
+@pytest.mark.parametrize(
+    ("mode", "status", "unjudged", "unposted"), [case[1:] for case in URGENT], ids=[case[0] for case in URGENT]
+)
+def test_a_record_knows_whether_its_stop_was_judged_and_what_was_not_posted(
+    mode: str | None, status: dict[str, Any] | None, unjudged: bool, unposted: str | None
 ) -> None:
     spec = {"cancellation": {"mode": mode}} if mode else {}
-    assert execution_record(body(spec, status)).urgent is urgent
+    record = execution_record(body(spec, status))
+    assert (record.unjudged, record.unposted) == (unjudged, unposted)
 
 
 def test_an_execution_awaits_its_workflow_until_it_has_begun() -> None:

@@ -13,6 +13,7 @@ from desist.controller.records import execution_record
 from desist.controller.views import NodeRecord, PodRecord
 from desist.lifecycle.manifest import pod_name
 from desist.lifecycle.observed import PodView
+from desist.lifecycle.plan import PostMailbox
 from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW
 from tests.unit.controller.test_passes import TEMPLATE, Setting
@@ -120,3 +121,61 @@ async def test_a_pod_that_was_made_and_that_no_watch_shows_is_asked_for_no_more_
         await setting.passes.run("wfx")
         setting.seconds += 0.5
     assert len(made(setting, "create")) <= 25 / PATIENCE.total_seconds()
+
+
+async def test_a_stop_is_urgent_until_it_is_posted_and_no_longer() -> None:
+    setting = asking("Cancel")
+    observer = setting.passes.observer
+    assert observer.urgent(setting.known)
+    setting.fake.outdated = {"post"}
+    await setting.passes.run("wfx")
+    assert setting.known.unposted and observer.urgent(setting.known), "judged, and refused"
+    setting.fake.outdated = set()
+    await setting.passes.run("wfx")
+    assert setting.known.unposted, "status says so with its next write"
+    assert not observer.urgent(setting.known)
+    asked_for(setting, "Kill")
+    assert observer.urgent(setting.known)
+
+
+async def test_after_a_restart_the_pods_mailbox_says_what_was_posted() -> None:
+    setting = asking("Cancel")
+    await setting.passes.run("wfx")
+    posting = setting.memory.last_posting("wfx")
+    assert posting is not None
+    setting.memory.forget("wfx")
+    assert setting.passes.observer.urgent(setting.known)
+    setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, mailbox=posting.text)))
+    assert not setting.passes.observer.urgent(setting.known)
+
+
+async def test_what_was_posted_to_another_pod_is_not_delivered() -> None:
+    setting = asking("Cancel")
+    setting.fake.outdated = {"post"}
+    await setting.passes.run("wfx")
+    command = setting.known.unposted
+    text = f'{{"sequence":1,"runId":"{RUN}","commandId":"{command}","mode":"Kill","signal":"SIGTERM","graceSeconds":0,'
+    text += '"postedAt":"2026-05-01T00:00:00.000000Z"}'
+    setting.memory.posted("wfx", PostMailbox("late", "late-uid", "1", text), "2")
+    assert setting.passes.observer.urgent(setting.known)
+    setting.memory.posted("wfx", PostMailbox(POD, "pod-uid", "1", text), "2")
+    assert not setting.passes.observer.urgent(setting.known)
+
+
+async def test_nothing_is_urgent_about_a_stop_that_a_pods_deletion_has_overtaken() -> None:
+    setting = asking("Cancel")
+    setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, deletion_timestamp=NOW)))
+    await setting.passes.run("wfx")
+    assert setting.known.unposted and not made(setting, "post")
+    assert not setting.passes.observer.urgent(setting.known)
+
+
+async def test_a_stop_whose_posting_was_refused_waits_for_no_earlier_deed() -> None:
+    setting = asking("Cancel")
+    await setting.passes.run("wfx")
+    asked_for(setting, "Kill")
+    setting.fake.outdated = {"post"}
+    await setting.passes.run("wfx")
+    before = len(made(setting, "post"))
+    await setting.passes.run("wfx")
+    assert len(made(setting, "post")) == before + 1
