@@ -3,10 +3,12 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
@@ -37,6 +39,7 @@ var roles = map[string]func(){
 	"outcome":   outcomeRole,
 	"limiter":   limiterRole,
 	"reaper":    reaperRole,
+	"late":      lateRole,
 }
 
 // actorLifetime ends an actor that a failed test has left behind.
@@ -151,16 +154,45 @@ func limiterRole() {
 func reaperRole() {
 	s := &supervisor{asked: true, signals: signals{child: make(chan os.Signal, 1)}}
 	for range reapAtOnce + 2 {
-		pid, _, _ := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-		if pid == 0 { // one thread of a torn runtime: nothing but system calls
-			unix.RawSyscall(unix.SYS_EXIT_GROUP, 7, 0, 0)
-		}
-		must(unix.Waitid(unix.P_PID, int(pid), nil, unix.WEXITED|unix.WNOWAIT, nil))
-		s.command = int(pid)
+		s.command = zombie(7)
 	}
 	for range 2 {
 		fmt.Println(s.reap(), s.ended, s.code, len(s.signals.child))
 	}
+}
+
+// lateRole is a launcher that was held up: its command has ended, and a stop,
+// SIGTERM, another signal and the deadline have come since, all to be read now.
+func lateRole() {
+	for range 20 {
+		s := &supervisor{
+			command: zombie(7),
+			log:     newLogger(io.Discard),
+			watch:   &watcher{mailbox: make(chan struct{}, 1), outcome: make(chan struct{}, 1)},
+			signals: signals{child: make(chan os.Signal, 1), term: make(chan os.Signal, 1), other: make(chan os.Signal, 1)},
+			message: message{path: os.DevNull, limit: kubeletMessageBytes},
+		}
+		s.mailbox, s.tree = newMailbox(os.Args[1], s.log), newTree(s.command, s.log)
+		s.deadline = time.NewTimer(0)
+		mark(s.watch.mailbox)
+		s.signals.child <- syscall.SIGCHLD
+		s.signals.term <- syscall.SIGTERM
+		s.signals.other <- syscall.SIGQUIT
+		time.Sleep(time.Millisecond) // for the timer
+		if code := s.supervise(); code != 7 || !reflect.DeepEqual(s.receipt, receipt{}) {
+			fmt.Printf("code %d, receipt %s\n", code, s.receipt.line(receiptLimit))
+		}
+	}
+}
+
+// zombie makes a child that has ended and was not waited for.
+func zombie(code uintptr) (pid int) {
+	child, _, _ := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if child == 0 { // one thread of a torn runtime: nothing but system calls
+		unix.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
+	}
+	must(unix.Waitid(unix.P_PID, int(child), nil, unix.WEXITED|unix.WNOWAIT, nil))
+	return int(child)
 }
 
 // startSession starts an actor in the PID namespace of another process, with

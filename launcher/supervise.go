@@ -91,23 +91,35 @@ func (s *supervisor) start(argv, environ []string) (code int, ok bool) {
 
 func (s *supervisor) supervise() int {
 	for {
-		select {
-		case <-s.signals.child:
-			if s.reap() {
-				s.writeMessage()
-				return s.code
-			}
-		case <-s.signals.term:
-			s.onSIGTERM()
-		case signal := <-s.signals.other:
-			s.pass(signal.(syscall.Signal))
-		case <-s.watch.mailbox:
-			s.onMailbox()
-		case <-s.watch.outcome:
+		act := s.next()
+		// Of several events that are ready, any may be chosen. An end that came
+		// before the event is no answer to it.
+		if s.reap() {
 			s.writeMessage()
-		case <-s.deadlineReached():
-			return s.kill()
+			return s.code
 		}
+		act()
+		if s.receipt.Killed {
+			return s.codeAfterKill()
+		}
+	}
+}
+
+// next waits for an event and gives what is to be done then.
+func (s *supervisor) next() func() {
+	select {
+	case <-s.signals.child:
+		return func() {} // reaping comes first at each event
+	case <-s.signals.term:
+		return s.onSIGTERM
+	case signal := <-s.signals.other:
+		return func() { s.pass(signal.(syscall.Signal)) }
+	case <-s.watch.mailbox:
+		return s.onMailbox
+	case <-s.watch.outcome:
+		return s.writeMessage
+	case <-s.deadlineReached():
+		return s.kill
 	}
 }
 
@@ -215,7 +227,7 @@ func (s *supervisor) deadlineReached() <-chan time.Time {
 
 // kill ends every process, then the launcher, so that the kernel ends what it
 // may not signal.
-func (s *supervisor) kill() int {
+func (s *supervisor) kill() {
 	s.tree.kill()
 	s.receipt.Killed = true
 	s.log.printf("deadline: SIGKILL sent to all processes")
@@ -224,11 +236,10 @@ func (s *supervisor) kill() int {
 		select {
 		case <-s.signals.child:
 		case <-giveUp:
-			return s.codeAfterKill()
+			return
 		}
 	}
 	s.writeMessage() // the outcome's last state
-	return s.codeAfterKill()
 }
 
 func (s *supervisor) codeAfterKill() int {
