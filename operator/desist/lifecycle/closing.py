@@ -7,14 +7,16 @@ Between them `failure` (or its absence) says which phase that will be.
 
 from __future__ import annotations
 
-from desist.api.status import CommandRecord, Failure
-from desist.api.vocabulary import Bucket, ClosedReason, CommandStatus, FailureCategory, Mode, Phase
+from desist.api.status import CommandRecord, Failure, ProcessStatus
+from desist.api.vocabulary import Bucket, ClosedReason, CommandStatus, FailureCategory, Mode, Phase, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.outcome import Cause, Column, End, Result, column, outcome
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.verdict import CLOSED
+from desist.lifecycle.view import Status, View, current, with_current
 
 COMPLETION = "completion"
+NEVER_CREATED = "NeverCreated"
 
 CLOSED_REASON = {
     Phase.SUCCEEDED: ClosedReason.COMPLETED,
@@ -84,8 +86,16 @@ def refuse(view: View, status: Status, message: str) -> Status:
 
 
 def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
-    """End a run that has no process, in one write."""
+    """End a run that has no process, in one write. A pod that was never seen, and that a GET did not find, is none."""
+    process = current(status)
+    if process is not None and process.state not in CLOSED:
+        status = with_current(status, never_created(view, process))
     return close(view, finish(view, status, phase, End(Cause.DISRUPTED, message="no process was running")))
+
+
+def never_created(view: View, process: ProcessStatus) -> ProcessStatus:
+    """The process of a pod that there never was."""
+    return process.model_copy(update={"state": ProcessState.GONE, "reason": NEVER_CREATED, "since": view.now})
 
 
 def close(view: View, status: Status) -> Status:

@@ -2,7 +2,8 @@
 
 Contract: `decide` is pure and total; it may be called at any time, any number of times, by several controllers. Where
 its plan was carried out and seen, the same call plans no further write. The order of the judgements is that of
-`STEPS`; a terminal phase ends them. A status write comes before anything that it permits, Events after it.
+`STEPS`; a terminal phase ends them. A status write comes first, then the Events that tell of it, then what it permits:
+a conflict there ends the plan, and no later pass would tell them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ STEPS: tuple[Callable[[View, Status], Status], ...] = (
     reports.report,
     commands.fire_deadline,
     commands.judge_request,
+    reports.settle_again,
     commands.escalate,
     reports.forget,
     start.advance,
@@ -49,7 +51,7 @@ def questions(observed: Observed, now: datetime) -> Questions:
 
 
 def decide(observed: Observed, now: datetime) -> Plan:
-    """What to do now: at most one status write, then what it permits."""
+    """What to do now: at most one status write, its Events, then what it permits."""
     view, before = View(observed, now), _before(observed)
     judged = _judge(view, before)
     if judged == _taken_over(before) and observed.trial is None and start.wants_trial(view, judged):
@@ -61,8 +63,8 @@ def decide(observed: Observed, now: datetime) -> Plan:
     return Plan(
         (
             WriteStatus(after),
-            *_permitted(view, after),
             *events.told(before, after),
+            *_permitted(view, after),
             *_wake(view, before, after),
         )
     )

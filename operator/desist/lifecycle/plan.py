@@ -1,8 +1,8 @@
 """What a pass wants done: actions in order, as frozen values.
 
 Contract: the controller does them in this order and stops at the first that fails; the next pass decides anew from
-what is there. At most one `WriteStatus` a plan, and it comes before everything that touches a pod; Events come after
-it. Every action may be repeated without harm.
+what is there. At most one `WriteStatus` a plan, and it comes first; Events of it come next, before all that
+touches a pod, where a conflict may end the plan. Every action may be repeated without harm.
 """
 
 from __future__ import annotations

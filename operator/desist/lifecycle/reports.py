@@ -13,7 +13,7 @@ from desist.api.status import ProcessStatus, UnconfirmedProcess
 from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.lifecycle import history, mailbox, termination
 from desist.lifecycle.cause import end_of, exit_signal, remark
-from desist.lifecycle.closing import close, end_phase, finish, refuse
+from desist.lifecycle.closing import close, end_phase, finish, never_created, refuse
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView
 from desist.lifecycle.outcome import Cause, Column, End, column
 from desist.lifecycle.template import LONGEST_GRACE
@@ -31,7 +31,6 @@ from desist.lifecycle.verdict import (
 )
 from desist.lifecycle.view import Status, View, current, with_current
 
-NEVER_CREATED = "NeverCreated"
 NODE_LOST = "NodeLost"
 UNKILLABLE = "Unkillable"
 UNSTARTED = (Phase.PENDING, Phase.RUNNING)
@@ -97,6 +96,11 @@ def settle(view: View, status: Status) -> Status:
     return history.remark(ended, remark(evidence.pod) if evidence.pod else None)
 
 
+def settle_again(view: View, status: Status) -> Status:
+    """Step: what a command makes of an end that was reported before it, and of which the attempt alone had ended."""
+    return status if status.phase in UNSTARTED else settle(view, status)
+
+
 def forget(view: View, status: Status) -> Status:
     """Step: where lost nodes are not waited for, their processes are closed without proof."""
     process = current(status)
@@ -110,12 +114,12 @@ def forget(view: View, status: Status) -> Status:
 
 
 def kill_due(pod: PodView) -> datetime | None:
-    """When SIGKILL is due in a pod: by its mailbox, else by its deletion; None: it is not."""
+    """When SIGKILL is due in a pod: by a mailbox from before its deletion, or by that if it is earlier."""
     stop = mailbox.parse(pod.mailbox)
     deleted_at = _deleted_at(pod)
     if stop is None or stop.deadline is None or (deleted_at is not None and stop.posted_at >= deleted_at):
         return pod.deletion_timestamp
-    return stop.deadline
+    return min(stop.deadline, pod.deletion_timestamp or stop.deadline)
 
 
 def _deleted_at(pod: PodView) -> datetime | None:
@@ -145,7 +149,7 @@ def _without_pod(view: View, status: Status, process: ProcessStatus) -> Status:
     created = view.observed.created
     refused = created is not None and created.answer is Answer.INVALID
     in_force = column(status.phase or Phase.PENDING)
-    never = process.model_copy(update={"state": ProcessState.GONE, "reason": NEVER_CREATED, "since": view.now})
+    never = never_created(view, process)
     if refused and in_force is Column.RUNNING:
         message = created.message if created else ""
         return refuse(view, with_current(status, never), f"the API server refuses the pod: {message}")

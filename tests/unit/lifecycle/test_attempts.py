@@ -12,7 +12,7 @@ from desist.lifecycle.decide import decide
 from desist.lifecycle.late import ROLE
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView
 from desist.lifecycle.plan import CreatePod, DeletePod, PostMailbox, WriteStatus
-from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
+from tests.support.builders import PodBuilder, at, make_execution, make_node, make_pod, receipt
 from tests.unit.lifecycle.world import World, done
 
 
@@ -82,6 +82,19 @@ def test_a_disrupted_process_whose_sidecar_still_runs_is_waited_for() -> None:
     assert world.status.end_time is None
     world.change_pod(lambda pod: pod.over(), after=1)
     assert world.status.disruptions == 1
+
+
+def test_a_command_after_a_disruption_says_in_one_write_how_the_run_will_end() -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.with_sidecar().running(1), after=1)
+    world.change_pod(lambda pod: pod.deleting(600, since=2).exited(143, receipt(sigterm=2), finished=3), after=2)
+    assert (world.phase, world.status.end_time) == (Phase.RUNNING, None)
+    world.execution = world.execution.cancelled(Mode.KILL, reason="enough")
+    world.step(1)
+    assert world.phase is Phase.KILL_CANCELLING
+    assert (world.status.end_time, world.status.failure and world.status.failure.category) == (at(3), "cancelled")
+    assert done(world.step(1)) == []
 
 
 def test_a_pod_that_vanished_is_run_again_only_after_its_node_was_ready_for_the_grace_and_thirty_seconds() -> None:
@@ -229,6 +242,21 @@ def test_a_stop_before_the_pod_was_seen_asks_the_api_server_and_ends_the_run_whe
     world.creates = True
     world.settle(10)
     assert not world.pods
+
+
+@pytest.mark.parametrize("by", ["a command", "a deadline"])
+def test_the_process_of_a_pod_that_there_never_was_is_gone(by: str) -> None:
+    world = World(make_execution(active_deadline_seconds=5)).running()
+    world.change_pod(lambda pod: pod.deleting().exited(143, receipt(sigterm=2)).over(), after=1)
+    world.creates = False
+    world.step(1)
+    assert (world.status.attempt, world.status.processes[0].state) == (2, ProcessState.ALIVE)
+    if by == "a command":
+        world.request(Mode.CANCEL, after=1)
+    else:
+        world.settle(3)
+    assert world.phase is (Phase.CANCELLED if by == "a command" else Phase.TIMED_OUT)
+    assert [(p.state, p.reason) for p in world.status.processes] == [(ProcessState.GONE, "NeverCreated")]
 
 
 def test_a_stop_before_the_pod_was_seen_is_delivered_where_there_is_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 from desist.api.vocabulary import CommandSource, HistoryType, Mode, Phase
 from desist.lifecycle import mailbox
 from tests.support.builders import at, make_execution, make_workflow, receipt
-from tests.unit.lifecycle.world import World
+from tests.unit.lifecycle.world import World, deeds
 
 
 def posted(world: World) -> mailbox.Stop:
@@ -193,7 +193,7 @@ def _told_before_it_started() -> World:
     world.settle()
     world.change_pod(lambda pod: pod.bound())
     world.execution = world.execution.cancelled(Mode.CANCEL)
-    for action in world.plan().actions[:2]:
+    for action in deeds(world.plan())[:2]:
         world.apply(action)
     world.change_pod(lambda pod: pod.running(2), after=2)
     return world

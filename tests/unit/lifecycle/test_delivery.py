@@ -8,7 +8,7 @@ from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.lifecycle import mailbox
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, WakeAt, WriteStatus
 from tests.support.builders import at, make_workflow, receipt
-from tests.unit.lifecycle.world import World, done
+from tests.unit.lifecycle.world import World, deeds, done
 
 
 def test_acceptance_is_written_before_the_mailbox_in_one_plan() -> None:
@@ -67,7 +67,7 @@ def test_where_the_mailbox_is_there_already_the_delete_is_under_the_version_that
     world.settle()
     world.change_pod(lambda pod: pod.bound())
     world.execution = world.execution.cancelled(Mode.CANCEL)
-    for action in world.plan().actions[:2]:
+    for action in deeds(world.plan())[:2]:
         world.apply(action)
     plan = world.plan()
     assert done(plan) == ["DeletePod"]
@@ -80,7 +80,7 @@ def test_what_has_started_meanwhile_is_not_deleted_under_cancel() -> None:
     world.settle()
     world.change_pod(lambda pod: pod.bound())
     world.execution = world.execution.cancelled(Mode.CANCEL)
-    for action in world.plan().actions[:2]:
+    for action in deeds(world.plan())[:2]:
         world.apply(action)
     world.change_pod(lambda pod: pod.running(world.seconds), after=1)
     world.settle(1000)

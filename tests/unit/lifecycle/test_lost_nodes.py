@@ -11,7 +11,7 @@ from desist.api.base import Opaque
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle import mailbox
 from desist.lifecycle.observed import ContainerPhase, NodeView
-from desist.lifecycle.plan import DeletePod
+from desist.lifecycle.plan import DeletePod, WakeAt
 from tests.support.builders import TEMPLATE, at, make_node, receipt
 from tests.unit.lifecycle.world import World
 
@@ -205,6 +205,17 @@ def test_a_mailbox_that_came_after_the_deletion_sets_no_time_for_the_sigkill() -
     world.settle(100)
     assert "unconfirmed" not in world.status.wire()
     world.settle(530)
+    assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
+
+
+def test_a_drain_whose_grace_ends_before_that_of_an_earlier_kill_sets_the_time_for_the_sigkill() -> None:
+    world = World().running()
+    world.request(Mode.KILL, after=1, grace_period_seconds=3600)
+    world.change_pod(lambda pod: pod.deleting(30, since=10), after=8)
+    world.settle(59)
+    assert "unconfirmed" not in world.status.wire()
+    assert WakeAt(at(70)) in world.plan().actions
+    world.settle(1)
     assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
 
 

@@ -153,6 +153,13 @@ def test_events_are_named_as_the_history_and_come_once() -> None:
 
 
 @pytest.mark.conformance("G1")
+def test_events_come_before_what_a_conflict_may_end() -> None:
+    world = World().running()
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    kinds = [type(action).__name__ for action in world.plan().actions]
+    assert kinds == ["WriteStatus", "EmitEvent", "PostMailbox"]
+
+
 def test_the_sequence_numbers_of_the_history_rise_strictly() -> None:
     world = World(workflow=make_workflow(kill_after=5)).running()
     world.request(Mode.CANCEL)

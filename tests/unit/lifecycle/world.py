@@ -217,17 +217,22 @@ class World:
 
 
 def check_shape(plan: Plan, seconds: float) -> None:
-    """What holds of every plan: one write at most, before everything else; Events after all; no wake in the past."""
+    """What holds of every plan: first at most one write, its Events, then what touches pods; no wake in the past."""
     writes = [action for action in plan.actions if isinstance(action, WriteStatus)]
     assert len(writes) <= 1
     assert not writes or isinstance(plan.actions[0], WriteStatus)
     events = [i for i, action in enumerate(plan.actions) if isinstance(action, EmitEvent)]
     touches = [i for i, a in enumerate(plan.actions) if isinstance(a, CreatePod | PostMailbox | DeletePod)]
-    assert not events or not touches or max(touches) < min(events)
+    assert not events or not touches or max(events) < min(touches)
     assert not events or writes
     assert all(action.when > at(seconds) for action in plan.actions if isinstance(action, WakeAt))
 
 
+def deeds(plan: Plan) -> list[Action]:
+    """A plan's actions but Events and wakes."""
+    return [action for action in plan.actions if not isinstance(action, EmitEvent | WakeAt)]
+
+
 def done(plan: Plan) -> list[str]:
-    """The kinds of a plan's actions but Events and wakes."""
-    return [type(a).__name__ for a in plan.actions if not isinstance(a, EmitEvent | WakeAt)]
+    """The kinds of them."""
+    return [type(action).__name__ for action in deeds(plan)]

@@ -28,7 +28,7 @@ def has_one_order(judged: Observed, plan: Plan, _: Answered, now: float) -> None
     assert WriteStatus not in kinds[1:], "something comes before the status write"
     touches = [i for i, kind in enumerate(kinds) if kind in (CreatePod, PostMailbox, DeletePod)]
     events = [i for i, kind in enumerate(kinds) if kind is EmitEvent]
-    assert not touches or not events or max(touches) < min(events), "an Event comes before what it tells"
+    assert not touches or not events or max(events) < min(touches), "a conflict at a pod may lose an Event"
     assert all(action.when > at(now) for action in plan.actions if isinstance(action, WakeAt)), "a wake in the past"
 
 
