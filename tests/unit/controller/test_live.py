@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from desist.api.base import Opaque
+from desist.api.meta import ObjectMeta
 from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
 from desist.controller.memory import Memory
@@ -15,13 +17,14 @@ from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
 from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.client import Client
-from desist.kube.errors import NotFound
+from desist.kube.errors import AlreadyExists, NotFound
 from desist.kube.resource import Address
-from desist.lifecycle.observed import NodeView, Observed, Questions
+from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
 from tests.unit.controller.fakes import FakeCluster
 from tests.unit.controller.test_passes import Setting
+from tests.unit.controller.test_views import raw_pod
 
 CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-2")
 ASKED = Questions(live_nodes=("node-1",))
@@ -76,3 +79,38 @@ async def test_a_node_is_read_under_its_name_and_may_be_absent() -> None:
     found = await cluster.live_node("node-1")
     assert found is not None and (found.name, found.boot_id, found.out_of_service) == ("node-1", "boot-2", False)
     assert await cluster.live_node("node-2") is None
+
+
+@dataclass
+class Taken:
+    """A client of an API server that has a pod of the wanted name already."""
+
+    pod: dict[str, Any]
+    calls: list[str] = field(default_factory=list)
+
+    async def create(self, *_: object, **__: object) -> dict[str, Any]:
+        self.calls.append("create")
+        raise AlreadyExists(409, "AlreadyExists", "pods already exists")
+
+    async def get(self, *_: object, **__: object) -> dict[str, Any]:
+        self.calls.append("get")
+        return self.pod
+
+
+OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx-uid")
+OTHERS: dict[str, Any] = {"metadata__ownerReferences": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer"),
+    [({}, Answer.PASSED), ({"metadata__labels": {}}, Answer.PASSED), (OTHERS, Answer.REFUSED)],
+    ids=["its own", "its own, without labels", "another's"],
+)
+async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_its_own(
+    changes: dict[str, Any], answer: Answer
+) -> None:
+    client = Taken(raw_pod(**changes))
+    labels = {"desist.dev/run-id": "RUN", "desist.dev/attempt": "2"}
+    manifest = Opaque.of({"metadata": {"name": "order-1-abc", "labels": labels}})
+    answered = await Cluster(cast(Client, client), "controller-1").create_pod(OWNER, manifest)
+    assert (answered.answer, client.calls) == (answer, ["create", "get"])

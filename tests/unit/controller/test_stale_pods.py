@@ -71,6 +71,7 @@ async def test_after_a_refused_posting_the_pod_is_read_and_the_next_pass_posts_u
     refused.clear()
     await setting.passes.run("wfx")
     assert made(setting, "post") == [f"post {POD} under 10", f"post {POD} under 15"]
+    assert setting.memory.surprised("wfx") == timedelta(milliseconds=10), "the row has ended"
 
 
 async def test_while_the_pod_cannot_be_found_passes_become_rare() -> None:
