@@ -9,7 +9,7 @@ verbs that these calls use, and no others.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from desist.controller.views import RawNode, RawPod, node_record, wanted_view
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 from desist.kube.lanes import Budget
-from desist.kube.listing import identity, list_all
+from desist.kube.listing import PAGE, identity, pages
 from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
 from desist.lifecycle.manifest import wanted_pod
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
@@ -36,7 +36,6 @@ RESOURCES = {
     "WorkflowExecution": Resource(GROUP, VERSION, "workflowexecutions"),
     "Workflow": Resource(GROUP, VERSION, "workflows"),
 }
-PAGE = 500
 ADDED = (
     "its admission adds the regular container {}, which no stop would reach and no end of the run would end: exempt "
     "the pods of this template from that injection (by a label or an annotation of the template, as the injector has "
@@ -73,17 +72,24 @@ class Cluster:
         answer = msgspec.json.decode(await self.client.read("/version"))
         return int(answer["major"]), int("".join(filter(str.isdecimal, answer["minor"])))
 
-    async def list(self, kind: str) -> Sequence[Body]:
-        """All objects of one of our kinds."""
-        listing = await list_all(self.client, RESOURCES[kind], Query(limit=PAGE))
-        return [msgspec.json.decode(item) for item in listing.items]
+    async def list(self, kind: str) -> AsyncIterator[Body]:
+        """All objects of one of our kinds, as they come: no more than a page is held, and one object decoded.
+
+        Raises kube's errors in the middle too; begin again then.
+        """
+        async for page in pages(self.client, RESOURCES[kind], Query(limit=PAGE)):
+            for item in page.items:
+                yield msgspec.json.decode(item)
 
     async def list_metadata(self, kind: str) -> tuple[dict[str, Listed], int]:
         """All objects of one of our kinds by UID, names and versions only; and the list's version."""
-        listing = await list_all(self.client, RESOURCES[kind], Query(limit=PAGE, metadata_only=True))
-        found = [identity(item) for item in listing.items]
-        listed = {each.uid: Listed(each.namespace, each.name, int(each.resource_version)) for each in found}
-        return listed, int(listing.resource_version)
+        listed: dict[str, Listed] = {}
+        version = ""
+        async for page in pages(self.client, RESOURCES[kind], Query(limit=PAGE, metadata_only=True)):
+            version = page.resource_version
+            for each in map(identity, page.items):
+                listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
+        return listed, int(version)
 
     async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
         """One object of our kinds as it is now; a stop may wait for it. Raises Vanished."""

@@ -30,6 +30,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     frame.configure(settings)
     memo.operator = Operator(ours)
     await memo.operator.start()
+    settings.watching.initial_streaming = memo.operator.streams
 
 
 @kopf.on.cleanup(errors=kopf.ErrorsMode.PERMANENT)

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS_GRACE = 0.5
 """Seconds that Events on their way get when the process stops."""
+FILLING = "the caches are not filled yet"
 CRD_POLL = 1.0
 """Seconds between two looks whether our kinds are served: discovery cannot be watched."""
 
@@ -104,6 +105,11 @@ class Operator:
         await self._close()
         if self._death is not None:
             raise kopf.PermanentError(self._death)
+
+    @property
+    def streams(self) -> bool:
+        """Once started: whether kopf can have its lists as streams from this server."""
+        return self._watches.streamed()
 
     def execution_event(self, kind: str | None, body: Mapping[str, Any]) -> None:
         """Kopf says something of an execution."""
@@ -195,14 +201,17 @@ class Operator:
             for what, reflector in self._watches.reflectors:
                 self._run(f"watch of {what}", reflector.run())
             for name, note in (("Workflow", self._note_workflow), ("WorkflowExecution", self._note_execution)):
-                for body in await self._list(name):
-                    note(body)
+                await self._list(name, note)
             await self._watches.synced()
 
-    async def _list(self, kind: str) -> list[Mapping[str, Any]]:
+    async def _list(self, kind: str, note: Callable[[Mapping[str, Any]], None]) -> None:
+        """Note each object as it comes: all at once would not fit into the memory that the rest of the life needs."""
         while True:
+            self._waits_for = FILLING
             try:
-                return list(await self._cluster.list(kind))
+                async for body in self._cluster.list(kind):
+                    note(body)
+                return
             except ApiError as error:
                 self._waits_for = f"cannot list {kind}: {error}"
                 logger.warning("waiting: %s", self._waits_for)

@@ -43,6 +43,10 @@ class Watches:
         """Wait until both caches hold what there is."""
         await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))
 
+    def streamed(self) -> bool:
+        """Whether this server gives lists as streams."""
+        return all(reflector.streamed for _, reflector in self.reflectors)
+
     def stuck(self) -> str | None:
         """For the liveness probe."""
         now = asyncio.get_running_loop().time()

@@ -1,28 +1,23 @@
 """Whole lists, page by page, and what a list says that a store does not.
 
-Contract: `list_all` gives one consistent list: where the continue token expires under it (410), it begins again, and
-after that it takes the list in one piece. `diff` is pure: from what was kept and what is listed, both by UID, to the
+Contract: `pages` gives one consistent list and holds one page of it; where the continue token expires under it (410),
+the caller begins again. `diff` is pure: from what was kept and what is listed, both by UID, to the
 changes between them, deletions first, because an object that was made anew under the same name has another UID.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
-import msgspec
-
 from desist.kube.client import Client
-from desist.kube.errors import Gone
 from desist.kube.resource import Query, Resource
 from desist.kube.wire import Identity, Page, identity
 
-__all__ = ["Change", "ChangeKind", "Entry", "Identity", "Listing", "diff", "identity", "list_all"]
+__all__ = ["PAGE", "Change", "ChangeKind", "Entry", "Identity", "diff", "identity", "pages"]
 
-logger = logging.getLogger(__name__)
 PAGE = 500
 Record = TypeVar("Record")
 
@@ -57,14 +52,6 @@ class Change(Generic[Record]):
     """False: found by comparing with a list. States in between were missed, the last one of a deleted object too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One consistent list; items are raw JSON."""
-
-    resource_version: str
-    items: list[msgspec.Raw]
-
-
 def diff(store: Mapping[str, Entry[Record]], listed: Mapping[str, Entry[Record]]) -> Iterator[Change[Record]]:
     """Changes that make the store what was listed; both by UID."""
     for uid, kept in store.items():
@@ -78,15 +65,6 @@ def diff(store: Mapping[str, Entry[Record]], listed: Mapping[str, Entry[Record]]
             yield Change(ChangeKind.MODIFIED, entry.identity, known.record, entry.record, seen=False)
 
 
-async def list_all(client: Client, resource: Resource, query: Query) -> Listing:
-    """The whole list; `query.limit` is the page's size (0: 500). Raises ApiError."""
-    try:
-        return await _gather(client, resource, replace(query, limit=query.limit or PAGE))
-    except Gone:
-        logger.info("the list of %s took longer than its pages live: listing in one piece", resource)
-        return await _gather(client, resource, replace(query, limit=0))
-
-
 async def pages(client: Client, resource: Resource, query: Query) -> AsyncIterator[Page]:
     """The pages of one consistent list; all bear its resourceVersion. Raises ApiError; Gone: begin again."""
     while True:
@@ -95,12 +73,3 @@ async def pages(client: Client, resource: Resource, query: Query) -> AsyncIterat
         if not page.continue_token:
             return
         query = replace(query, continue_token=page.continue_token)
-
-
-async def _gather(client: Client, resource: Resource, query: Query) -> Listing:
-    items: list[msgspec.Raw] = []
-    version = ""
-    async for page in pages(client, resource, query):
-        items += page.items
-        version = page.resource_version
-    return Listing(version, items)

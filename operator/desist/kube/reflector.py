@@ -96,6 +96,7 @@ class Reflector(Generic[Record]):
         """Whether the next list is asked for as a stream (WatchList)."""
         self._streams = True
         """Whether the server can do that at all."""
+        self._streamed = False
         self._failures = 0
         self._reason = ""
         self._contact = float("-inf")
@@ -109,6 +110,11 @@ class Reflector(Generic[Record]):
     def store(self) -> Mapping[str, Entry[Record]]:
         """What is there, by UID."""
         return MappingProxyType(self._entries)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether this server has given a whole list as a stream."""
+        return self._streamed
 
     def stuck(self, now: float) -> str | None:
         """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
@@ -211,6 +217,7 @@ class Reflector(Generic[Record]):
             return False
         version, complete = bookmark(event.object)
         if complete:
+            self._streamed = True
             self._replace(listed, version)
         return complete
 

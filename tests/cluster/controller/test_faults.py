@@ -27,9 +27,10 @@ def same_process(host_operator: OperatorProcess, proxy: ApiProxy) -> Iterator[No
 
 
 def _is_kopfs_list(request: Request) -> bool:
-    """Our own lists come in pages."""
+    """As a stream, where the server can; our own lists come in pages."""
+    streamed = "sendInitialEvents=true" in request.query
     plain = "watch=true" not in request.query and "limit=" not in request.query
-    return request.method == "GET" and request.path.endswith(EXECUTIONS) and plain
+    return request.method == "GET" and request.path.endswith(EXECUTIONS) and (streamed or plain)
 
 
 def killed(execution: Execution, seconds: float = 30) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from desist.kube.errors import (
     ServerUnavailable,
     Unauthorized,
 )
-from desist.kube.listing import identity, list_all
+from desist.kube.listing import identity, pages
 from desist.kube.resource import PODS, Query, Resource
 from tests.cluster.kube.mirror import MAPS, put
 from tests.support.apiproxy import Answer, ApiProxy, Fault, Lose
@@ -119,10 +120,13 @@ async def test_status_is_replaced_under_the_version_that_was_judged(direct: Clie
 async def test_a_long_list_comes_whole_and_metadata_come_alone(direct: Client, namespace: str) -> None:
     await put(direct, namespace, **{f"m{number}": "x" * 1000 for number in range(25)})
     query = Query(namespace=namespace, labels="kube-test", limit=10)
-    whole = await list_all(direct, MAPS, query)
-    assert {identity(item).name for item in whole.items} == {f"m{number}" for number in range(25)}
-    alone = await list_all(direct, MAPS, Query(namespace=namespace, labels="kube-test", metadata_only=True))
-    assert {identity(item) for item in alone.items} == {identity(item) for item in whole.items}
+    whole = [each async for each in pages(direct, MAPS, query)]
+    assert [len(each.items) for each in whole] == [10, 10, 5]
+    assert len({each.resource_version for each in whole}) == 1
+    found = {identity(item) for each in whole for item in each.items}
+    assert {each.name for each in found} == {f"m{number}" for number in range(25)}
+    (alone,) = [each async for each in pages(direct, MAPS, replace(query, limit=0, metadata_only=True))]
+    assert {identity(item) for item in alone.items} == found
     assert all("data" not in json.loads(bytes(item)) for item in alone.items)
 
 

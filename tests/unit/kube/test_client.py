@@ -29,7 +29,7 @@ from desist.kube.errors import (
     error_from,
 )
 from desist.kube.lanes import Allowance, Budget
-from desist.kube.listing import list_all
+from desist.kube.listing import pages
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer, stream_answer
 
@@ -293,27 +293,28 @@ async def test_starts_that_are_told_to_wait_and_starts_that_hang_hold_up_no_stop
         await asyncio.gather(*starts, return_exceptions=True)
 
 
-async def test_a_list_is_gathered_from_its_pages(server: Server) -> None:
-    def page(items: list[int], more: str) -> Handler:
-        return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": items})
+def page(items: list[int], more: str) -> Handler:
+    return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": items})
 
+
+async def test_a_list_comes_page_by_page_and_the_next_one_is_asked_for_when_it_is_wanted(server: Server) -> None:
     server.answers("/api/v1/nodes", page([1, 2], "t1"), page([3], "t2"), page([4], ""))
+    found: list[int] = []
     async with Client(server.connection, QUICK) as client:
-        listing = await list_all(client, NODES, Query(labels="a"))
-    assert [json.loads(bytes(item)) for item in listing.items] == [1, 2, 3, 4]
-    assert listing.resource_version == "9"
+        async for each in pages(client, NODES, Query(labels="a", limit=2)):
+            found += [json.loads(bytes(item)) for item in each.items]
+            assert each.resource_version == "9"
+            assert len(server.asked) == {2: 1, 3: 2, 4: 3}[len(found)]
+    assert found == [1, 2, 3, 4]
     assert [a.query.get("continue") for a in server.asked] == [None, "t1", "t2"]
-    assert {a.query["labelSelector"] for a in server.asked} == {"a"}
+    assert {(a.query["labelSelector"], a.query["limit"]) for a in server.asked} == {("a", "2")}
 
 
-async def test_a_list_whose_pages_expire_is_taken_in_one_piece(server: Server) -> None:
-    first = json_answer({"metadata": {"resourceVersion": "9", "continue": "t"}, "items": [1]})
-    whole = json_answer({"metadata": {"resourceVersion": "12"}, "items": [1, 2]})
-    server.answers("/api/v1/nodes", first, status_answer(410, "Expired"), whole)
+async def test_a_list_whose_pages_expire_is_the_callers_to_begin_again(server: Server) -> None:
+    server.answers("/api/v1/nodes", page([1], "t"), status_answer(410, "Expired"))
     async with Client(server.connection, QUICK) as client:
-        listing = await list_all(client, NODES, Query())
-    assert (len(listing.items), listing.resource_version) == (2, "12")
-    assert "limit" not in server.asked[-1].query
+        with pytest.raises(Gone):
+            _ = [each async for each in pages(client, NODES, Query(limit=1))]
 
 
 @pytest.mark.parametrize(

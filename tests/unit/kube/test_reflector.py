@@ -147,6 +147,7 @@ async def test_a_list_is_streamed_where_the_server_can(server: Server) -> None:
     async with mirror(server) as (reflector, told):
         await told.wait_for("+a3", "+b4", "-a11")
         assert reflector.synced.is_set()
+        assert reflector.streamed
     assert server.asked[0].query["sendInitialEvents"] == "true"
     assert "resourceVersion" not in server.asked[0].query
 
@@ -158,8 +159,9 @@ async def test_nothing_is_told_of_a_streamed_list_that_breaks_off_and_the_next_o
         listed(5, node("a", 3), node("b", 4)),
         stream_answer(then="hang"),
     )
-    async with mirror(server) as (_, told):
+    async with mirror(server) as (reflector, told):
         await told.wait_for("+a3", "+b4")
+        assert not reflector.streamed
 
 
 async def test_a_server_that_never_ends_the_streamed_list_gets_a_plain_one(server: Server) -> None:

@@ -1,0 +1,112 @@
+"""The start: what it waits for is what /readyz says, and what it lists is noted as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from desist.controller.cluster import Cluster
+from desist.controller.operator import Operator
+from desist.controller.settings import ControllerSettings
+from desist.kube.client import Client
+from desist.kube.errors import Gone
+from tests.unit.controller import fakes
+from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer, stream_answer
+
+OURS = "/apis/desist.dev/v1alpha1"
+EXECUTIONS, WORKFLOWS = f"{OURS}/workflowexecutions", f"{OURS}/workflows"
+SERVED = json_answer({"resources": [{"name": "workflows"}, {"name": "workflowexecutions"}]})
+EMPTY = json_answer({"metadata": {"resourceVersion": "5"}, "items": []})
+BOOKMARK = {"metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}}}
+STREAM = stream_answer({"type": "BOOKMARK", "object": BOOKMARK}, then="hang")
+PLAIN = (status_answer(422, "Invalid"), EMPTY, silent)
+
+
+def page(more: str, *names: str) -> Handler:
+    objects = [fakes.body(metadata={**fakes.body()["metadata"], "name": name, "uid": name}) for name in names]
+    return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": objects})
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:
+    async with Server() as running:
+        for path, answer in ((OURS, SERVED), (WORKFLOWS, EMPTY), (EXECUTIONS, EMPTY)):
+            running.answers(path, answer)
+        running.answers("/version", json_answer({"major": "1", "minor": "36"}))
+        running.answers("/api/v1/pods", STREAM)
+        running.answers("/api/v1/nodes", STREAM)
+        names = {"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}
+        config = {"clusters": [{"name": "x", "cluster": {"server": running.url}}], "users": [{"name": "x", "user": {}}]}
+        (tmp_path / "config").write_text(json.dumps({"kind": "Config", **names, **config}))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        yield running
+
+
+def operator() -> Operator:
+    return Operator(ControllerSettings(probe_host="127.0.0.1", probe_port=0))
+
+
+async def waits_for(made: Operator, words: str) -> None:
+    """Until /readyz says so."""
+    async with asyncio.timeout(10):
+        while not any(words in reason for reason in made._health.unready()):  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+
+
+async def test_readyz_names_what_the_start_waits_for_at_that_moment(server: Server) -> None:
+    server.answers(OURS, status_answer(404), SERVED)
+    server.answers(WORKFLOWS, status_answer(403), EMPTY)
+    server.answers(EXECUTIONS, silent)
+    made = operator()
+    start = asyncio.create_task(made.start())
+    await waits_for(made, "CRDs of desist.dev/v1alpha1 are not installed")
+    await waits_for(made, "cannot list Workflow: 403")
+    await waits_for(made, "the caches are not filled yet")
+    assert not made._health.dead()
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("lists", "streams"), [((STREAM,), True), (PLAIN, False)], ids=["streamed", "plain"])
+async def test_kopf_is_told_whether_the_server_streams_lists(
+    server: Server, lists: tuple[Handler, ...], streams: bool
+) -> None:
+    server.answers("/api/v1/nodes", *lists)
+    made = operator()
+    async with asyncio.timeout(10):
+        await made.start()
+    assert made.streams is streams
+    assert made._health.unready() == []
+    await made.stop()
+
+
+async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: Server) -> None:
+    server.answers(EXECUTIONS, page("t", "a", "b"), status_answer(410, "Expired"), page("t", "a", "b"), page("", "c"))
+    made = operator()
+    async with asyncio.timeout(10):
+        await made.start()
+    assert {record.metadata.name for record in made._executions} == {"a", "b", "c"}
+    await made.stop()
+
+
+async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
+    server.answers(EXECUTIONS, page("t", "a", "b"), page("", "c"))
+    async with Client(server.connection) as client:
+        listed = Cluster(client, "me").list("WorkflowExecution")
+        seen = [((await anext(listed))["metadata"]["name"], len(server.asked)) for _ in range(3)]
+    assert seen == [("a", 1), ("b", 1), ("c", 2)]
+
+
+async def test_a_list_of_metadata_is_whole_or_none(server: Server) -> None:
+    server.answers(EXECUTIONS, page("t", "a"), page("", "b"), page("t", "a"), status_answer(410, "Expired"))
+    async with Client(server.connection) as client:
+        cluster = Cluster(client, "me")
+        listed, version = await cluster.list_metadata("WorkflowExecution")
+        assert (set(listed), version) == ({"a", "b"}, 9)
+        with pytest.raises(Gone):
+            await cluster.list_metadata("WorkflowExecution")
