@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Everything that a command may have started, each in its own way.
@@ -191,6 +193,17 @@ func TestAMailboxThatCannotBeWatchedIsReadAllTheSame(t *testing.T) {
 	p.wantExit(0)
 	if p.receipt().Stop == nil {
 		t.Error("no stop in the receipt")
+	}
+}
+
+func TestAMailboxWhoseWatchTellsNothingIsKnownByItsFileSystem(t *testing.T) {
+	for number, want := range map[int64]bool{0x65735546: true, 0x01021997: true, unix.TMPFS_MAGIC: false, unix.OVERLAYFS_SUPER_MAGIC: false, 0: false} {
+		if got := silent(number); got != want {
+			t.Errorf("%#x: %v", number, got)
+		}
+	}
+	if fileSystem("/proc") != unix.PROC_SUPER_MAGIC || fileSystem("/no/such/folder") != 0 {
+		t.Error("the type of a file system is read wrongly")
 	}
 }
 

@@ -13,8 +13,8 @@ const (
 	// The kubelet swaps a symlink (MOVED_TO); others may write in place.
 	watchedEvents = unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_CLOSE_WRITE | unix.IN_DELETE
 	eventHeader   = unix.SizeofInotifyEvent
-	// unwatchedInterval is used where the kernel gives no watch: their number
-	// is limited per user and node, over all pods.
+	// unwatchedInterval is used where the kernel gives no watch (their number
+	// is limited per user and node, over all pods), or one that tells nothing.
 	unwatchedInterval = time.Second
 )
 
@@ -44,6 +44,9 @@ func startWatcher(c config, log *logger) *watcher {
 	if err := w.add(fd, c.mailboxDir, w.mailbox); err != nil {
 		log.printf("the mailbox cannot be watched (%v): it is read every second", err)
 		go w.tick()
+	} else if silent(fileSystem(c.mailboxDir)) {
+		log.printf("the mailbox's file system tells no changes: it is read every second")
+		go w.tick()
 	}
 	go w.read(os.NewFile(uintptr(fd), "inotify"))
 	return w
@@ -55,6 +58,22 @@ func (w *watcher) add(fd int, dir string, to chan struct{}) error {
 		w.marks[int32(descriptor)] = to
 	}
 	return err
+}
+
+// fileSystem gives the type of a folder's file system, 0 where it is unknown.
+func fileSystem(dir string) int64 {
+	var found unix.Statfs_t
+	if unix.Statfs(dir, &found) != nil {
+		return 0
+	}
+	return int64(found.Type)
+}
+
+// silent knows the file systems by which a sandboxed container (gVisor, Kata)
+// sees the node's files: the sandbox's kernel gives a watch, and never learns
+// of a change that the kubelet makes outside.
+func silent(fileSystem int64) bool {
+	return fileSystem == unix.FUSE_SUPER_MAGIC || fileSystem == unix.V9FS_MAGIC
 }
 
 // read blocks in the runtime's poller, not in a thread.
