@@ -42,7 +42,7 @@ def test_a_process_whose_pod_has_lost_its_label_is_stopped_and_the_run_ends_with
 def test_a_pod_that_lost_its_label_before_it_had_a_node_is_not_taken_for_gone(lab: Lab) -> None:
     nowhere = template(programs.command(programs.WORKS, f"mark-{lab.name}"), nodeSelector={"no-node": "has-this"})
     execution = lab.create({"workflowSpec": {"template": nowhere}}, f"mark-{lab.name}")
-    execution.wait_for(lambda held: bool(held["status"]["processes"][0].get("podUid")))
+    execution.wait_for(lambda held: any(p.get("podUid") for p in held["status"].get("processes", ())))
     pod = take_label_off(execution)
     execution.stop("Kill")
     ended = execution.wait_for("Cancelled").object
