@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +42,7 @@ var roles = map[string]func(){
 	"limiter":   limiterRole,
 	"reaper":    reaperRole,
 	"late":      lateRole,
+	"filter":    filterRole,
 }
 
 // actorLifetime ends an actor that a failed test has left behind.
@@ -183,6 +186,24 @@ func lateRole() {
 			fmt.Printf("code %d, receipt %s\n", code, s.receipt.line(receiptLimit))
 		}
 	}
+}
+
+// filterRole becomes a program whose kernel refuses a system call, by number.
+func filterRole() {
+	number, err := strconv.Atoi(os.Args[1])
+	must(err)
+	const load, ifEqual, answer = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
+	filter := []unix.SockFilter{
+		{Code: load, K: 0}, // the system call's number comes first
+		{Code: ifEqual, K: uint32(number), Jt: 0, Jf: 1},
+		{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	runtime.LockOSThread() // the thread that gets the filter is the one that stays
+	must(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	must(unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0))
+	must(unix.Exec(self(), append([]string{self()}, os.Args[2:]...), os.Environ()))
 }
 
 // zombie makes a child that has ended and was not waited for.

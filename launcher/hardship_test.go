@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAForkThatIsUnderWayIsWaitedForAndTold(t *testing.T) {
@@ -63,4 +65,21 @@ func TestTheLauncherNeedsNoThreadThatAPidLimitWouldRefuse(t *testing.T) {
 	}
 	p.post(cancel(1))
 	p.wantExit(143)
+}
+
+func TestAStopIsSentAlsoWherePidfdsAreRefused(t *testing.T) {
+	for name, number := range map[string]int{"pidfd_open": unix.SYS_PIDFD_OPEN, "pidfd_send_signal": unix.SYS_PIDFD_SEND_SIGNAL} {
+		t.Run(name, func(t *testing.T) {
+			p := newPod(t, false)
+			args := []string{"role=filter", fmt.Sprint(number), "role=launcher", "run", "--"}
+			p.cmd = exec.Command(self(), append(args, p.actor("-code", "3", "-spawn", "child:child")...)...)
+			p.startPrepared()
+			p.waitEvent("command ready")
+			p.post(cancel(1))
+			p.wantExit(3)
+			if p.count("child SIGTERM") != 1 || p.receipt().Error != "" {
+				t.Errorf("receipt %+v", p.receipt())
+			}
+		})
+	}
 }

@@ -272,7 +272,7 @@ func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
 	if p.count("command SIGTERM") != 0 {
 		t.Error("it could be signalled: the test shows nothing")
 	}
-	if r := p.receipt(); !r.Killed {
+	if r := p.receipt(); !r.Killed || r.Error != "SIGTERM could not be sent to any of 1 processes" {
 		t.Errorf("receipt %+v", r)
 	}
 }

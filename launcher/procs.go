@@ -209,19 +209,25 @@ func resting(line []byte) bool {
 	return len(fields) > 0 && bytes.ContainsAny(fields[0], "TtZXx")
 }
 
-// send signals exactly this process, never one that got its pid later.
+// send signals exactly this process, never one that got its pid later. Where
+// there are no pidfds, or may not be signals to them (an old kernel, a seccomp
+// filter), the start time has to do.
 func (id identity) send(number unix.Signal) error {
 	fd, err := unix.PidfdOpen(id.pid, 0)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // an old kernel, a seccomp filter
-		return unix.Kill(id.pid, number)
-	}
-	if err != nil {
+	if err == nil {
+		defer unix.Close(fd)
+	} else if errors.Is(err, unix.ESRCH) {
 		return err
 	}
-	defer unix.Close(fd)
-	p, err := readProcess(id.pid)
-	if err != nil || p.id != id {
+	p, unreadable := readProcess(id.pid)
+	if unreadable != nil || p.id != id {
 		return unix.ESRCH
 	}
-	return unix.PidfdSendSignal(fd, number, nil, 0)
+	if err == nil {
+		err = unix.PidfdSendSignal(fd, number, nil, 0)
+	}
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return unix.Kill(id.pid, number)
+	}
+	return err
 }

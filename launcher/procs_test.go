@@ -64,10 +64,10 @@ func TestAWalkLooksAtTheClockAtEveryProcess(t *testing.T) {
 	p, err := readProcess(child.Process.Pid)
 	must(err)
 	tree := newTree(child.Process.Pid, newLogger(io.Discard))
-	if reached := tree.each([]process{p}, unix.SIGTERM, time.Now()); len(reached) != 0 {
+	if reached, _ := tree.each([]process{p}, unix.SIGTERM, time.Now()); len(reached) != 0 {
 		t.Error("signalled after the time")
 	}
-	if told := tree.tell(unix.SIGTERM, time.Now()); told != 0 {
+	if told, _ := tree.tell(unix.SIGTERM, time.Now()); told != 0 {
 		t.Errorf("%d told after the deadline", told)
 	}
 	if table, err := snapshot(time.Time{}); err != nil || table[p.id.pid].id != p.id {

@@ -197,8 +197,11 @@ func (s *supervisor) tell(signal syscall.Signal, why string) {
 		return
 	}
 	s.told = true
-	count := s.tree.tell(signal, s.due)
-	s.log.printf("%s: %s sent to %d processes", why, unix.SignalName(signal), count)
+	told, refused := s.tree.tell(signal, s.due)
+	s.log.printf("%s: %s sent to %d processes", why, signalName(signal), told)
+	if told == 0 && refused > 0 { // the stop was read, and is no reason for the end
+		s.receipt.Error = fmt.Sprintf("%s could not be sent to any of %d processes", signalName(signal), refused)
+	}
 }
 
 // bringForward keeps the earliest deadline. The grace counts from now, by the

@@ -39,8 +39,9 @@ func newTree(command int, log *logger) *tree {
 // SIGCONT. All of them are stopped first, until a walk finds nothing new: so
 // no fork escapes the walk, and what a handler starts in order to clean up is
 // told from what was there before and left alone. It returns how many were
-// signalled. At the due time, if there is one, it leaves the rest to the kill.
-func (t *tree) tell(number unix.Signal, due time.Time) int {
+// signalled, and how many could not be. At the due time, if there is one, it
+// leaves the rest to the kill.
+func (t *tree) tell(number unix.Signal, due time.Time) (told, refused int) {
 	until := time.Now().Add(sweepFor)
 	if !due.IsZero() && due.Before(until) {
 		until = due
@@ -48,16 +49,16 @@ func (t *tree) tell(number unix.Signal, due time.Time) int {
 	processes, err := t.sweep(unix.SIGSTOP, until)
 	if err != nil {
 		t.log.printf("the process table cannot be read (%v): signalled without it", err)
-		t.sendBlindly(number)
+		told, refused = t.sendBlindly(number)
 		t.sendBlindly(unix.SIGCONT)
-		return 1
+		return told, refused
 	}
-	told := len(t.each(processes, number, due))
+	reached, refused := t.each(processes, number, due)
 	// Children first: when a session's leader ends while others of it are
 	// stopped, the kernel sends them a SIGHUP.
 	slices.Reverse(processes)
 	t.each(processes, unix.SIGCONT, due)
-	return told
+	return len(reached), refused
 }
 
 // sweep signals each process once, pass after pass, until a pass finds no new
@@ -86,7 +87,7 @@ func (t *tree) sweep(number unix.Signal, until time.Time) ([]process, error) {
 			for _, p := range fresh {
 				seen[p.id] = true
 			}
-			reached := t.each(fresh, number, until)
+			reached, _ := t.each(fresh, number, until)
 			if number == unix.SIGSTOP {
 				moving = append(moving, reached...)
 			}
@@ -103,10 +104,9 @@ func (t *tree) sweep(number unix.Signal, until time.Time) ([]process, error) {
 	return all, nil
 }
 
-// each signals processes, until a time, and returns those that could be. One
-// that has ended is none; one of another user (a setuid program) is said and
-// left.
-func (t *tree) each(processes []process, number unix.Signal, until time.Time) (reached []process) {
+// each signals processes, until a time: it returns those that it reached, and
+// how many it may not signal (a setuid program's). One that has ended is none.
+func (t *tree) each(processes []process, number unix.Signal, until time.Time) (reached []process, refused int) {
 	for _, p := range processes {
 		if past(until) {
 			break
@@ -114,11 +114,14 @@ func (t *tree) each(processes []process, number unix.Signal, until time.Time) (r
 		switch err := p.id.send(number); {
 		case err == nil:
 			reached = append(reached, p)
-		case !errors.Is(err, unix.ESRCH) && number != unix.SIGSTOP && number != unix.SIGCONT:
-			t.log.printf("process %d cannot be signalled: %v", p.id.pid, err)
+		case !errors.Is(err, unix.ESRCH):
+			refused++
+			if number != unix.SIGSTOP && number != unix.SIGCONT {
+				t.log.printf("process %d cannot be signalled: %v", p.id.pid, err)
+			}
 		}
 	}
-	return reached
+	return reached, refused
 }
 
 // kill sends SIGKILL to every process of the namespace, exec sessions too; in
@@ -134,13 +137,19 @@ func (t *tree) kill() {
 	}
 }
 
-// sendBlindly does without /proc.
-func (t *tree) sendBlindly(number unix.Signal) {
+// sendBlindly does without /proc, and takes all processes for one.
+func (t *tree) sendBlindly(number unix.Signal) (told, refused int) {
 	target := -t.command
 	if t.self == initPID {
 		target = -1 // all but the caller
 	}
-	if err := unix.Kill(target, number); err != nil && !errors.Is(err, unix.ESRCH) {
+	switch err := unix.Kill(target, number); {
+	case err == nil:
+		return 1, 0
+	case errors.Is(err, unix.ESRCH):
+		return 0, 0
+	default:
 		t.log.printf("signal %d cannot be sent: %v", number, err)
+		return 0, 1
 	}
 }
