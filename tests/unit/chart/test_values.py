@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.chart.conftest import CHART, Helm
+from tests.unit.chart.conftest import CHART, Find, Helm
 
 REFUSED = {
     "image.tagg=1": "at '/image': additional properties 'tagg' not allowed",
@@ -30,6 +30,14 @@ REFUSED = {
 @pytest.mark.parametrize("value", REFUSED)
 def test_a_wrong_value_is_refused_with_words_that_name_it(helm: Helm, value: str) -> None:
     assert REFUSED[value] in helm.refusal(value)
+
+
+def test_a_variable_that_the_chart_sets_from_another_value_is_refused(helm: Helm, find: Find) -> None:
+    (controller,) = find("Deployment", "desist")["spec"]["template"]["spec"]["containers"]
+    set_by_the_chart = [variable["name"] for variable in controller["env"]]
+    assert "DESIST_PROBE_PORT" in set_by_the_chart
+    for name in set_by_the_chart:
+        assert "at '/controller/extraEnv/0/name'" in helm.refusal(f'controller.extraEnv=[{{"name":"{name}"}}]')
 
 
 @pytest.mark.parametrize("value", ["global.x=1", "enabled=true", "controller.podSecurityContext.runAsUser=null"])
