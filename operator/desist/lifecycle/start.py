@@ -7,7 +7,6 @@ write holds what the run is started with. Until then nothing is kept: everything
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +14,7 @@ from desist.api.base import Opaque
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle import history, template
+from desist.lifecycle import history, template, wire
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.manifest import pod_manifest
 from desist.lifecycle.observed import Answer
@@ -174,7 +173,12 @@ def _arguments_problem(arguments: Opaque | None) -> str | None:
     size = len(arguments.text.encode())
     if size > ARGUMENTS_LIMIT:
         return f"spec.arguments: {size} bytes of JSON are more than the {ARGUMENTS_LIMIT} that are allowed"
-    return None if isinstance(json.loads(arguments.text), dict) else "spec.arguments: must be a JSON object"
+    value = arguments.value
+    if not isinstance(value, dict):
+        return "spec.arguments: must be a JSON object"
+    if wire.too_deep(value):
+        return f"spec.arguments: objects and lists may be nested at most {wire.NESTING} levels deep"
+    return None
 
 
 def _trial_stall(view: View) -> Stall | None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from desist.lifecycle import wire
+
 MESSAGE_BYTES = 4096
 MESSAGE_BYTES_OF_POD = 12_288
 """What the kubelet keeps of the termination messages of one container, and of all of a pod."""
@@ -177,6 +179,8 @@ RULES: tuple[Rule, ...] = (
 
 def refusals(template: dict[str, Any]) -> tuple[str, ...]:
     """What of a PodTemplateSpec is refused, one message a field (`spec.hostPID: ...`); empty: nothing is."""
+    if wire.too_deep(template):
+        return (f"template: objects and lists may be nested at most {wire.NESTING} levels deep",)
     messages = (message for rule in RULES for path in rule.paths for message in _judge(rule, template, path, ""))
     return tuple(dict.fromkeys(messages))
 

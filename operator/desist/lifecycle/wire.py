@@ -10,16 +10,33 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
+NESTING = 64
+"""How many levels of objects and lists are taken; status, which keeps what is taken, could not hold 255."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 """An earlier time is nobody's clock."""
 
 
 class Malformed(ValueError):
     """The text does not have the shape that it should have; the message says where."""
+
+
+def too_deep(value: Any) -> bool:
+    """Whether JSON has objects and lists nested more than `NESTING` deep. Never recurses."""
+    layer = [value]
+    for _ in range(NESTING):
+        layer = [child for parent in layer for child in _children(parent)]
+    return any(isinstance(child, dict | list) for child in layer)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def read_object(text: str) -> Json:

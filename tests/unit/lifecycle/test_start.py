@@ -15,7 +15,7 @@ from desist.lifecycle.observed import Answer, CreateAnswer, Observed, WantedPod
 from desist.lifecycle.plan import CreatePod, Plan, WakeAt, WriteStatus
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.view import View
-from tests.support.builders import at, make_execution, make_spec, make_workflow
+from tests.support.builders import TEMPLATE, at, make_execution, make_spec, make_workflow
 from tests.unit.lifecycle.world import World, done
 
 
@@ -70,15 +70,32 @@ def test_a_run_keeps_what_it_was_started_with_and_started_says_what_differs_by_n
     assert "activeDeadlineSeconds" in message
 
 
+def nested(levels: int) -> object:
+    value: object = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 HOST_PID = Opaque.of({"spec": {"hostPID": True, "containers": [{"name": "w", "image": "i", "command": ["c"]}]}})
 STALLS = [
     ("a missing Workflow", {"workflow": None}, {}, "WorkflowNotFound", "'job'"),
     ("a template that is refused", {"workflow": make_workflow(template=HOST_PID)}, {}, "TemplateRefused", "hostPID"),
     ("arguments too large", {}, {"arguments": Opaque.of({"a": "x" * 33_000})}, "ArgumentsRefused", "32768"),
+    ("arguments nested too deep", {}, {"arguments": Opaque.of({"a": nested(64)})}, "ArgumentsRefused", "64 levels"),
+    ("a template nested too deep",
+     {"workflow": make_workflow(template=Opaque.of({**TEMPLATE, "more": nested(64)}))}, {},
+     "TemplateRefused", "64 levels"),
     ("a template that the API server refuses",
      {"trial": CreateAnswer(Answer.INVALID, "spec.x: Invalid")}, {}, "TemplateInvalid", "spec.x: Invalid"),
     ("a quota of zero", {"trial": CreateAnswer(Answer.REFUSED, "exceeded quota")}, {}, "CreateRefused", "quota"),
 ]  # fmt: skip
+
+
+def test_arguments_of_64_levels_are_taken_and_kept() -> None:
+    arguments = Opaque.of({"a": nested(63)})
+    world = World(make_execution(arguments=arguments)).running()
+    assert world.status.arguments == arguments
 
 
 def stalled(world_fields: dict[str, object], spec: dict[str, object]) -> World:

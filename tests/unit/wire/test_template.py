@@ -153,6 +153,24 @@ KEPT: list[tuple[str, dict[str, Any]]] = [
     ("absent things spelled out as null", template(volumes=None, initContainers=None, securityContext=None)),
 ]
 
+
+def nested(levels: int) -> dict[str, Any]:
+    """A template that is so many levels deep, the template itself and its spec included."""
+    value: Any = "x"
+    for _ in range(levels - 2):
+        value = [value]
+    made = template()
+    made["spec"]["fieldOfTomorrow"] = value
+    return made
+
+
+def test_a_template_of_64_levels_is_taken_and_a_deeper_one_is_refused() -> None:
+    assert refusals(nested(64)) == ()
+    refused = ("template: objects and lists may be nested at most 64 levels deep",)
+    assert refusals(nested(65)) == refused
+    assert refusals(nested(30_000)) == refused
+
+
 ODD_VALUES: tuple[Any, ...] = (
     None,
     True,
