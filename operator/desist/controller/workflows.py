@@ -1,8 +1,9 @@
 """A `Workflow` is judged when it is written, not when somebody needs it: condition `Ready`, in words.
 
 Contract: `judge` is one pass over one workflow: what Desist refuses in the template, then what the API server says to
-a dry-run create of a pod made from it. The condition names the field. A refusal that may pass (quota, a policy) is
-asked again later. Nothing is written where nothing changed.
+a dry-run create of a pod made from it. The condition names the field. What the API server refuses is tried again later
+(the setting `retry_invalid_after`): a quota, a policy or a webhook may stand behind it, as invalid as it may call the
+template, and nothing tells of their change. Nothing is written where nothing changed.
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.template import refusals
 
 logger = logging.getLogger(__name__)
-ASK_AGAIN = timedelta(seconds=60)
-"""How long a refusal that may pass stands before the API server is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ class WorkflowPasses:
             status = status_of(record.workflow, judgement, self.clock())
             if status != record.workflow.status:
                 await self._write(record.workflow, status, judgement)
-        return self.clock() + ASK_AGAIN if judgement.passing else None
+        again = timedelta(seconds=self.observer.settings.core.retry_invalid_after)
+        return self.clock() + again if judgement.passing else None
 
     async def _judge(self, workflow: Workflow) -> Judgement:
         refused = refusals(workflow.spec.template.value)
@@ -97,7 +97,7 @@ def judgement_of(answer: CreateAnswer) -> Judgement:
         case Answer.PASSED:
             return Judgement(True, "Accepted", "executions can be started")
         case Answer.INVALID:
-            return Judgement(False, "TemplateInvalid", answer.message[:4096])
+            return Judgement(False, "TemplateInvalid", answer.message[:4096], passing=True)
         case Answer.REFUSED:
             return Judgement(False, "PodRefused", answer.message[:4096], passing=True)
         case _:

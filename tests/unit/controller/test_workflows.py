@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from desist.api.meta import Condition
 from desist.controller.caches import Caches
@@ -12,7 +15,7 @@ from desist.controller.observe import Observer
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
-from desist.controller.workflows import ASK_AGAIN, WorkflowPasses
+from desist.controller.workflows import WorkflowPasses
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer
 from tests.unit.controller.fakes import NOW, FakeCluster
@@ -59,15 +62,21 @@ async def test_what_desist_refuses_is_said_without_asking_the_api_server() -> No
 
 async def test_what_the_api_server_refuses_is_said_in_its_words() -> None:
     setting = Setting(CreateAnswer(Answer.INVALID, 'Pod "x" is invalid: spec.containers[0].image: Required value'))
-    assert await setting.passes.run("dwf") is None
+    await setting.passes.run("dwf")
     assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateInvalid")
     assert "spec.containers[0].image" in setting.ready.message
 
 
-async def test_a_refusal_that_may_pass_is_asked_again() -> None:
-    setting = Setting(CreateAnswer(Answer.REFUSED, "exceeded quota: none"))
-    assert await setting.passes.run("dwf") == NOW + ASK_AGAIN
-    assert (setting.ready.status, setting.ready.reason) == ("False", "PodRefused")
+@pytest.mark.parametrize(("answer", "reason"), [(Answer.REFUSED, "PodRefused"), (Answer.INVALID, "TemplateInvalid")])
+async def test_what_the_api_server_or_a_policy_refused_is_tried_again_until_it_passes(
+    answer: Answer, reason: str
+) -> None:
+    setting = Setting(CreateAnswer(answer, "denied"))
+    assert await setting.passes.run("dwf") == NOW + timedelta(seconds=60)
+    assert (setting.ready.status, setting.ready.reason) == ("False", reason)
+    setting.fake.trial = CreateAnswer(Answer.PASSED)
+    assert await setting.passes.run("dwf") is None
+    assert (setting.ready.status, setting.ready.reason) == ("True", "Accepted")
 
 
 async def test_a_workflow_that_is_gone_is_forgotten() -> None:
