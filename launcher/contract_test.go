@@ -75,7 +75,7 @@ func TestEveryTerminationMessageIsWrittenAsTheContractSays(t *testing.T) {
 			if example.Writes.OutcomeFile != nil {
 				writeFile(t, path, *example.Writes.OutcomeFile)
 			}
-			o, err := readOutcome(path)
+			o, err := (&outcomeFile{path: path}).read()
 			if err != nil {
 				t.Fatal(err)
 			}

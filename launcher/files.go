@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,10 @@ func readRegular(path string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
+	var content bytes.Buffer
+	content.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // at once: growing leaves garbage
+	_, err = content.ReadFrom(io.LimitReader(file, limit+1))
+	raw := content.Bytes()
 	if err == nil && int64(len(raw)) > limit {
 		return raw[:limit], errTooLarge
 	}

@@ -129,7 +129,7 @@ func TestAnOutcomeThatIsNoFileIsSaidAndSkipped(t *testing.T) {
 func TestAnOutcomeOfAnySizeIsReadWithinBounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "outcome.json")
 	writeFile(t, path, `{"outcome":"Succeeded","result":"`+strings.Repeat("x", 2<<20)+`"}`)
-	o, err := readOutcome(path)
+	o, err := (&outcomeFile{path: path}).read()
 	if err != nil || o.state != outcomeInvalid || len(o.text) > invalidShown {
 		t.Errorf("state %q, %d bytes, %v", o.state, len(o.text), err)
 	}

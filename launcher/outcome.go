@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
 	"io/fs"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -23,70 +25,67 @@ const (
 )
 
 // outcome is what the user's file holds: its state, the value of "outcome",
-// and the whole in one line (or, when invalid, as it is).
+// and the whole in one line (or, when invalid, its beginning).
 type outcome struct {
 	state string
 	value string
 	text  []byte
 }
 
-// readOutcome reads the user's file. An empty one counts as absent: it is
+// outcomeFile is the user's file. Its content is judged when it has changed,
+// not at each writing of the message: a stop must not wait for that.
+type outcomeFile struct {
+	path   string
+	judged outcome
+	sum    uint64 // of the content that was judged
+}
+
+var sumSeed = maphash.MakeSeed()
+
+// read gives what the file holds now. An empty one counts as absent: it is
 // being written.
-func readOutcome(path string) (outcome, error) {
-	raw, err := readRegular(path, outcomeFileLimit)
+func (f *outcomeFile) read() (outcome, error) {
+	raw, err := readRegular(f.path, outcomeFileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return outcome{state: outcomeAbsent}, nil
 	case errors.Is(err, errTooLarge):
-		return outcome{state: outcomeInvalid, text: raw[:invalidShown]}, nil
+		return outcome{state: outcomeInvalid, text: bytes.Clone(raw[:invalidShown])}, nil
 	case err != nil:
 		return outcome{state: outcomeAbsent}, err
 	}
-	return judgeOutcome(raw), nil
+	if sum := maphash.Bytes(sumSeed, raw); f.judged.state == "" || sum != f.sum {
+		f.judged, f.sum = judgeOutcome(raw), sum
+	}
+	return f.judged, nil
 }
 
+// judgeOutcome keeps no more of the content than a message can show.
 func judgeOutcome(raw []byte) outcome {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return outcome{state: outcomeAbsent}
 	}
-	invalid := outcome{state: outcomeInvalid, text: raw}
-	fields, err := objectOf(raw)
-	if err != nil || depthOf(raw) > outcomeDepth {
+	invalid := outcome{state: outcomeInvalid, text: bytes.Clone(raw[:min(len(raw), invalidShown)])}
+	if !utf8.Valid(raw) || !json.Valid(raw) || bytes.TrimSpace(raw)[0] != '{' {
 		return invalid
 	}
+	found := lookOver(raw)
 	var value string
-	if err := field(fields, "outcome", &value, true); err != nil {
+	if found.depth > outcomeDepth || !found.numbersFit || json.Unmarshal(found.outcome, &value) != nil {
 		return invalid
 	}
 	if value != "Cancelled" && value != "Succeeded" && value != "Failed" {
 		return invalid
 	}
-	var anything any // refuses numbers that no double can hold
 	var line bytes.Buffer
-	if json.Unmarshal(raw, &anything) != nil || json.Compact(&line, raw) != nil {
+	line.Grow(len(raw))
+	if json.Compact(&line, raw) != nil {
 		return invalid
 	}
-	return outcome{state: outcomeOK, value: value, text: line.Bytes()}
-}
-
-// depthOf counts nesting in JSON that is known to be well-formed.
-func depthOf(raw []byte) int {
-	depth, deepest, quoted := 0, 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-			deepest = max(deepest, depth)
-		case c == '}' || c == ']':
-			depth--
-		}
+	if line.Len() > kubeletMessageBytes {
+		return outcome{state: outcomeTooLarge, value: value}
 	}
-	return deepest
+	return outcome{state: outcomeOK, value: value, text: bytes.Clone(line.Bytes())}
 }
 
 // line gives the outcome's part of the message within budget bytes, and what
@@ -98,7 +97,7 @@ func (o outcome) line(budget int) (text []byte, state string) {
 	case outcomeInvalid:
 		return o.invalidLine(budget), o.state
 	}
-	if len(o.text) <= budget {
+	if o.state == outcomeOK && len(o.text) <= budget {
 		return o.text, outcomeOK
 	}
 	short := jsonLine(struct {
@@ -112,8 +111,7 @@ func (o outcome) line(budget int) (text []byte, state string) {
 }
 
 func (o outcome) invalidLine(budget int) []byte {
-	shown := string(o.text[:min(len(o.text), invalidShown)])
-	for ; shown != ""; shown = shown[:len(shown)*3/4] {
+	for shown := string(o.text); shown != ""; shown = shown[:len(shown)*3/4] {
 		line := jsonLine(struct {
 			Invalid string `json:"invalid"`
 		}{strings.ToValidUTF8(shown, "\uFFFD")})

@@ -25,6 +25,7 @@ type supervisor struct {
 	mailbox *mailbox
 	watch   *watcher
 	signals signals
+	outcome outcomeFile
 	message message
 	tree    *tree
 
@@ -51,6 +52,7 @@ func run(argv, environ []string) int {
 		log:     log,
 		mailbox: newMailbox(c.mailboxDir, log),
 		signals: catchSignals(),
+		outcome: outcomeFile{path: c.outcomeFile},
 		message: message{path: c.messageFile, limit: c.messageLimit, log: log},
 		receipt: receipt{Receipt: receiptVersion},
 	}
@@ -269,7 +271,7 @@ func (s *supervisor) pass(signal syscall.Signal) {
 }
 
 func (s *supervisor) writeMessage() {
-	o, err := readOutcome(s.config.outcomeFile)
+	o, err := s.outcome.read()
 	if err != nil {
 		s.log.printf("the outcome cannot be read: %v", err)
 	}
