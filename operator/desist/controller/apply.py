@@ -21,6 +21,7 @@ from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject, Tell
 from desist.controller.memory import Memory
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer
 from desist.lifecycle.plan import (
     AFTER_POST,
@@ -114,8 +115,11 @@ class _Run:
                 assert_never(action)
 
     async def _write(self, action: WriteStatus) -> Outcome:
+        status = action.status
+        # Acceptance comes before the mailbox; what only tells of a run without a stop must not hold stops up.
+        budget = Budget.START if status.cancellation is None else Budget.STOP
         try:
-            body = await self._cluster.replace_status("WorkflowExecution", self._metadata, action.status.wire())
+            body = await self._cluster.replace_status("WorkflowExecution", self._metadata, status.wire(), budget)
         except Outdated:
             logger.debug("the execution changed meanwhile: deciding again")
             return Outcome.AGAIN

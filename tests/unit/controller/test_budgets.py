@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from desist.api.meta import ObjectMeta
+from desist.api.status import CancellationStatus, WorkflowExecutionStatus
+from desist.api.vocabulary import Phase
+from desist.controller.apply import Applier
 from desist.controller.cluster import Cluster
 from desist.controller.events import Notice, Subject, Teller
+from desist.controller.memory import Memory
 from desist.kube.client import Client
 from desist.kube.errors import TooManyRequests
 from desist.kube.lanes import Budget
-from desist.lifecycle.plan import PostMailbox
-from tests.unit.controller.fakes import NOW
+from desist.lifecycle.plan import Plan, PostMailbox, WriteStatus
+from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer
 
 EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
@@ -77,3 +81,13 @@ async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, 
             await cluster.replace_status("Workflow", METADATA, {}, Budget.START)
         await call(cluster)
         await cluster.replace_status("WorkflowExecution", METADATA, {}, Budget.STOP)
+
+
+@pytest.mark.parametrize(("stop", "budget"), [(CancellationStatus(), Budget.STOP), (None, Budget.START)])
+async def test_a_pass_writes_out_of_the_stops_budget_only_where_there_is_a_stop(
+    stop: CancellationStatus | None, budget: Budget
+) -> None:
+    fake = FakeCluster(objects={"order-1": body()})
+    plan = Plan((WriteStatus(WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)),))
+    await Applier(fake.cluster, Memory(), fake.tell, lambda: NOW).apply(plan, record())
+    assert fake.budgets == [budget]
