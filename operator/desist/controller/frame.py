@@ -6,8 +6,9 @@ nobody uses), no Event, no status (handlers return None). It goes on for ever wh
 back-offs end the operator after 54 s, a short tuple makes a brief 503 fatal, an empty one spins. It does not scan for
 kinds and namespaces: the start waits for ours, and the account needs no right to read CRDs. Its first list is one JSON
 of everything, which takes more memory than all that is kept: where the server can stream it, the start-up handler
-turns that on (a server that cannot would refuse, and a refusal ends the operator). Rejected: pages (`chunk_size`: one
-that has expired is a 410 that ends the operator).
+turns that on (a server that cannot would refuse, and a refusal ends the operator). A trap: a stream that is cut before
+its end goes on behind the last object that came; what was left out is found by `Resync`. Rejected: pages (`chunk_size`:
+one that has expired is a 410 that ends the operator).
 """
 
 from __future__ import annotations
