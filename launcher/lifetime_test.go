@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -72,8 +73,12 @@ func TestOtherSignalsArePassedOnToTheCommandAlone(t *testing.T) {
 		for _, number := range numbers {
 			must(p.cmd.Process.Signal(number))
 			p.waitEvent("command " + nameOf(number))
-			if r := p.receipt(); r.Passed != signalName(number) || r.SIGTERM != "" {
-				t.Errorf("after %s the receipt is %+v", signalName(number), r)
+			r := p.receipt()
+			if r.Passed == nil || r.Passed.Signal != signalName(number) || r.SIGTERM != "" {
+				t.Fatalf("after %s the receipt is %+v", signalName(number), r)
+			}
+			if ago := between(t, r.Passed.At, timestamp(time.Now())); ago < 0 || ago > patience {
+				t.Errorf("it came %v ago", ago)
 			}
 		}
 		p.post(kill(1, 0))
@@ -84,6 +89,42 @@ func TestOtherSignalsArePassedOnToTheCommandAlone(t *testing.T) {
 		}
 		p.wantEvents(want...)
 	})
+}
+
+func TestTheLastOfManySignalsIsTheOneWhoseTimeStays(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.startActor()
+		must(p.cmd.Process.Signal(syscall.SIGHUP))
+		p.waitEvent("command SIGHUP")
+		first := p.receipt().Passed.At
+		must(p.cmd.Process.Signal(syscall.SIGHUP)) // within a second: not written at once
+		p.until("the second signal", func() bool { return p.count("command SIGHUP") == 2 })
+		p.post(cancel(1))
+		p.wantExit(0)
+		if last := p.receipt().Passed; last.Signal != "SIGHUP" || between(t, first, last.At) <= 0 {
+			t.Errorf("the receipt has %+v, the first came at %s", last, first)
+		}
+	})
+}
+
+func TestAFloodOfOneSignalIsWrittenOnceASecond(t *testing.T) {
+	path := t.TempDir() + "/log"
+	s := &supervisor{message: message{path: path, limit: kubeletMessageBytes}, log: newLogger(io.Discard)}
+	s.command = 1 << 22 // nobody: it cannot be passed on
+	written := func(signal syscall.Signal) bool {
+		writeFile(t, path, "")
+		s.pass(signal)
+		raw, err := os.ReadFile(path)
+		must(err)
+		return len(raw) > 0
+	}
+	if !written(syscall.SIGHUP) || written(syscall.SIGHUP) || !written(syscall.SIGINT) || written(syscall.SIGINT) {
+		t.Error("it is written where the name changes")
+	}
+	s.passedWritten = s.passedWritten.Add(-2 * passedInterval)
+	if !written(syscall.SIGINT) {
+		t.Error("it is written again after a while")
+	}
 }
 
 func TestTheLauncherEndsWithTheCommandWhenNothingWasAsked(t *testing.T) {

@@ -137,11 +137,13 @@ func TestAnOutcomeOfAnySizeIsReadWithinBounds(t *testing.T) {
 
 func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 	now := time.Now()
-	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), Deadline: timestamp(now), Killed: true}
+	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), Deadline: timestamp(now), Killed: true,
+		Passed: &passed{"SIGVTALRM", timestamp(now)}, Error: "SIGVTALRM could not be sent to any of 9999 processes", Outcome: outcomeTooLarge}
 	for sequence := range int64(3) {
 		r.read(stop{sequence: 1<<63 - 1 - sequence, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
 	}
-	if line := r.line(receiptLimit); len(line) > receiptLimit || !strings.Contains(string(line), `"last"`) {
+	line := string(r.line(receiptLimit))
+	if len(line) > receiptLimit || !strings.Contains(line, `"last"`) || !strings.Contains(line, `"passed"`) || !strings.Contains(line, `"deadline"`) {
 		t.Errorf("%d bytes: %s", len(line), line)
 	}
 	hostile := strings.Repeat("\x01\u2028é", 400)

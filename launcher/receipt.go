@@ -23,7 +23,7 @@ type receipt struct {
 	Stop     *receiptStop `json:"stop,omitempty"`
 	Last     *receiptStop `json:"last,omitempty"`
 	SIGTERM  string       `json:"sigterm,omitempty"`
-	Passed   string       `json:"passed,omitempty"` // the last other signal
+	Passed   *passed      `json:"passed,omitempty"` // the last other signal
 	Deadline string       `json:"deadline,omitempty"`
 	Killed   bool         `json:"killed,omitempty"`
 	Error    string       `json:"error,omitempty"`
@@ -37,6 +37,12 @@ type receiptStop struct {
 	Mode      string `json:"mode"`
 	At        string `json:"at"`
 	By        string `json:"by,omitempty"`
+}
+
+// passed is a signal that was passed on to the command.
+type passed struct {
+	Signal string `json:"signal"`
+	At     string `json:"at"`
 }
 
 func timestamp(t time.Time) string {

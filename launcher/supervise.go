@@ -14,6 +14,9 @@ import (
 // as to report it, before it exits and leaves the rest to the kernel.
 const killedFor = time.Second
 
+// passedInterval is how old the time of a signal in the message may be.
+const passedInterval = time.Second
+
 // reapAtOnce bounds how long orphans without end may keep a stop waiting.
 const reapAtOnce = 32
 
@@ -37,6 +40,8 @@ type supervisor struct {
 	command  int
 	ended    bool
 	code     int
+
+	passedWritten time.Time
 }
 
 // run is the whole life of a launcher; it returns the exit code.
@@ -256,13 +261,16 @@ func (s *supervisor) codeAfterKill() int {
 
 // pass hands a signal on to the command alone, as a shell's user would. The
 // receipt names it before the command may end of it: it may be the STOPSIGNAL
-// of an image, with which the runtime stops a pod that is deleted.
+// of an image, with which the runtime stops a pod that is deleted. A flood of
+// one signal does not write each time; the last message has the last time.
 func (s *supervisor) pass(signal syscall.Signal) {
 	if s.ended {
 		return
 	}
-	if name := signalName(signal); s.receipt.Passed != name {
-		s.receipt.Passed = name
+	now, last := time.Now(), s.receipt.Passed
+	s.receipt.Passed = &passed{Signal: signalName(signal), At: timestamp(now)}
+	if last == nil || last.Signal != s.receipt.Passed.Signal || now.Sub(s.passedWritten) > passedInterval {
+		s.passedWritten = now
 		s.writeMessage()
 	}
 	if err := syscall.Kill(s.command, signal); err != nil {

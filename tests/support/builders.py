@@ -178,11 +178,15 @@ def make_node(name: str = "node-1", *, ready: bool = True, since: float = -3600,
     return NodeView(name=name, boot_id=fields.pop("boot_id", "boot-1"), ready=ready, ready_since=at(since), **fields)
 
 
-def receipt(*, started: bool = True, stop: str = "", sigterm: float | None = None, **more: str) -> str:
-    """The launcher's receipt; `stop` is the id of the command that it read."""
+def receipt(
+    *, started: bool = True, stop: str = "", sigterm: float | None = None, passed: float | None = None, **more: str
+) -> str:
+    """The launcher's receipt; `stop` is the id of the command that it read, `passed` when a SIGQUIT came."""
     found: dict[str, Any] = {"receipt": 1, "started": started}
     if stop:
         found["stop"] = {"sequence": 1, "commandId": stop, "mode": "Cancel", "at": rfc3339(at(1.5))}
     if sigterm is not None:
         found["sigterm"] = rfc3339(at(sigterm))
+    if passed is not None:
+        found["passed"] = {"signal": "SIGQUIT", "at": rfc3339(at(passed))}
     return json.dumps(found | more)

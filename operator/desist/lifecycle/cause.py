@@ -2,13 +2,15 @@
 
 Contract: `end_of` never decides what becomes of the run (outcome.py does). The lines of `_cause` are read from the
 top. A SIGTERM in the receipt is the kubelet's and came before the exit; what explains it is the pod's deletion, a
-disruption, or else a failed probe. Another signal may be the STOPSIGNAL of the image, or anybody's.
+disruption, or else a failed probe. Another signal may be the STOPSIGNAL of the image, or anybody's: its time tells.
 Traps: a runtime says OOMKilled also where only a child was killed and the process then exited with 0; a pod that is
 deleted fails its init containers; a node's reboot is reported as an ordinary exit code, and may be seen before the
 node's new boot ID, which comes by another watch.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle import termination
@@ -18,11 +20,15 @@ from desist.lifecycle.verdict import FORGOTTEN, Evidence, ended, rebooted, repor
 
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended for the node's sake."""
+BY_KUBELET = "TerminationByKubelet"
+"""Reason of DisruptionTarget for the same."""
 START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
 LOST_BY_RUNTIME = "Unknown"
 """`reason` (with code 255) of a container that a runtime, when it starts, finds to have run and not to run any more."""
 SIGNAL_BASE = 128
 MESSAGE_LIMIT = 2000
+CLOCK_SKEW = timedelta(seconds=5)
+"""By how much a node's clock may be behind the API server's."""
 
 
 def end_of(evidence: Evidence, state: ProcessState) -> End:
@@ -77,8 +83,27 @@ def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None
         return Cause.DISRUPTED if disrupted else Cause.UNEXPLAINED
     if receipt.sigterm is not None:
         return Cause.DISRUPTED if disrupted else Cause.PROBE
-    # The runtime stops a container by its image's STOPSIGNAL; that nobody else sent the signal only a deletion tells.
-    return Cause.DISRUPTED if disrupted and receipt.passed else Cause.EXITED
+    return Cause.DISRUPTED if _stopped_by_image(pod, receipt.passed) else Cause.EXITED
+
+
+def _stopped_by_image(pod: PodView, passed: termination.PassedSignal | None) -> bool:
+    """Whether a signal may be the STOPSIGNAL with which the runtime stopped the container, by its time.
+
+    A signal of somebody's, long before, does not make a disruption out of an end that the program chose. The kubelet
+    stops a container after the pod's deletion, or by itself (an eviction, a node that shuts down): of that it records
+    no time, but it kills at the end of the pod's grace, so that the signal came within that before the end. Any other
+    disruption stops nothing before the deletion that it leads to; where a pod has vanished and was not being deleted
+    when its end was reported, nobody had stopped it.
+    """
+    if passed is None:
+        return False
+    possible = []
+    if pod.deletion_timestamp is not None:
+        possible.append(pod.deletion_timestamp - timedelta(seconds=pod.deletion_grace_seconds or 0))
+    by_kubelet = pod.reason in NODE_REASONS or pod.disruption_reason == BY_KUBELET
+    if by_kubelet and pod.workflow.finished_at is not None:
+        possible.append(pod.workflow.finished_at - timedelta(seconds=pod.grace_seconds))
+    return bool(possible) and passed.at >= min(possible) - CLOCK_SKEW
 
 
 def _disrupted(evidence: Evidence, pod: PodView) -> bool:

@@ -34,6 +34,16 @@ class ReceivedStop:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedSignal:
+    """A signal that is no stop, which the launcher passed on to the command."""
+
+    signal: str
+    """Its name, or its number where it has none."""
+    at: datetime
+    """By the node's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What the launcher says about itself."""
 
@@ -45,14 +55,14 @@ class Receipt:
     """The last one, where that is another."""
     sigterm: datetime | None = None
     """When a SIGTERM of the kubelet came."""
-    passed: str | None = None
-    """The last other signal, which was passed on to the command."""
+    passed: PassedSignal | None = None
+    """The last other signal."""
     deadline: datetime | None = None
     """When SIGKILL was due, by the node's clock."""
     killed: bool = False
     """Whether the deadline was used."""
     error: str | None = None
-    """Why the command could not be started."""
+    """Why the command could not be started; where it was, why nobody was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +139,20 @@ def _receipt(found: wire.Json) -> Receipt:
         stop=_stop(found, "stop"),
         last=_stop(found, "last"),
         sigterm=wire.optional_moment(found, "sigterm"),
-        passed=wire.optional_text(found, "passed", 16),
+        passed=_passed(found),
         deadline=wire.optional_moment(found, "deadline"),
         killed=wire.flag(found, "killed"),
         error=wire.optional_text(found, "error", TEXT_LIMIT),
     )
+
+
+def _passed(receipt: wire.Json) -> PassedSignal | None:
+    if "passed" not in receipt:
+        return None
+    found = receipt["passed"]
+    if not isinstance(found, dict):
+        raise wire.Malformed("passed is not a signal")
+    return PassedSignal(signal=wire.name(found, "signal", 16), at=wire.moment(found, "at"))
 
 
 def _stop(receipt: wire.Json, key: str) -> ReceivedStop | None:

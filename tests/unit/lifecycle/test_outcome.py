@@ -35,8 +35,25 @@ def _drained(code: int) -> Ending:
     return lambda pod, told: pod.deleting().exited(code, receipt(sigterm=1.5)).over()
 
 
-def _passed(pod: PodBuilder, told: str) -> PodBuilder:
-    return pod.exited(0, receipt(passed="SIGQUIT")).over()
+def _passed(at: float) -> Ending:
+    """Exit 0 at second 2, after a signal that is no stop; the pod was deleted at second 1, where it was."""
+    return lambda pod, told: pod.exited(0, receipt(passed=at)).over()
+
+
+def _deleted(ending: Ending) -> Ending:
+    return lambda pod, told: ending(pod.deleting(), told)
+
+
+def _deleted_late(ending: Ending) -> Ending:
+    return lambda pod, told: ending(pod.deleting(since=900), told)
+
+
+def _chosen_for_eviction(pod: PodBuilder, told: str) -> PodBuilder:
+    return _passed(1.5)(pod.having(disruption_reason="EvictionByEvictionAPI"), told)
+
+
+def _evicted_by_image(at: float) -> Ending:
+    return lambda pod, told: _passed(at)(pod.having(reason="Evicted", disruption_reason="TerminationByKubelet"), told)
 
 
 def _evicted(pod: PodBuilder, told: str) -> PodBuilder:
@@ -90,8 +107,14 @@ TABLE: list[tuple[str, Ending, str, str, str]] = [
     ("told, says Failed", _says("Failed", 0, stop="x"), F, F, MODE),
     ("drained with exit 0", _drained(0), AGAIN, C, MODE),
     ("drained with exit 143", _drained(143), AGAIN, C, MODE),
-    ("drained with exit 0, by the STOPSIGNAL of its image", lambda pod, _: _passed(pod.deleting(), ""), AGAIN, C, MODE),
-    ("exit 0 after a signal of somebody's", _passed, S, S, MODE),
+    ("drained with exit 0, by the STOPSIGNAL of its image", _deleted(_passed(1.5)), AGAIN, C, MODE),
+    ("the same, where the node's clock is behind", _deleted(_passed(-3.9)), AGAIN, C, MODE),
+    ("exit 0 long after a signal of somebody's, and then drained", _deleted(_passed(-4.1)), S, S, MODE),
+    ("exit 0 after a signal of somebody's", _passed(1.5), S, S, MODE),
+    ("evicted with exit 0, by the STOPSIGNAL of its image", _evicted_by_image(-28), AGAIN, C, MODE),
+    ("exit 0 long after a signal of somebody's, and then evicted", _evicted_by_image(-34), S, S, MODE),
+    ("evicted like this, and deleted long after", _deleted_late(_evicted_by_image(-28)), AGAIN, C, MODE),
+    ("exit 0 after a signal of somebody's, as an eviction begins", _chosen_for_eviction, S, S, MODE),
     ("evicted", _evicted, AGAIN, C, MODE),
     ("deleted by hand, killed before any receipt", _deleted_without_receipt, AGAIN, C, MODE),
     ("rejected by the node", _rejected_by_the_node, AGAIN, C, MODE),

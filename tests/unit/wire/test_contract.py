@@ -65,7 +65,7 @@ def said(receipt: Receipt) -> dict[str, Any]:
         "stop": receipt.stop and {**received(receipt.stop), "by": receipt.stop.by},
         "last": receipt.last and received(receipt.last),
         "sigterm": receipt.sigterm and rfc3339(receipt.sigterm),
-        "passed": receipt.passed,
+        "passed": receipt.passed and {"signal": receipt.passed.signal, "at": rfc3339(receipt.passed.at)},
         "deadline": receipt.deadline and rfc3339(receipt.deadline),
         "killed": receipt.killed or None,
         "error": receipt.error,

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from desist.api.base import Opaque
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.termination import CUT, Receipt, ReceivedStop, Termination, UserOutcome, parse
+from desist.lifecycle.termination import CUT, PassedSignal, Receipt, ReceivedStop, Termination, UserOutcome, parse
 from tests.unit.wire.builders import NOW
 
 AT = "2030-05-01T12:00:00.250000Z"
 STOP = {"sequence": 1, "commandId": "c1", "mode": "Cancel", "at": AT, "by": "mailbox"}
+PASSED = {"signal": "37", "at": AT}
 STARTED = Receipt(started=True)
 
 
@@ -29,7 +30,7 @@ def message(outcome: Any, **fields: Any) -> str:
 def test_the_receipt_tells_what_was_read_when_and_by_which_way() -> None:
     last = {"sequence": 3, "commandId": "c2", "mode": "Kill", "at": "2030-05-01T12:00:01.25Z"}
     text = receipt(
-        stop=STOP, last=last, sigterm=AT, passed="37", deadline=AT, killed=True, error="no", outcome="absent"
+        stop=STOP, last=last, sigterm=AT, passed=PASSED, deadline=AT, killed=True, error="no", outcome="absent"
     )
     assert parse(text) == Termination(
         Receipt(
@@ -37,7 +38,7 @@ def test_the_receipt_tells_what_was_read_when_and_by_which_way() -> None:
             stop=ReceivedStop(1, "c1", Mode.CANCEL, NOW, "mailbox"),
             last=ReceivedStop(3, "c2", Mode.KILL, NOW + timedelta(seconds=1)),
             sigterm=NOW,
-            passed="37",
+            passed=PassedSignal("37", NOW),
             deadline=NOW,
             killed=True,
             error="no",
@@ -128,6 +129,10 @@ NOTHING = [
     *(receipt(stop=value) for value in (None, 5, {}, {**STOP, "mode": "Stop"}, {**STOP, "sequence": 0})),
     *(receipt(stop={**STOP, key: value}) for key, value in [("at", "now"), ("commandId", ""), ("commandId", "x" * 65)]),
     receipt(sigterm="soon"),
+    *(
+        receipt(passed=value)
+        for value in (None, "37", {}, {"signal": "37"}, {**PASSED, "at": "now"}, {**PASSED, "signal": ""})
+    ),
     receipt(killed=1),
     receipt(error="x" * 2000),
 ]
