@@ -25,6 +25,7 @@ BY_KUBELET = "TerminationByKubelet"
 START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
 LOST_BY_RUNTIME = "Unknown"
 """`reason` (with code 255) of a container that a runtime, when it starts, finds to have run and not to run any more."""
+SIGKILL = 9
 SIGNAL_BASE = 128
 MESSAGE_LIMIT = 2000
 CLOCK_SKEW = timedelta(seconds=5)
@@ -83,7 +84,16 @@ def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None
         return Cause.DISRUPTED if disrupted else Cause.UNEXPLAINED
     if receipt.sigterm is not None:
         return Cause.DISRUPTED if disrupted else Cause.PROBE
-    return Cause.DISRUPTED if _stopped_by_image(pod, receipt.passed) else Cause.EXITED
+    by_kubelet = _stopped_by_image(pod, receipt.passed) or _killed_by_kubelet(pod, receipt)
+    return Cause.DISRUPTED if by_kubelet else Cause.EXITED
+
+
+def _killed_by_kubelet(pod: PodView, receipt: termination.Receipt) -> bool:
+    """Whether the end is the SIGKILL at the end of a deletion's grace, which a starved launcher met before SIGTERM."""
+    finished, deleted = pod.workflow.finished_at, pod.deletion_timestamp
+    if finished is None or deleted is None or receipt.killed or exit_signal(pod.workflow) != SIGKILL:
+        return False
+    return finished >= deleted - CLOCK_SKEW
 
 
 def _stopped_by_image(pod: PodView, passed: termination.PassedSignal | None) -> bool:

@@ -65,6 +65,11 @@ def _deleted_without_receipt(pod: PodBuilder, told: str) -> PodBuilder:
     return pod.deleting(grace=1).exited(137, "").over()
 
 
+def _killed_at_the_grace(finished: float) -> Ending:
+    """SIGKILL at some time; the deletion's grace is over at 31."""
+    return lambda pod, told: pod.deleting(grace=30, since=1).exited(137, receipt(), finished=finished).over()
+
+
 def _rejected_by_the_node(pod: PodBuilder, told: str) -> PodBuilder:
     waiting = pod.container("workflow", phase=ContainerPhase.WAITING, container_id="", started_at=None)
     return waiting.having(phase="Failed", reason="OutOfcpu")
@@ -117,6 +122,8 @@ TABLE: list[tuple[str, Ending, str, str, str]] = [
     ("exit 0 after a signal of somebody's, as an eviction begins", _chosen_for_eviction, S, S, MODE),
     ("evicted", _evicted, AGAIN, C, MODE),
     ("deleted by hand, killed before any receipt", _deleted_without_receipt, AGAIN, C, MODE),
+    ("deleted, and killed before the launcher could note anything", _killed_at_the_grace(31.0), AGAIN, C, MODE),
+    ("killed by something else, and deleted later", _killed_at_the_grace(2.0), F, F, MODE),
     ("rejected by the node", _rejected_by_the_node, AGAIN, C, MODE),
     (
         "drained, and says Succeeded",
