@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.observed import PodView
 from desist.lifecycle.verdict import ended
 from desist.lifecycle.view import Status, View, current
 
@@ -66,12 +66,11 @@ def _outlives(view: View, status: Status, pod: PodView) -> bool:
 
 
 def _node_is_back(view: View, process: ProcessStatus, pod: PodView) -> bool:
-    """Whether a node that was removed serves again, and has not booted since the process started there."""
+    """Whether a node that was removed serves again, and is not known to have booted since the process started there."""
     node = view.observed.node(pod.node)
     if process.state is not ProcessState.GONE or node is None or node.out_of_service:
         return False
-    rebooted = bool(process.boot_id) and bool(node.boot_id) and node.boot_id != process.boot_id
-    return pod.workflow.phase is ContainerPhase.WAITING or not rebooted
+    return not (process.boot_id and node.boot_id) or node.boot_id == process.boot_id
 
 
 def _process(view: View, pod: PodView) -> ProcessStatus:

@@ -10,7 +10,7 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle import mailbox
-from desist.lifecycle.observed import ContainerPhase, NodeView
+from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import DeletePod, WakeAt
 from tests.support.builders import TEMPLATE, at, make_node, receipt
 from tests.unit.lifecycle.world import World
@@ -128,14 +128,10 @@ def _closed_by_its_nodes_word(world: World, nodes: list[NodeView]) -> World:
 
 @pytest.mark.conformance("C7")
 @pytest.mark.parametrize("nodes", [[], [make_node(out_of_service=True)]])
-@pytest.mark.parametrize("begun", [True, False])
 def test_what_still_runs_when_a_removed_node_comes_back_is_stopped_though_the_run_has_ended(
-    nodes: list[NodeView], begun: bool
+    nodes: list[NodeView],
 ) -> None:
-    world = World().running()
-    _closed_by_its_nodes_word(world, nodes)
-    if not begun:
-        world.pods[world.pod.obj().name] = world.pod.container("workflow", phase=ContainerPhase.WAITING)
+    world = _closed_by_its_nodes_word(World().running(), nodes)
     world.settle(1)
     assert world.pod.obj().deletion_timestamp is None, "nothing is known of a node that is away"
     world.nodes = [make_node()]
