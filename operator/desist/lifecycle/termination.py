@@ -106,6 +106,8 @@ def _with_outcome(receipt: Receipt | None, found: wire.Json) -> Termination:
         return Termination(receipt, invalid=f"not a valid outcome: {found['invalid']}"[:TEXT_LIMIT])
     if found.get("outcome") not in list(OUTCOMES):
         raise wire.Malformed("outcome must be Cancelled, Succeeded or Failed")
+    if wire.too_deep(found):
+        raise wire.Malformed(f"objects and lists may be nested at most {wire.NESTING} levels deep")
     result = found.get("result")
     outcome = UserOutcome(
         phase=Phase(found["outcome"]),

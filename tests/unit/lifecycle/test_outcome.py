@@ -235,6 +235,17 @@ def test_an_outcome_that_is_not_valid_is_shown_and_ignored() -> None:
     assert "outcome must be" in (world.status.history[-1].message or "")
 
 
+@pytest.mark.parametrize(("levels", "taken"), [(63, True), (64, False), (300, False)])
+def test_an_outcome_that_is_nested_more_than_64_levels_deep_is_ignored_and_the_end_is_written(
+    levels: int, taken: bool
+) -> None:
+    world = World().running()
+    outcome = f'{{"outcome":"Succeeded","result":{"[" * levels}{"]" * levels}}}'
+    world.change_pod(lambda pod: pod.exited(1, f"{outcome}\n{receipt()}").over(), after=1)
+    assert world.phase is (Phase.SUCCEEDED if taken else Phase.FAILED)
+    assert ("64 levels" in (world.status.history[-1].message or "")) is not taken
+
+
 def test_what_a_kubelet_reports_after_a_reboot_is_no_failure_of_the_process() -> None:
     world = World().running()
     world.nodes = [make_node(boot_id="boot-2")]
