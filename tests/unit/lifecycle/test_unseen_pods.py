@@ -1,0 +1,83 @@
+"""Pods that were never seen: what a stop makes of the doubt, and what a create that is refused leads to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from desist.api.vocabulary import Mode, Phase, ProcessState
+from desist.lifecycle.decide import decide
+from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.plan import CreatePod, DeletePod, WriteStatus
+from tests.support.builders import at, make_execution, receipt
+from tests.unit.lifecycle.world import World, done
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_stop_before_the_pod_was_seen_asks_the_api_server_and_ends_the_run_where_there_is_none(mode: Mode) -> None:
+    world = World(creates=False)
+    world.step()
+    world.request(mode, after=1)
+    assert world.phase is (Phase.TERMINATED if mode is Mode.TERMINATE else Phase.CANCELLED)
+    world.creates = True
+    world.settle(10)
+    assert not world.pods
+
+
+@pytest.mark.parametrize("by", ["a command", "a deadline"])
+def test_the_process_of_a_pod_that_there_never_was_is_gone(by: str) -> None:
+    world = World(make_execution(active_deadline_seconds=5)).running()
+    world.change_pod(lambda pod: pod.deleting().exited(143, receipt(sigterm=2)).over(), after=1)
+    world.creates = False
+    world.step(1)
+    assert (world.status.attempt, world.status.processes[0].state) == (2, ProcessState.ALIVE)
+    if by == "a command":
+        world.request(Mode.CANCEL, after=1)
+    else:
+        world.settle(3)
+    assert world.phase is (Phase.CANCELLED if by == "a command" else Phase.TIMED_OUT)
+    assert [(p.state, p.reason) for p in world.status.processes] == [(ProcessState.GONE, "NeverCreated")]
+
+
+def test_a_stop_before_the_pod_was_seen_is_delivered_where_there_is_one() -> None:
+    world = World()
+    world.step()
+    world.request(Mode.CANCEL)
+    assert [a.uid for a in world.done if isinstance(a, DeletePod)] == ["uid-1"]
+
+
+def test_a_stop_that_was_accepted_while_the_pod_was_in_doubt_ends_once_it_is_known_to_be_absent() -> None:
+    world = World(creates=False)
+    world.step()
+    world.execution = world.execution.cancelled(Mode.KILL)
+    doubtful = replace(world.observe(), live_pod=False)
+    write = decide(doubtful, at(1)).actions[0]
+    assert isinstance(write, WriteStatus)
+    world.execution = world.execution.with_status(write.status)
+    assert world.phase is Phase.KILL_CANCELLING
+    world.settle(1)
+    assert world.status.phase is Phase.CANCELLED
+
+
+def test_a_create_that_is_refused_for_what_the_template_says_fails_the_run() -> None:
+    world = World(creates=False)
+    world.step()
+    world.created = CreateAnswer(Answer.INVALID, "spec.containers[0].image: Required value", at(0))
+    world.settle(1)
+    assert world.phase is Phase.FAILED
+    assert world.status.failure is not None
+    assert world.status.failure.category == "template"
+    assert "image: Required value" in world.status.failure.message
+
+
+def test_a_create_that_is_refused_for_another_reason_is_repeated_later() -> None:
+    world = World(creates=False)
+    world.step()
+    world.created = CreateAnswer(Answer.REFUSED, "exceeded quota", at(0))
+    world.done.clear()
+    world.settle(1)
+    assert not [a for a in world.done if isinstance(a, CreatePod)]
+    assert any("exceeded quota" in text for text in world.status.waiting_on)
+    world.seconds = 10
+    assert "CreatePod" in done(world.step())
