@@ -1,9 +1,7 @@
-"""What the client sends, what it makes of answers, and what it repeats."""
+"""What the client sends, and what it makes of answers."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from aiohttp import web
 from desist.kube.client import Client, ClientOptions, Deletion, PatchKind
 from desist.kube.connection import Connection, FileToken, FixedToken
 from desist.kube.errors import (
-    LONGEST_WAIT,
     AlreadyExists,
     ApiError,
     BadRequest,
@@ -26,10 +23,7 @@ from desist.kube.errors import (
     ServerUnavailable,
     TooManyRequests,
     Unauthorized,
-    error_from,
 )
-from desist.kube.lanes import Allowance, Budget
-from desist.kube.listing import pages
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer, stream_answer
 
@@ -182,179 +176,6 @@ async def test_basic_credentials_are_sent(server: Server) -> None:
     async with Client(Connection(server.url, basic=("me", "secret")), QUICK) as client:
         await client.get(POD)
     assert server.asked[0].headers["Authorization"] == "Basic bWU6c2VjcmV0"
-
-
-CALLS = {
-    "get": lambda client: client.get(POD),
-    "create": lambda client: client.create(PODS, {}, namespace="ns"),
-    "patch": lambda client: client.patch(POD, {}),
-    "replace_status": lambda client: client.replace_status(POD, {}),
-    "delete": lambda client: client.delete(POD),
-}
-PATHS = (PATH, f"{PATH}/status", "/api/v1/namespaces/ns/pods")
-
-
-@pytest.mark.parametrize(
-    ("call", "fault", "repeated"),
-    [
-        ("get", status_answer(503), True),
-        ("get", broken, True),
-        ("get", status_answer(429), True),
-        ("get", status_answer(404), False),
-        ("create", status_answer(503), False),
-        ("create", broken, False),
-        ("create", status_answer(429), True),
-        ("patch", status_answer(500), False),
-        ("patch", broken, False),
-        ("patch", status_answer(429), True),
-        ("replace_status", status_answer(504), False),
-        ("replace_status", status_answer(409), False),
-        ("replace_status", status_answer(429), True),
-        ("delete", status_answer(503), False),
-        ("delete", status_answer(429), True),
-    ],
-)
-async def test_only_what_cannot_do_harm_is_repeated(server: Server, call: str, fault: Handler, repeated: bool) -> None:
-    for path in PATHS:
-        server.answers(path, fault, json_answer({"fine": True}))
-    async with Client(server.connection, ClientOptions(patience=2)) as client:
-        if repeated:
-            assert await CALLS[call](client) == {"fine": True}
-        else:
-            with pytest.raises(ApiError):
-                await CALLS[call](client)
-    if fault is not broken:  # aiohttp itself repeats a read on a connection that broke
-        assert len(server.asked) == 1 + repeated
-
-
-async def test_retry_after_is_obeyed(server: Server) -> None:
-    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer({"fine": True}))
-    async with Client(server.connection, ClientOptions(patience=2)) as client:
-        began = asyncio.get_running_loop().time()
-        await client.get(POD)
-        assert asyncio.get_running_loop().time() - began >= 1
-
-
-async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(server: Server) -> None:
-    other = "/api/v1/namespaces/ns/pods/q"
-    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer({}))
-    server.answers(other, json_answer({}))
-    async with Client(server.connection, ClientOptions(patience=2)) as client:
-        now = asyncio.get_running_loop().time
-        told = asyncio.create_task(client.get(POD))
-        await server.wait_for(1)
-        await asyncio.sleep(0.1)
-        began = now()
-        await client.patch(PODS.at("q", "ns"), {}, budget=Budget.STOP)
-        assert now() - began < 0.5
-        await client.get(PODS.at("q", "ns"))
-        assert now() - began > 0.7
-        await told
-
-
-@pytest.mark.parametrize(
-    ("told", "seconds"),
-    [
-        ({"headers": {"Retry-After": "0"}}, None),
-        ({"headers": {"Retry-After": "7"}}, 7),
-        ({"headers": {"Retry-After": "86400"}}, LONGEST_WAIT),
-        ({"details": {"retryAfterSeconds": 8}}, 8),
-        ({"details": {"retryAfterSeconds": 600}}, LONGEST_WAIT),
-        ({}, None),
-    ],
-)
-def test_a_server_gets_the_wait_that_it_asks_for_but_no_more_than_half_a_minute(
-    told: dict[str, dict[str, Any]], seconds: float | None
-) -> None:
-    body = json.dumps({"code": 503, "details": told.get("details")}).encode()
-    assert error_from(503, body, told.get("headers", {}).get("Retry-After")).retry_after == seconds
-
-
-async def test_a_wait_longer_than_the_patience_is_the_callers(server: Server) -> None:
-    server.answers(PATH, status_answer(429, headers={"Retry-After": "30"}))
-    async with Client(server.connection, ClientOptions(patience=2)) as client:
-        with pytest.raises(TooManyRequests) as caught:
-            await client.get(POD)
-    assert caught.value.retry_after == 30
-
-
-async def test_starts_that_are_told_to_wait_and_starts_that_hang_hold_up_no_stop(server: Server) -> None:
-    server.answers("/api/v1/namespaces/ns/pods", silent)
-    server.answers(PATH, json_answer({"fine": True}))
-    options = ClientOptions(starts=Allowance(at_a_time=2, a_second=100, burst=100), request_timeout=30)
-    async with Client(server.connection, options) as client, asyncio.timeout(5):
-        starts = [asyncio.create_task(client.create(PODS, {}, namespace="ns")) for _ in range(5)]
-        await server.wait_for(2)
-        client._lanes[Budget.START].close_for(60)
-        assert await client.patch(POD, {}, budget=Budget.STOP) == {"fine": True}
-        assert [a.method for a in server.asked] == ["POST", "POST", "PATCH"]
-        for task in starts:
-            task.cancel()
-        await asyncio.gather(*starts, return_exceptions=True)
-
-
-def page(items: list[int], more: str) -> Handler:
-    return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": items})
-
-
-async def test_a_list_comes_page_by_page_and_the_next_one_is_asked_for_when_it_is_wanted(server: Server) -> None:
-    server.answers("/api/v1/nodes", page([1, 2], "t1"), page([3], "t2"), page([4], ""))
-    found: list[int] = []
-    async with Client(server.connection, QUICK) as client:
-        async for each in pages(client, NODES, Query(labels="a", limit=2)):
-            found += [json.loads(bytes(item)) for item in each.items]
-            assert each.resource_version == "9"
-            assert len(server.asked) == {2: 1, 3: 2, 4: 3}[len(found)]
-    assert found == [1, 2, 3, 4]
-    assert [a.query.get("continue") for a in server.asked] == [None, "t1", "t2"]
-    assert {(a.query["labelSelector"], a.query["limit"]) for a in server.asked} == {("a", "2")}
-
-
-async def test_a_list_whose_pages_expire_is_the_callers_to_begin_again(server: Server) -> None:
-    server.answers("/api/v1/nodes", page([1], "t"), status_answer(410, "Expired"))
-    async with Client(server.connection, QUICK) as client:
-        with pytest.raises(Gone):
-            _ = [each async for each in pages(client, NODES, Query(limit=1))]
-
-
-@pytest.mark.parametrize(
-    ("size", "cut"), [(10, 1), (10, 65_536), (70_000, 1000), (70_000, 65_536), (3_000_000, 1000), (3_000_000, 65_536)]
-)
-async def test_events_of_any_length_arrive_whole_however_they_are_cut(server: Server, size: int, cut: int) -> None:
-    lines = b"".join(
-        json.dumps({"type": "ADDED", "object": {"n": n, "x": "y" * size}}).encode() + b"\n" for n in range(2)
-    )
-    server.answers("/api/v1/nodes", fast_stream([lines[i : i + cut] for i in range(0, len(lines), cut)]))
-    async with (
-        Client(server.connection, QUICK) as client,
-        client.watch(NODES, Query(), {}, silence=5) as events,
-    ):
-        got = [json.loads(bytes(event.object)) async for event in events]
-    assert [(each["n"], len(each["x"])) for each in got] == [(0, size), (1, size)]
-
-
-def fast_stream(chunks: list[bytes]) -> Handler:
-    async def handle(request: Any) -> Any:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        for chunk in chunks:
-            await response.write(chunk)
-        return response
-
-    return handle
-
-
-@pytest.mark.parametrize("then", ["hang", "break"])
-async def test_a_watch_that_goes_silent_or_breaks_raises(server: Server, then: str) -> None:
-    event = {"type": "ADDED", "object": {"n": 1}}
-    server.answers("/api/v1/nodes", stream_answer(event, b'{"type": "MODI', then=then))
-    seen: list[str] = []
-    async with Client(server.connection, QUICK) as client, asyncio.timeout(5):
-        with pytest.raises(ServerUnavailable):
-            async with client.watch(NODES, Query(), {}, silence=0.3) as events:
-                async for each in events:
-                    seen += [each.type]
-    assert seen == ["ADDED"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""A reflector whose server fails, is busy or forbids: it goes on, storms nobody, and tells the truth to probes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from desist.kube.reflector import Timing
+from tests.unit.kube.mirrored import (
+    NO_STREAMS,
+    PATH,
+    listed,
+    mirror,
+    node,
+)
+from tests.unit.kube.server import Handler, Server, broken, status_answer, stream_answer
+
+
+async def test_a_missing_permission_is_logged_with_what_to_grant(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(PATH, status_answer(403, "Forbidden"), listed(5, node("a", 3)), stream_answer(then="hang"))
+    with caplog.at_level(logging.ERROR):
+        async with mirror(server) as (_, told):
+            await told.wait_for("+a3")
+    assert "grant get, list and watch on 'nodes' in API group '': told 403" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        (NO_STREAMS, listed(5), stream_answer()),
+        (NO_STREAMS, listed(5), broken),
+        (status_answer(503),),
+    ],
+)
+async def test_a_server_that_fails_at_once_again_and_again_is_not_stormed(
+    server: Server, script: tuple[Handler, ...]
+) -> None:
+    server.answers(PATH, *script)
+    async with mirror(server, Timing(backoff=0.1, backoff_max=0.5)):
+        await asyncio.sleep(1)
+    assert 3 <= len(server.asked) <= 14
+
+
+async def test_a_busy_server_is_asked_again_when_it_said(server: Server) -> None:
+    server.answers(
+        PATH, status_answer(429, headers={"Retry-After": "1"}), listed(5, node("a", 3)), stream_answer(then="hang")
+    )
+    async with mirror(server) as (_, told):
+        await asyncio.sleep(0.6)
+        assert len(server.asked) == 1
+        await told.wait_for("+a3")
+
+
+async def test_a_wait_that_the_server_asked_for_does_not_count_as_stuck(server: Server) -> None:
+    now: Callable[[], float] = asyncio.get_running_loop().time
+    server.answers(PATH, status_answer(503, headers={"Retry-After": "20"}))
+    async with mirror(server) as (mirrored, _):
+        await server.wait_for(1)
+        await asyncio.sleep(0.1)
+        assert mirrored.stuck(now() + 19) is None
+        assert "stuck for" in (mirrored.stuck(now() + 25) or "")
+
+
+async def test_a_server_that_says_410_again_and_again_is_not_stormed(server: Server) -> None:
+    turn = (listed(5), status_answer(410, "Expired"))
+    server.answers(PATH, NO_STREAMS, *turn * 100)
+    async with mirror(server, Timing(backoff=0.1, backoff_max=0.5)):
+        await asyncio.sleep(1)
+    assert 3 <= len(server.asked) <= 20
+
+
+async def test_the_probes_words_are_true(server: Server) -> None:
+    now: Callable[[], float] = asyncio.get_running_loop().time
+    server.answers(PATH, status_answer(503))
+    async with mirror(server, Timing(watch=1, margin=0.2, backoff=0.01, backoff_max=0.05, patience=0.3)) as (
+        mirrored,
+        _,
+    ):
+        await server.wait_for(2)
+        assert "not listed yet: 503" in (mirrored.behind(now()) or "")
+        assert mirrored.stuck(now()) is None
+        server.answers(PATH, listed(5), stream_answer(then="hang"))
+        async with asyncio.timeout(5):
+            await mirrored.synced.wait()
+        await asyncio.sleep(0.6)  # quiet for longer than failures may last, shorter than a watch may be silent
+        assert mirrored.behind(now()) is None
+        server.answers(PATH, status_answer(503))
+        await asyncio.sleep(2)
+        assert "nothing heard for" in (mirrored.behind(now()) or "")
+        assert "503" in (mirrored.behind(now()) or "")
+        assert mirrored.stuck(now()) is None
+        assert "stuck for" in (mirrored.stuck(now() + 60) or "")
+    assert "does not run" in (mirrored.stuck(now()) or "")
