@@ -32,9 +32,20 @@ def _execution(lab: Lab, execution: Execution) -> str:
     except client.ApiException as error:
         parts.append(f"(GET: {error.status} {error.reason})")
     parts.extend(f"event {kind} {reason}: {message}" for kind, reason, message in execution.events())
-    parts.extend(_pod(pod) for pod in execution.pods())
-    parts.extend(f"process {process.pid}: {process.arguments}" for process in execution.processes())
+    for pod in execution.pods():
+        parts.extend((_pod(pod), *_last_lines(lab, pod)))
+    parts.extend(f"process {it.pid}, state {it.state}: {it.arguments}" for it in execution.processes())
     return "\n".join(parts)
+
+
+def _last_lines(lab: Lab, pod: Any) -> list[str]:
+    """What the workflow's container printed last; its launcher says there what it was told, and whom it told."""
+    name = pod.metadata.name
+    try:
+        printed = lab.core.read_namespaced_pod_log(name, lab.name, container="workflow", tail_lines=10, timestamps=True)
+    except client.ApiException as error:
+        return [f"log: {error.status} {error.reason}"]
+    return [f"log: {line}" for line in str(printed).splitlines()]
 
 
 def _pod(pod: Any) -> str:

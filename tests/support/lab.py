@@ -17,6 +17,13 @@ from hack.cluster.api import Process
 from tests.support import programs, proof
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
+PATIENCE = 150.0
+"""Seconds that a test waits at most.
+
+A kubelet on a starved node may miss a mailbox that changes right after its pod has started: its volume populator marks
+the pod as done with the state that it had read before. It looks again with the pod's next sync, a minute and a half
+later at most.
+"""
 TERMINAL = ("Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated")
 Wanted = str | Callable[[Object], bool]
 
@@ -35,7 +42,7 @@ class Execution:
         held: Object = self.lab.custom.get_namespaced_custom_object(GROUP, VERSION, self.lab.name, PLURAL, self.name)
         return held
 
-    def wait_for(self, wanted: Wanted, seconds: float = 30, after: Seen | None = None) -> Seen:
+    def wait_for(self, wanted: Wanted, seconds: float = PATIENCE, after: Seen | None = None) -> Seen:
         """The first state that fits: a phase, or a function of the object. Fails with what was seen instead.
 
         A state that has passed counts too, unless `after` is given: then only what came later does.

@@ -41,7 +41,7 @@ def test_each_run_is_started_once_and_stopped_once(lab: Lab, second: OperatorPro
 
 
 def _once(execution: Execution, end: str) -> None:
-    status = execution.wait_for(end, 60).object["status"]
+    status = execution.wait_for(end).object["status"]
     assert not execution.processes()
     assert len(execution.pods()) == 1
     assert status["attempt"] == 1

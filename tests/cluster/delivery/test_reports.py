@@ -95,7 +95,7 @@ def reported(place: Lab) -> dict[str, Execution]:
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_what_the_program_writes_is_the_runs_outcome(name: str, reported: dict[str, Execution]) -> None:
     _, code, end, shown = OUTCOMES[name]
-    status = reported[name].wait_for(end, 60).object["status"]
+    status = reported[name].wait_for(end).object["status"]
     assert status["processes"][0]["exitCode"] == code
     assert status.get("result") == shown.get("result")
     failure = status.get("failure", {})
@@ -176,12 +176,12 @@ def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> Non
     finally:
         start_kubelet(LOST)
     for code, end in ((0, "Succeeded"), (6, "Failed")):
-        held = before[code].wait_for(end, 60).object
+        held = before[code].wait_for(end).object
         assert "stop" not in receipt(before[code].pods()[0]), "it was not told"
         assert held["status"]["commands"][0]["supersededBy"] == "completion"
         assert held["status"]["processes"][0]["exitCode"] == code
     for code, execution in after.items():
-        held = execution.wait_for("Cancelled", 60).object
+        held = execution.wait_for("Cancelled").object
         command_id = held["status"]["commands"][0]["id"]
         assert receipt(execution.pods()[0])["stop"]["commandId"] == command_id
         assert "supersededBy" not in held["status"]["commands"][0]

@@ -175,7 +175,7 @@ def runs(labs: dict[bool, Lab]) -> dict[str, Run]:
     for name, execution in executions.items():
         execution.stop(KINDS[name].mode, **({"gracePeriodSeconds": 1} if KINDS[name].mode == "Kill" else {}))
     for run in made.values():
-        run.end = run.execution.wait_for("Cancelled", 60).object
+        run.end = run.execution.wait_for("Cancelled").object
         run.pod = run.execution.pods()[0]
         run.log = log_of(run.execution)
     return made

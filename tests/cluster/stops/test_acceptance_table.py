@@ -237,7 +237,7 @@ def closed(shared_lab: Lab) -> dict[str, Execution]:
         wait_until_started(runs[end])
         runs[end].stop(mode)
     for end, execution in runs.items():
-        execution.wait_for(end, 60)
+        execution.wait_for(end)
     return runs
 
 

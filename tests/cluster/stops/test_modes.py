@@ -253,7 +253,7 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     assert phase_of(counted) == "Running"
     assert counted["status"]["attempt"] == 2
     execution.stop("Kill", gracePeriodSeconds=1)
-    assert phase_of(execution.wait_for("Cancelled", 40).object) == "Cancelled"
+    assert phase_of(execution.wait_for("Cancelled").object) == "Cancelled"
     assert proof.gone_for_good(execution.marker)
 
 
@@ -290,7 +290,7 @@ def test_a_run_that_is_stopped_right_after_its_creation_starts_at_most_one_proce
     for number, execution in enumerate(runs):
         execution.stop(("Cancel", "Force", "Kill")[number % 3])
     for execution in runs:
-        held = execution.wait_for("Cancelled", 60).object
+        held = execution.wait_for("Cancelled").object
         assert held["status"].get("attempt", 0) <= 1
         assert len(execution.pods()) <= 1
     assert all(proof.gone_for_good(execution.marker) for execution in runs)

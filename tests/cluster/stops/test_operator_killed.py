@@ -29,7 +29,7 @@ PLANS: tuple[tuple[str, list[dict[str, Any]]], ...] = (
 
 def outlives_its_end(execution: Execution) -> bool:
     """Wait for the terminal phase, and look at the nodes the moment that it is seen."""
-    execution.wait_for(lambda held: phase_of(held) in TERMINAL, 120)
+    execution.wait_for(lambda held: phase_of(held) in TERMINAL)
     return bool(proof.processes(execution.marker))
 
 
@@ -62,7 +62,7 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
         check(
             execution,
             PLANS[number % len(PLANS)][1],
-            execution.wait_for(lambda held: phase_of(held) in TERMINAL, 90).object,
+            execution.wait_for(lambda held: phase_of(held) in TERMINAL).object,
         )
     assert [execution.name for execution, seen in zip(runs, outlived, strict=True) if seen.result(10)] == []
     witnesses.shutdown()
