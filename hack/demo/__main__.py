@@ -60,7 +60,7 @@ def perform(console: Console, *, plain: bool) -> int:
         with Live(live(stage.stories, stage.now), console=console, auto_refresh=False) as view:
             stage.run(lambda: view.update(live(stage.stories, stage.now), refresh=True))
     report(console, stage.stories)
-    console.print(_what_next())
+    console.print(_what_next(), soft_wrap=True)  # a line that is to be copied stays one
     wrong = [story.scenario.execution for story in stage.stories if not story.as_promised]
     if wrong:
         console.print(f"[bold red]not as promised: {', '.join(wrong)}[/]")
