@@ -75,7 +75,7 @@ def _container_texts(view: View, pod: PodView, container: ContainerView) -> Iter
         if container.started_at and container.started_at + SHOWN_AFTER <= view.now:
             yield f"init {where}, which is running"
     elif container.kind is ContainerKind.SIDECAR and reported_end(pod.workflow) and not reported_end(container):
-        yield f"sidecar {where}, which is being stopped"
+        yield f"sidecar {where}, which has not ended"
 
 
 def _running_init(container: ContainerView) -> bool:
