@@ -17,13 +17,8 @@ from hack.cluster.api import Process
 from tests.support import programs, proof
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
-PATIENCE = 150.0
-"""Seconds that a test waits at most.
-
-A kubelet on a starved node may miss a mailbox that changes right after its pod has started: its volume populator marks
-the pod as done with the state that it had read before. It looks again with the pod's next sync, a minute and a half
-later at most.
-"""
+PATIENCE = 90.0
+"""Seconds that a test waits at most: on a starved node a stop may arrive with its second repeat only, after 25."""
 TERMINAL = ("Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated")
 Wanted = str | Callable[[Object], bool]
 

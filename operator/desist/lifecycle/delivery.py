@@ -3,6 +3,8 @@
 Contract: it compares what a mailbox holds with what it should hold, and posts the merge of both; so it may be asked
 any number of times. It acts only on what is in status. A pod with a deletionTimestamp gets neither: nothing arrives
 in it any more, and no DELETE shortens its grace.
+A posting is repeated twice where the container still runs: a kubelet that is busy with the start of the pod may miss a
+change, and would show it a minute and a half later, at its next look by itself.
 A pod is deleted in three cases: its workflow container was never started (under the resourceVersion that the posting
 returned, so that what has started meanwhile is decided again), its container is not reported ended some seconds after
 SIGKILL was due, or no attempt wants it.
@@ -39,6 +41,12 @@ def deliver(view: View, status: Status) -> tuple[Step, ...]:
 def backstop_at(view: View, stop: mailbox.Stop) -> datetime | None:
     """When a pod is deleted that the stop has not ended."""
     return stop.deadline + timedelta(seconds=view.settings.delete_after) if stop.deadline else None
+
+
+def repeat_at(view: View, pod: PodView, held: mailbox.Stop) -> datetime | None:
+    """When what the pod's mailbox holds is posted again."""
+    runs = pod.workflow.phase is ContainerPhase.RUNNING
+    return mailbox.repeat_at(held, view.settings.repeat_after) if runs else None
 
 
 def target(view: View, status: Status) -> PodView | None:
@@ -84,9 +92,12 @@ def _to_current(view: View, status: Status) -> Iterator[Step]:
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE, AFTER_POST if post else pod.resource_version)
         return
     held = post or mailbox.parse(pod.mailbox)
-    due = backstop_at(view, held) if held else None
-    if due is not None and due <= view.now:
+    if held is None:
+        return
+    if _due(backstop_at(view, held), view.now):
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE)
+    elif _due(repeat_at(view, pod, held), view.now):
+        yield _post(pod, mailbox.repeated(held, view.now))
 
 
 def _to_unwanted(view: View, status: Status) -> Iterator[Step]:
@@ -97,6 +108,10 @@ def _to_unwanted(view: View, status: Status) -> Iterator[Step]:
         if posting is not None:
             yield _post(pod, posting)
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE)
+
+
+def _due(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
 
 
 def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:

@@ -5,6 +5,8 @@ for, or None where the present one asks for as much already; so what a pod's mai
 posted to it. The format is written down in docs/mailbox.md; the launcher reads it, and ignores a sequence that it has
 read. The launcher counts each grace from its own first reading and keeps its earliest deadline; `posted_at` and
 `grace_seconds` are therefore always those of the one posting that set the earliest deadline, never a mixture.
+A posting may be repeated: nothing changes but `repeated_at`, which tells nobody anything. It is the change that counts,
+because a kubelet may miss one, and brings the file up to date with the next (docs/mailbox.md says how).
 Rejected: a list of postings (it grows, and the launcher would have to merge).
 """
 
@@ -40,6 +42,8 @@ class Stop:
     reason: str | None
     details: str | None
     posted_at: datetime
+    repeated_at: datetime | None = None
+    """When the same was posted again last; None: never."""
 
     @property
     def deadline(self) -> datetime | None:
@@ -68,6 +72,7 @@ def render(stop: Stop) -> str:
         "reason": stop.reason,
         "details": stop.details,
         "postedAt": rfc3339(stop.posted_at),
+        "repeatedAt": None if stop.repeated_at is None else rfc3339(stop.repeated_at),
     }
     present = {name: value for name, value in fields.items() if value is not None}
     return json.dumps(present, separators=(",", ":"), ensure_ascii=False)
@@ -80,7 +85,7 @@ def merge(present: Stop | None, wanted: Stop) -> Stop | None:
     earliest deadline with the grace and time of the posting that set it, and the signal of the first posting.
     """
     if present is None:
-        return replace(wanted, sequence=1)
+        return replace(wanted, sequence=1, repeated_at=None)
     if present.mode.strength >= wanted.mode.strength and not _earlier(wanted, present):
         return None
     who = wanted if wanted.mode.strength >= present.mode.strength else present
@@ -91,7 +96,20 @@ def merge(present: Stop | None, wanted: Stop) -> Stop | None:
         signal=present.signal,
         grace_seconds=when.grace_seconds,
         posted_at=when.posted_at,
+        repeated_at=None,
     )
+
+
+def repeat_at(held: Stop, after: tuple[float, ...]) -> datetime | None:
+    """When it is to be posted again, `after` being seconds from `posted_at`, rising; None: no more."""
+    last = held.repeated_at or held.posted_at
+    moments = (held.posted_at + timedelta(seconds=seconds) for seconds in after)
+    return next((moment for moment in moments if moment > last), None)
+
+
+def repeated(held: Stop, now: datetime) -> Stop:
+    """The same posting once more."""
+    return replace(held, repeated_at=now)
 
 
 def _earlier(one: Stop, other: Stop) -> bool:
@@ -99,6 +117,14 @@ def _earlier(one: Stop, other: Stop) -> bool:
     if one.deadline is None:
         return False
     return other.deadline is None or one.deadline < other.deadline
+
+
+def _repeated_at(found: wire.Json) -> datetime | None:
+    """The launcher skips this field, so that a wrong one makes no stop malformed: it only is as if it were absent."""
+    try:
+        return wire.optional_moment(found, "repeatedAt")
+    except wire.Malformed:
+        return None
 
 
 def _stop(found: wire.Json) -> Stop:
@@ -118,4 +144,5 @@ def _stop(found: wire.Json) -> Stop:
         reason=wire.optional_text(found, "reason", 4096),
         details=wire.optional_text(found, "details", 4096),
         posted_at=posted_at,
+        repeated_at=_repeated_at(found),
     )

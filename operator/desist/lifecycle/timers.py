@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from desist.lifecycle import mailbox, start
 from desist.lifecycle.deadlines import ESCALATES_FROM, active_deadline
-from desist.lifecycle.delivery import backstop_at, posting, target, wanted
+from desist.lifecycle.delivery import backstop_at, posting, repeat_at, target, wanted
 from desist.lifecycle.reports import unkillable_at
 from desist.lifecycle.verdict import CLOSED, next_change
 from desist.lifecycle.view import Status, View, current
@@ -45,7 +45,7 @@ def _pending(view: View, status: Status) -> Iterator[datetime | None]:
     yield next_change(evidence, view.now)
     yield unkillable_at(evidence)
     yield shown_at(view, status)
-    yield _backstop(view, status)
+    yield from _delivery(view, status)
 
 
 def _look_again(view: View, status: Status) -> datetime | None:
@@ -58,9 +58,11 @@ def _look_again(view: View, status: Status) -> datetime | None:
     return view.now + timedelta(seconds=view.settings.look_again_after)
 
 
-def _backstop(view: View, status: Status) -> datetime | None:
+def _delivery(view: View, status: Status) -> Iterator[datetime | None]:
     pod = target(view, status)
     if pod is None or wanted(view, status) is None:
-        return None
+        return
     held = posting(view, status) or mailbox.parse(pod.mailbox)
-    return backstop_at(view, held) if held else None
+    if held is not None:
+        yield backstop_at(view, held)
+        yield repeat_at(view, pod, held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from desist.api.vocabulary import HistoryType, Mode, Phase
@@ -9,6 +11,13 @@ from desist.lifecycle import mailbox
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, WakeAt, WriteStatus
 from tests.support.builders import at, make_workflow, receipt
 from tests.unit.lifecycle.world import World, deeds, done
+
+
+def posted_to(world: World) -> mailbox.Stop:
+    """What the pod's mailbox holds."""
+    stop = mailbox.parse(world.pod.obj().mailbox)
+    assert stop is not None
+    return stop
 
 
 def test_acceptance_is_written_before_the_mailbox_in_one_plan() -> None:
@@ -41,12 +50,62 @@ def test_a_stop_that_was_accepted_and_not_posted_is_posted_by_the_next_pass() ->
     assert stop.grace_seconds == 5, "the whole grace, however late it is posted"
 
 
-def test_what_is_posted_is_not_posted_again() -> None:
+def test_what_is_posted_is_repeated_twice_and_then_no_more() -> None:
     world = World().running()
     world.request(Mode.CANCEL)
-    world.settle(1)
-    world.settle(100)
-    assert len([a for a in world.done if isinstance(a, PostMailbox)]) == 1
+    first = posted_to(world)
+    for second, repeats in ((4.999, 0), (5, 1), (24.999, 1), (25, 2), (100_000, 2)):
+        world.seconds = (first.posted_at - at(0)).total_seconds() + second
+        world.settle()
+        assert len([a for a in world.done if isinstance(a, PostMailbox)]) == 1 + repeats
+        assert replace(posted_to(world), repeated_at=None) == first, "nothing changes but the time"
+
+
+def test_two_repeats_that_are_due_at_once_are_one() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL)
+    world.settle(60)
+    world.settle(60)
+    assert len([a for a in world.done if isinstance(a, PostMailbox)]) == 2
+
+
+def test_a_stronger_stop_is_repeated_from_its_own_posting_on() -> None:
+    world = World().running()
+    world.request(Mode.CANCEL)
+    world.settle(60)
+    world.request(Mode.KILL, grace_period_seconds=60)
+    kill = posted_to(world)
+    assert (kill.sequence, kill.repeated_at) == (2, None)
+    world.settle(5)
+    assert posted_to(world) == replace(kill, repeated_at=at(world.seconds))
+
+
+def test_nothing_is_repeated_where_the_pod_is_deleted_or_its_process_has_ended() -> None:
+    forced = World().running()
+    forced.request(Mode.FORCE)
+    forced.settle(5)
+    forced.settle(60)
+    assert [type(a) for a in forced.done if isinstance(a, PostMailbox | DeletePod)] == [PostMailbox, DeletePod]
+    ended = World()
+    ended.settle()
+    ended.change_pod(lambda pod: pod.with_sidecar().running(), after=1)
+    ended.request(Mode.CANCEL)
+    ended.change_pod(lambda pod: pod.exited(0, receipt(stop=ended.command().id)), after=1)
+    ended.settle(60)
+    assert len([a for a in ended.done if isinstance(a, PostMailbox)]) == 1
+
+
+def test_a_repeat_is_told_nowhere_and_moves_no_time() -> None:
+    world = World().running()
+    world.request(Mode.KILL, grace_period_seconds=60)
+    writes, kill_at = world.writes, world.status.cancellation and world.status.cancellation.kill_at
+    world.settle(30)
+    assert posted_to(world).repeated_at is not None
+    assert world.writes == writes
+    world.change_pod(lambda pod: pod.exited(143, receipt(stop=world.command().id)).over(), after=1)
+    assert world.types().count(HistoryType.CANCELLATION_POSTED) == 1
+    assert world.command().applied_at == posted_to(world).posted_at
+    assert kill_at == posted_to(world).deadline
 
 
 @pytest.mark.conformance("C6", "C16")
@@ -103,6 +162,7 @@ def test_a_pod_is_deleted_five_seconds_after_its_sigkill_was_due() -> None:
     world = World().running()
     world.request(Mode.KILL)
     due = world.seconds + 5 + 5
+    world.settle(5)
     assert at(due) in [a.when for a in world.plan().actions if isinstance(a, WakeAt)]
     world.seconds = due - 0.001
     world.settle()

@@ -157,7 +157,7 @@ def test_events_come_before_what_a_conflict_may_end() -> None:
     world = World().running()
     world.execution = world.execution.cancelled(Mode.CANCEL)
     kinds = [type(action).__name__ for action in world.plan().actions]
-    assert kinds == ["WriteStatus", "EmitEvent", "PostMailbox"]
+    assert kinds == ["WriteStatus", "EmitEvent", "PostMailbox", "WakeAt"]
 
 
 def test_the_sequence_numbers_of_the_history_rise_strictly() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from desist.api.execution import WorkflowExecution
 from desist.api.status import WorkflowExecutionStatus
@@ -19,6 +20,9 @@ from tests.unit.lifecycle_sim.check_plan import PLAN_CHECKS
 from tests.unit.lifecycle_sim.check_write import WRITE_CHECKS, Write, current
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
 from tests.unit.lifecycle_sim.rules import ENDS, RANK
+
+REPEATS = (timedelta(seconds=5), timedelta(seconds=25))
+"""A posting is repeated once after each."""
 
 
 class Audit:
@@ -72,17 +76,30 @@ class Audit:
         """A mailbox is about to be written."""
         old, new = mailbox.parse(pod.mailbox), mailbox.parse(action.text)
         assert new is not None, "a malformed stop is posted"
+        if old is not None and new == replace(old, repeated_at=new.repeated_at):
+            self._repeats(pod, new, old)
+            return
         assert new.sequence == (old.sequence + 1 if old else 1), "the sequence does not rise by one"
+        assert new.repeated_at is None, "a new stop is called repeated"
         assert pod.deletion_timestamp is None or pod.uid in self._unwanted(pod), "nothing arrives in a deleted pod"
         if old is not None:
             assert new.mode.strength >= old.mode.strength, "a weaker stop is posted"
             assert old.deadline is None or (new.deadline is not None and new.deadline <= old.deadline)
-            assert new != replace(old, sequence=new.sequence), "the same stop is posted again"
+            assert new != replace(old, sequence=new.sequence, repeated_at=None), "the same stop is posted as a new one"
         if pod.uid not in self._unwanted(pod):
             status = self._stored()
             assert status.phase in RANK and RANK[status.phase] >= RANK["Cancelling"], "a stop that nobody asked for"
             assert new.command_id in {record.id for record in status.commands}, "a stop without a command in status"
             assert new.grace_seconds is None or status.phase != "Cancelling", "a Cancel with a deadline"
+
+    def _repeats(self, pod: PodView, new: mailbox.Stop, old: mailbox.Stop) -> None:
+        assert new.repeated_at is not None and pod.workflow.phase is ContainerPhase.RUNNING
+        assert pod.deletion_timestamp is None, "nothing arrives in a deleted pod"
+        before = None if old.repeated_at is None else old.repeated_at - old.posted_at
+        first, second = REPEATS
+        due = first if before is None else second
+        assert new.repeated_at - new.posted_at >= due, "the same stop is posted too early"
+        assert before is None or before < second, "a posting is repeated for ever"
 
     def deletes(self, pod: PodView, action: DeletePod) -> None:
         """A pod is about to be deleted by a controller."""

@@ -1,9 +1,10 @@
 """One node: a machine, its kubelet, and the processes of its pods.
 
 Contract: a kubelet acts on what it read at its last `sync`, a moment behind the API server. While it is down nothing is
-delivered and nothing reported, and processes run on, deadlines of their launchers too. Its own facts: no mailbox
-arrives after a deletionTimestamp, a termination that has begun is never shortened, a pod object that is gone leaves
-its process to be ended with the pod's own grace.
+delivered and nothing reported, and processes run on, deadlines of their launchers too. It may miss a change of a
+mailbox, until the next change or its own next look. Its own facts: no mailbox arrives after a deletionTimestamp, a
+termination that has begun is never shortened, a pod object that is gone leaves its process to be ended with the pod's
+own grace.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ LAG = 0.25
 START = 1.0
 """Seconds from a pod's admission to its container's start."""
 SHORTEST_GRACE = 2
+LOOKS_AGAIN = 90
+"""Seconds until a kubelet brings a mailbox up to date by itself that it has missed."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class Box:
     kill_at: float | None = None
     sidecar_until: float | None = None
     """When its sidecar ends; None: it runs as long as the process, or there is none."""
+    missed: str = ""
+    """What the mailbox holds and its file does not."""
 
     @property
     def alive(self) -> bool:
@@ -50,6 +55,8 @@ class Kubelet:
         """Whether the machine is."""
         self.up = True
         """Whether the kubelet works and reaches the API server."""
+        self.misses = False
+        """Whether the next change of a mailbox is missed: by the time at which it comes, the pod was just looked at."""
         self.boxes: dict[str, Box] = {}
         self._api = api
         self._clock = clock
@@ -113,9 +120,19 @@ class Kubelet:
             return
         if pod.deletion_timestamp is not None:
             self._terminate(box, pod.deletion_grace_seconds or 0)
-        elif pod.mailbox:
+        elif pod.mailbox and not self._missed(box, pod.mailbox):
             box.process.read(pod.mailbox)
         self._report(pod, box)
+
+    def _missed(self, box: Box, mailbox: str) -> bool:
+        if self.misses:
+            self.misses, box.missed = False, mailbox
+            self._clock.after(LOOKS_AGAIN, lambda: self._look_again(box))
+        return box.missed == mailbox
+
+    def _look_again(self, box: Box) -> None:
+        box.missed = ""
+        self.poke()
 
     def _start_later(self, box: Box) -> None:
         self._clock.after(START, lambda: self._start(box))

@@ -56,6 +56,11 @@ def lose(sim: Simulation) -> None:
         sim.cluster.lose(name)
 
 
+def miss(sim: Simulation) -> None:
+    for kubelet in sim.cluster.kubelets.values():
+        kubelet.misses = True
+
+
 def recover(sim: Simulation) -> None:
     for name in sim.cluster.kubelets:
         sim.cluster.recover(name)
@@ -86,6 +91,10 @@ SCENARIOS = (
     *(
         Scenario(f"{m} while the pod is made", "cooperative", e, ((0.1, ask(m)),), ACCEPTED)
         for m, e in ((Mode.CANCEL, "Cancelled"), (Mode.TERMINATE, "Terminated"))
+    ),
+    *(
+        Scenario(f"a {m} whose mailbox the kubelet misses", program, "Cancelled", ((4, miss), (5, ask(m))), ACCEPTED)
+        for m, program in ((Mode.CANCEL, "cooperative"), (Mode.KILL, "deaf"))
     ),
     Scenario("no stop", "succeeds", "Succeeded", ()),
     Scenario(

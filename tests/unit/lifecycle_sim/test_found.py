@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from desist.api.vocabulary import Mode
 from tests.unit.lifecycle_sim.processes import PROGRAMS
 from tests.unit.lifecycle_sim.simulation import Simulation
 
@@ -28,3 +31,20 @@ def test_a_process_that_started_after_a_reboot_is_not_taken_for_one_that_ended_w
     assert sim.status.phase == "Running"
     sim.controllers[0].paused.clear()
     sim.idle(10)
+
+
+@pytest.mark.parametrize("mode", [Mode.CANCEL, Mode.KILL])
+def test_a_process_is_told_though_its_kubelet_missed_the_mailbox(mode: Mode) -> None:
+    sim = Simulation(PROGRAM["slow to clean up"])
+    sim.idle(5)
+    for kubelet in sim.cluster.kubelets.values():
+        kubelet.misses = True
+    sim.request(mode, grace_period_seconds=60)
+    (box,) = sim.cluster.alive()
+    assert box.process is not None
+    sim.idle(4)
+    assert not box.process.told
+    sim.idle(2)
+    assert box.process.told
+    sim.finish()
+    assert sim.status.phase == "Cancelled"

@@ -143,6 +143,10 @@ class AnythingHappens(RuleBasedStateMachine):
         self.sim.cluster.lose(node)
 
     @rule(node=nodes)
+    def miss_a_mailbox(self, node: str) -> None:
+        self.sim.cluster.kubelets[node].misses = True
+
+    @rule(node=nodes)
     def power_off(self, node: str) -> None:
         self.sim.cluster.power_off(node)
 

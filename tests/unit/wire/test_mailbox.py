@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.mailbox import LONGEST_GRACE, Stop, merge, parse, render
+from desist.lifecycle.mailbox import LONGEST_GRACE, Stop, merge, parse, render, repeat_at, repeated
 from tests.unit.wire.builders import NOW, RUN_ID, stop
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -26,6 +26,7 @@ STOPS = st.builds(
     reason=st.none() | WORDS,
     details=st.none() | WORDS,
     posted_at=st.floats(-3600, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    repeated_at=st.none() | st.floats(0, 3600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
 )
 
 
@@ -89,7 +90,23 @@ def test_any_number_of_stops_in_any_order_ends_at_the_strongest_mode_and_the_ear
 
 @given(STOPS)
 def test_the_first_posting_is_the_wanted_stop_with_sequence_one(wanted: Stop) -> None:
-    assert merge(None, wanted) == replace(wanted, sequence=1)
+    assert merge(None, wanted) == replace(wanted, sequence=1, repeated_at=None)
+
+
+@given(STOPS, STOPS)
+def test_a_new_posting_was_not_repeated_yet(present: Stop, wanted: Stop) -> None:
+    posting = merge(present, wanted)
+    assert posting is None or posting.repeated_at is None
+
+
+@given(STOPS)
+def test_a_posting_is_repeated_at_each_time_once(posted: Stop) -> None:
+    held, seen = replace(posted, repeated_at=None), []
+    while (due := repeat_at(held, (5.0, 25.0))) is not None:
+        seen.append((due - held.posted_at).total_seconds())
+        held = repeated(held, due)
+    assert seen == [5, 25]
+    assert replace(held, repeated_at=None) == replace(posted, repeated_at=None)
 
 
 KILL = stop(Mode.KILL, 30)
