@@ -148,7 +148,7 @@ class _Run:
             version = await self._cluster.post_mailbox(self._metadata.namespace, action)
         except (Outdated, Vanished):
             return self._otherwise(action)
-        logger.info("stop posted to pod %s", action.pod)
+        logger.info("stop posted %sto pod %s", "again " if action.again else "", action.pod)
         self._posted[action.uid] = version
         self._memory.posted(self._metadata.uid, action, version)
         return Outcome.DONE

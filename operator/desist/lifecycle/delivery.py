@@ -97,7 +97,7 @@ def _to_current(view: View, status: Status) -> Iterator[Step]:
     if _due(backstop_at(view, held), view.now):
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE)
     elif _due(repeat_at(view, pod, held), view.now):
-        yield _post(pod, mailbox.repeated(held, view.now))
+        yield _post(pod, mailbox.repeated(held, view.now), again=True)
 
 
 def _to_unwanted(view: View, status: Status) -> Iterator[Step]:
@@ -129,5 +129,5 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     )
 
 
-def _post(pod: PodView, stop: mailbox.Stop) -> PostMailbox:
-    return PostMailbox(pod.name, pod.uid, pod.resource_version, mailbox.render(stop))
+def _post(pod: PodView, stop: mailbox.Stop, again: bool = False) -> PostMailbox:
+    return PostMailbox(pod.name, pod.uid, pod.resource_version, mailbox.render(stop), again)

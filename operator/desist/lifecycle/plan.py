@@ -37,6 +37,8 @@ class PostMailbox:
     uid: str
     resource_version: str
     text: str
+    again: bool = False
+    """Whether it holds the same already, and only the change counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,12 @@ async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: st
     assert result.outcome is outcome
     assert result.stale == ("p" if outcome is Outcome.AGAIN and verb != "status" else None)
     assert cluster.calls[-1].startswith("tell" if outcome is Outcome.DONE else verb)
+
+
+async def test_the_log_tells_a_repeat_from_a_posting(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    await apply(FakeCluster(), POST, replace(POST, again=True))
+    assert [r.getMessage() for r in caplog.records] == ["stop posted to pod pod", "stop posted again to pod pod"]
 
 
 @pytest.mark.parametrize("answer", [Answer.INVALID, Answer.REFUSED])
