@@ -157,9 +157,7 @@ class Cluster:
             "annotations": {STOP_ANNOTATION: action.text},
         }
         address = PODS.at(action.pod, namespace)
-        # Repeats of many stops must not hold up the first posting of another.
-        budget = Budget.START if action.again else Budget.STOP
-        body = await _one(self.client.patch(address, {"metadata": metadata}, budget=budget))
+        body = await _one(self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP))
         return str(body["metadata"]["resourceVersion"])
 
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:

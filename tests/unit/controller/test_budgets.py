@@ -40,10 +40,6 @@ def post(cluster: Cluster) -> Awaitable[object]:
     return cluster.post_mailbox("shop", PostMailbox("x", "u", "1", "{}"))
 
 
-def repeat(cluster: Cluster) -> Awaitable[object]:
-    return cluster.post_mailbox("shop", PostMailbox("x", "u", "1", "{}", again=True))
-
-
 def compare(cluster: Cluster) -> Awaitable[object]:
     return cluster.list_metadata("Workflow")
 
@@ -85,15 +81,6 @@ async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, 
             await cluster.replace_status("Workflow", METADATA, {}, Budget.START)
         await call(cluster)
         await cluster.replace_status("WorkflowExecution", METADATA, {}, Budget.STOP)
-
-
-async def test_a_posting_that_is_repeated_holds_up_no_stop(server: Server) -> None:
-    server.answers(f"{PODS}/x", BUSY, json_answer(OBJECT))
-    async with Client(server.connection) as client, asyncio.timeout(5):
-        cluster = Cluster(client, "me")
-        with pytest.raises(TooManyRequests):
-            await repeat(cluster)
-        await post(cluster)
 
 
 @pytest.mark.parametrize(("stop", "budget"), [(CancellationStatus(), Budget.STOP), (None, Budget.START)])
