@@ -2,8 +2,9 @@
 
 Contract: every action may be repeated, because each is guarded by what was judged: status by its resourceVersion, a
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
-next pass decides from what is there. Faults of the API server are raised, for the queue to try again later. Nothing
-here decides anything. Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
+next pass decides from what is there. Faults of the API server are raised, for the queue to try again later (but for a
+repeated posting, which nothing waits for). Nothing here decides anything.
+Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
@@ -21,6 +22,7 @@ from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject, Tell
 from desist.controller.memory import Memory
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer
 from desist.lifecycle.plan import (
@@ -36,6 +38,8 @@ from desist.lifecycle.plan import (
 )
 
 logger = logging.getLogger(__name__)
+REPEAT_RETRY = timedelta(seconds=5)
+"""Before a repeat that failed is tried again."""
 
 
 class Outcome(Enum):
@@ -148,9 +152,19 @@ class _Run:
             version = await self._cluster.post_mailbox(self._metadata.namespace, action)
         except (Outdated, Vanished):
             return self._otherwise(action)
+        except ApiError as error:
+            return self._not_repeated(action, error)
         logger.info("stop posted %sto pod %s", "again " if action.again else "", action.pod)
         self._posted[action.uid] = version
         self._memory.posted(self._metadata.uid, action, version)
+        return Outcome.DONE
+
+    def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
+        """A repeat that fails must not put off what else this execution's passes have to do. Raises for any other."""
+        if not action.again:
+            raise error
+        logger.warning("the stop of pod %s could not be posted again: %s", action.pod, error)
+        self.wake_at = min(filter(None, (self.wake_at, self._clock() + REPEAT_RETRY)))
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:

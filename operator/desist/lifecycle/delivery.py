@@ -3,8 +3,8 @@
 Contract: it compares what a mailbox holds with what it should hold, and posts the merge of both; so it may be asked
 any number of times. It acts only on what is in status. A pod with a deletionTimestamp gets neither: nothing arrives
 in it any more, and no DELETE shortens its grace.
-A posting is repeated twice where the container still runs: a kubelet that is busy with the start of the pod may miss a
-change, and would show it a minute and a half later, at its next look by itself.
+A posting is repeated, at most twice, where the container still runs: a kubelet that is busy with the start of the pod
+may miss a change, and would show it a minute and a half later, at its next look by itself.
 A pod is deleted in three cases: its workflow container was never started (under the resourceVersion that the posting
 returned, so that what has started meanwhile is decided again), its container is not reported ended some seconds after
 SIGKILL was due, or no attempt wants it.
@@ -35,7 +35,7 @@ Step = PostMailbox | DeletePod
 
 def deliver(view: View, status: Status) -> tuple[Step, ...]:
     """What to post and to delete now, in order."""
-    return (*_to_current(view, status), *_to_unwanted(view, status))
+    return (*_to_current(view, status), *_to_unwanted(view, status), *_once_more(view, status))
 
 
 def backstop_at(view: View, stop: mailbox.Stop) -> datetime | None:
@@ -92,11 +92,17 @@ def _to_current(view: View, status: Status) -> Iterator[Step]:
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE, AFTER_POST if post else pod.resource_version)
         return
     held = post or mailbox.parse(pod.mailbox)
-    if held is None:
-        return
-    if _due(backstop_at(view, held), view.now):
+    if held is not None and _due(backstop_at(view, held), view.now):
         yield DeletePod(pod.name, pod.uid, SHORTEST_GRACE)
-    elif _due(repeat_at(view, pod, held), view.now):
+
+
+def _once_more(view: View, status: Status) -> Iterator[Step]:
+    """The repeat, after all that matters more."""
+    pod = target(view, status)
+    held = mailbox.parse(pod.mailbox) if pod else None
+    if pod is None or held is None or posting(view, status) is not None or _due(backstop_at(view, held), view.now):
+        return
+    if _due(repeat_at(view, pod, held), view.now):
         yield _post(pod, mailbox.repeated(held, view.now), again=True)
 
 

@@ -11,6 +11,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -32,6 +33,8 @@ class FakeCluster:
     outdated: set[str] = field(default_factory=set)
     """Calls that end as Outdated."""
     vanished: set[str] = field(default_factory=set)
+    fails: set[str] = field(default_factory=set)
+    """Calls to which no answer comes."""
     calls: list[str] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     """Of the writes of a status, in their order."""
@@ -46,6 +49,8 @@ class FakeCluster:
             raise Outdated(verb)
         if verb in self.vanished:
             raise Vanished(verb)
+        if verb in self.fails:
+            raise ApiError(0, "Unreachable", verb)
 
     async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         self._call("get", name)

@@ -12,6 +12,7 @@ from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
 from desist.controller.apply import Applier, Outcome, Result
 from desist.controller.memory import Memory
+from desist.kube.errors import ApiError
 from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.plan import (
     AFTER_POST,
@@ -77,6 +78,13 @@ async def test_the_log_tells_a_repeat_from_a_posting(caplog: pytest.LogCaptureFi
     caplog.set_level("INFO")
     await apply(FakeCluster(), POST, replace(POST, again=True))
     assert [r.getMessage() for r in caplog.records] == ["stop posted to pod pod", "stop posted again to pod pod"]
+
+
+async def test_a_repeat_that_fails_puts_nothing_off_and_is_tried_again_soon() -> None:
+    result = await apply(FakeCluster(fails={"post"}), replace(POST, again=True), WakeAt(NOW + timedelta(seconds=60)))
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + timedelta(seconds=5))
+    with pytest.raises(ApiError):
+        await apply(FakeCluster(fails={"post"}), POST)
 
 
 @pytest.mark.parametrize("answer", [Answer.INVALID, Answer.REFUSED])

@@ -74,7 +74,7 @@ class Simulation:
     def settle(self) -> None:
         """Every controller sees what arrives, and does all that is due now."""
         for count in range(PASSES):
-            if count == HELD_FOR:
+            if count == HELD_FOR and len(self.controllers) > 1:
                 self._release()
             busy = [controller for controller in self.controllers if self._due(controller)]
             if not busy:
