@@ -18,7 +18,7 @@ from tests.support import programs, proof
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
 PATIENCE = 90.0
-"""Seconds that a test waits at most: on a starved node a stop may arrive with its second repeat only, after 25."""
+"""Seconds that a test waits at most: on a starved node a stop may arrive with its second repeat only, after 20."""
 TERMINAL = ("Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated")
 Wanted = str | Callable[[Object], bool]
 

@@ -42,5 +42,6 @@ class Settings:
     """A first pod that the API server calls invalid is tried again after so long."""
     look_again_after: float = 5.0
     """A pod that no watch shows, though it is or should be there, is looked at again after so long."""
-    repeat_after: tuple[float, ...] = (5.0, 25.0)
-    """A posting is repeated so long after it to a container that still runs: its kubelet may have missed it. Rising."""
+    repeat_after: tuple[float, ...] = (3.0, 20.0)
+    """A posting is repeated so long after it to a container that still runs: its kubelet may have missed it. Rising.
+    The first is so far below `delete_after` that a grace which begins with it ends before the pod is deleted."""

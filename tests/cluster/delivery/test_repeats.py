@@ -17,7 +17,7 @@ from tests.support.receipts import receipt
 
 pytestmark = pytest.mark.usefixtures("release_operator")
 
-FIRST, SECOND = 5, 25
+FIRST, SECOND = 3, 20
 """Seconds from a posting to its repeats."""
 TAKES_ITS_TIME = """
 import signal, sys, time
@@ -27,7 +27,7 @@ def stop(number, frame):
     print("heard", flush=True)
 signal.signal(signal.SIGTERM, stop)
 print("started", flush=True)
-while not heard or time.monotonic() < heard[0] + 30:
+while not heard or time.monotonic() < heard[0] + 25:
     time.sleep(0.5)
 """
 

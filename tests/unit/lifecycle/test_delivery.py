@@ -54,7 +54,7 @@ def test_what_is_posted_is_repeated_twice_and_then_no_more() -> None:
     world = World().running()
     world.request(Mode.CANCEL)
     first = posted_to(world)
-    for second, repeats in ((4.999, 0), (5, 1), (24.999, 1), (25, 2), (100_000, 2)):
+    for second, repeats in ((2.999, 0), (3, 1), (19.999, 1), (20, 2), (100_000, 2)):
         world.seconds = (first.posted_at - at(0)).total_seconds() + second
         world.settle()
         assert len([a for a in world.done if isinstance(a, PostMailbox)]) == 1 + repeats
@@ -76,7 +76,7 @@ def test_a_stronger_stop_is_repeated_from_its_own_posting_on() -> None:
     world.request(Mode.KILL, grace_period_seconds=60)
     kill = posted_to(world)
     assert (kill.sequence, kill.repeated_at) == (2, None)
-    world.settle(5)
+    world.settle(3)
     assert posted_to(world) == replace(kill, repeated_at=at(world.seconds))
 
 

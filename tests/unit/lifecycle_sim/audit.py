@@ -21,7 +21,7 @@ from tests.unit.lifecycle_sim.check_write import WRITE_CHECKS, Write, current
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
 from tests.unit.lifecycle_sim.rules import ENDS, RANK
 
-REPEATS = (timedelta(seconds=5), timedelta(seconds=25))
+REPEATS = (timedelta(seconds=3), timedelta(seconds=20))
 """A posting is repeated once after each."""
 
 

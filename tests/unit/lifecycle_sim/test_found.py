@@ -42,7 +42,7 @@ def test_a_process_is_told_though_its_kubelet_missed_the_mailbox(mode: Mode) -> 
     sim.request(mode, grace_period_seconds=60)
     (box,) = sim.cluster.alive()
     assert box.process is not None
-    sim.idle(4)
+    sim.idle(2)
     assert not box.process.told
     sim.idle(2)
     assert box.process.told

@@ -102,10 +102,10 @@ def test_a_new_posting_was_not_repeated_yet(present: Stop, wanted: Stop) -> None
 @given(STOPS)
 def test_a_posting_is_repeated_at_each_time_once(posted: Stop) -> None:
     held, seen = replace(posted, repeated_at=None), []
-    while (due := repeat_at(held, (5.0, 25.0))) is not None:
+    while (due := repeat_at(held, (3.0, 20.0))) is not None:
         seen.append((due - held.posted_at).total_seconds())
         held = repeated(held, due)
-    assert seen == [5, 25]
+    assert seen == [3, 20]
     assert replace(held, repeated_at=None) == replace(posted, repeated_at=None)
 
 
