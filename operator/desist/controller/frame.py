@@ -7,8 +7,10 @@ back-offs end the operator after 54 s, a short tuple makes a brief 503 fatal, an
 kinds and namespaces: the start waits for ours, and the account needs no right to read CRDs. Its first list is one JSON
 of everything, which takes more memory than all that is kept: where the server can stream it, the start-up handler
 turns that on (a server that cannot would refuse, and a refusal ends the operator). A trap: a stream that is cut before
-its end goes on behind the last object that came; what was left out is found by `Resync`. Rejected: pages (`chunk_size`:
-one that has expired is a 410 that ends the operator).
+its end goes on behind the last object that came; what was left out is found by `Resync`. A watch that is silent for
+30 s is made anew (kopf's own 70 s is above the server's bookmarks, one a minute): a connection that was made while a
+node came up may be dead, and nobody says so. Rejected: pages (`chunk_size`: one that has expired is a 410 that ends the
+operator).
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.request_timeout = 30.0
     settings.watching.server_timeout = 300  # an integer: kopf writes it into the query as it is
     settings.watching.connect_timeout = 5.0
+    settings.watching.inactivity_timeout = 30.0
     settings.queueing.worker_limit = 100
     settings.queueing.idle_timeout = 0.01
     settings.queueing.exit_timeout = 0.2

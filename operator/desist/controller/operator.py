@@ -78,7 +78,7 @@ class Operator:
         self._resync = Resync(self._cluster, kinds, settings.resync)
         self._health = Health(
             live=[self._stuck, self._work.stuck, self._resync.deaf, lambda: self._death],
-            ready=[lambda: self._waits_for, self._watches.behind],
+            ready=[lambda: self._waits_for, self._watches.behind, self._resync.silent],
         )
         self._probes = ProbeServer(self._health, settings.probe_host, settings.probe_port)
         self._tasks: set[asyncio.Task[None]] = set()

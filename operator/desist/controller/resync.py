@@ -3,8 +3,10 @@
 Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), the objects are listed
 (metadata only) and compared with the store. Records whose objects are gone are dropped. Objects that are newer than
 their record get PATIENCE to come through the watch; what is still behind then is read directly, and the watch counts
-as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. A list that cannot be made
-is tried again; nothing is concluded from it.
+as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. Until a kind's first object
+has come through its watch, while there are some, the operator is not ready: a connection that was made while the node's
+network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is concluded from
+it.
 """
 
 from __future__ import annotations
@@ -49,12 +51,15 @@ class Resync:
     interval: float
     _deaf: dict[str, int] = field(default_factory=dict)
     """By kind: how many objects a list has shown that the watch did not deliver in time."""
+    _heard: set[str] = field(default_factory=set)
+    """Kinds of which the watch has delivered something."""
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _last_listing: float = 0.0
 
     def heard(self, kind: str, listing: bool) -> None:
         """Kopf has delivered an object of that kind; `listing`: because it has listed again."""
         self._deaf.pop(kind, None)
+        self._heard.add(kind)
         if listing:
             self._last_listing = asyncio.get_running_loop().time()
             self._asked.set()
@@ -63,6 +68,11 @@ class Resync:
         """For the liveness probe: why a watch counts as deaf."""
         reasons = [f"the watch of {kind} is deaf: {count} not delivered" for kind, count in self._deaf.items()]
         return reasons[0] if reasons else None
+
+    def silent(self) -> str | None:
+        """For the readiness probe: which watch has not delivered anything yet."""
+        names = (kind.name for kind in self.kinds if kind.name not in self._heard and len(kind.store) > 0)
+        return next((f"the watch of {name} has not delivered anything yet" for name in names), None)
 
     async def run(self) -> None:
         """Go on until cancelled."""

@@ -16,6 +16,7 @@ def test_kopf_writes_nothing_by_itself() -> None:
     assert settings.persistence.finalizer.startswith("desist.dev/")
     assert settings.peering.standalone
     assert settings.scanning.disabled
+    assert settings.watching.inactivity_timeout == 30
 
 
 def test_the_storages_leave_a_patch_empty() -> None:

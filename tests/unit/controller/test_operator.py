@@ -91,6 +91,9 @@ async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: S
     async with asyncio.timeout(10):
         await made.start()
     assert {record.metadata.name for record in made._executions} == {"a", "b", "c"}
+    assert made._health.unready() == ["the watch of WorkflowExecution has not delivered anything yet"]
+    made.execution_event(None, fakes.body())
+    assert made._health.unready() == []
     await made.stop()
 
 

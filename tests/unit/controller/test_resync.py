@@ -69,6 +69,17 @@ async def test_what_was_not_delivered_in_time_is_read_and_the_watch_is_deaf_unti
     assert setting.resync.deaf() is None
 
 
+async def test_a_watch_that_has_delivered_nothing_though_there_is_something_is_not_ready() -> None:
+    setting = Setting({}, 10)
+    assert setting.resync.silent() is None
+    setting.store.note(record("old", 5))
+    assert setting.resync.silent() == "the watch of Workflow has not delivered anything yet"
+    setting.resync.heard("WorkflowExecution", listing=True)
+    assert setting.resync.silent() is not None
+    setting.resync.heard("Workflow", listing=True)
+    assert setting.resync.silent() is None
+
+
 async def test_what_the_watch_delivers_in_time_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
     setting = Setting({"new": Listed("shop", "new", 9)}, 10)
 
