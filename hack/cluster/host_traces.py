@@ -2,8 +2,8 @@
 
 Contract: `left(ours)` looks, changes nothing, and returns a line for each thing. `remove(ours)` may be called while no
 engine of ours runs: it removes all that, goes on where one removal fails, looks again, and raises ClusterError naming
-what stays.
-Both know only what is recognisably ours: processes in our cgroup or with our folders or addresses in their arguments,
+what stays. `cut_off(ours)` takes away only what would disturb an engine that starts again with its old data.
+All know only what is recognisably ours: processes in our cgroup or with our folders or addresses in their arguments,
 mounts below our folders, bridges with our addresses; Docker's chains only while no other dockerd runs.
 """
 
@@ -90,6 +90,23 @@ def remove(ours: Ours) -> None:
         raise ClusterError("\n    ".join(["of the engine this stays on the host:", *stays, *failures]))
 
 
+def cut_off(ours: Ours) -> None:
+    """Take what a killed engine's nodes have left off its bridges; for the moment before the engine starts again.
+
+    A node's network namespace outlives its processes by a minute or more, while the kernel tries to end their
+    connections. Docker gives the next node the same address, IP and MAC, and the bridge sends its packets to the dead.
+    """
+    for link in ends_in(_bridges(ours), _veths()):
+        # It may go by itself at this very moment.
+        answer(["ip", "link", "delete", link])
+
+
+def ends_in(bridges: Sequence[str], links: Sequence[str]) -> list[str]:
+    """Names of the ends of pairs that are in one of the bridges; `links` are lines of `ip -o link show type veth`."""
+    found = [re.search(r" (veth[0-9a-f]+)@.* master (\S+) ", line) for line in links]
+    return [name[1] for name in found if name and name[2] in bridges]
+
+
 def rule_is_ours(rule: str, ours: Ours, bridges: Sequence[str], alone: bool = True) -> bool:
     """Whether a line of iptables-save is our engine's: of its bridges, its networks, or, if it is alone, of Docker."""
     if not rule.startswith(("-A", ":DOCKER")):
@@ -144,9 +161,12 @@ def _bridges(ours: Ours) -> list[str]:
 
 def _loose_ends() -> list[str]:
     """Docker's ends of pairs that are in no bridge."""
-    listed = (answer(["ip", "-o", "link", "show", "type", "veth"]) or "").splitlines()
-    found = [re.search(r"\b(veth[0-9a-f]{7})@", line) for line in listed if " master " not in line]
+    found = [re.search(r"\b(veth[0-9a-f]{7})@", line) for line in _veths() if " master " not in line]
     return [name[1] for name in found if name]
+
+
+def _veths() -> list[str]:
+    return (answer(["ip", "-o", "link", "show", "type", "veth"]) or "").splitlines()
 
 
 def _routes(ours: Ours) -> list[str]:

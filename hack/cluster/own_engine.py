@@ -127,6 +127,7 @@ def _start(step: Step) -> None:
         if pid_in(file, place) is None:
             file.unlink(missing_ok=True)
     settings = engine_settings.write()
+    host_traces.cut_off(engine_settings.ours())
     with home().log("dockerd").open("a") as sink:
         process = subprocess.Popen(
             ["dockerd", "--config-file", str(settings)],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.host_traces import Ours, rule_is_ours
+from hack.cluster.host_traces import Ours, ends_in, rule_is_ours
 
 OURS = Ours("desist-1", (Path("/s/run"), Path("/s/engine")), "172.30.16.0/20")
 
@@ -67,6 +67,16 @@ def test_a_process_is_ours_by_its_name_and_our_folders_or_addresses(
 )
 def test_a_mount_is_ours_below_our_folders(place: str, expected: bool) -> None:
     assert OURS.has_mount(place) is expected
+
+
+def test_ends_of_pairs_are_found_by_the_bridge_that_they_are_in() -> None:
+    links = [
+        "61: veth3461417@if60: <BROADCAST,UP> mtu 1500 qdisc noqueue master br-6b1b248a0967 state UP mode DEFAULT",
+        "63: vethab0fe0f@if62: <BROADCAST,UP> mtu 1500 qdisc noqueue master docker0 state UP mode DEFAULT",
+        "65: vethddffe0f@if64: <BROADCAST> mtu 1500 qdisc noop state DOWN mode DEFAULT",
+    ]
+    assert ends_in(["br-6b1b248a0967"], links) == ["veth3461417"]
+    assert ends_in([], links) == []
 
 
 def test_what_is_no_address_belongs_to_nobody() -> None:
