@@ -93,8 +93,9 @@ def remove(ours: Ours) -> None:
 def cut_off(ours: Ours) -> None:
     """Take what a killed engine's nodes have left off its bridges; for the moment before the engine starts again.
 
-    A node's network namespace outlives its processes by a minute or more, while the kernel tries to end their
-    connections. Docker gives the next node the same address, IP and MAC, and the bridge sends its packets to the dead.
+    A node's network namespace may outlive its processes by a minute and more (probably until the kernel gives up
+    their connections). Docker gives the next node the same IP and MAC addresses, so that the bridge sends some of its
+    packets to the dead.
     """
     for link in ends_in(_bridges(ours), _veths()):
         # It may go by itself at this very moment.

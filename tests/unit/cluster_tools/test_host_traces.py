@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster.host_traces import Ours, ends_in, rule_is_ours
+from hack.cluster.host_traces import Ours, cut_off, ends_in, rule_is_ours
 
 OURS = Ours("desist-1", (Path("/s/run"), Path("/s/engine")), "172.30.16.0/20")
 
@@ -77,6 +77,24 @@ def test_ends_of_pairs_are_found_by_the_bridge_that_they_are_in() -> None:
     ]
     assert ends_in(["br-6b1b248a0967"], links) == ["veth3461417"]
     assert ends_in([], links) == []
+
+
+def test_only_what_is_in_the_engines_own_bridges_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "address": "9: br-6b1b248a0967    inet 172.30.16.1/20 scope global\n"
+        "8: br-000000000000    inet 10.9.0.1/24 scope global",
+        "link": "61: veth3461417@if60: <UP> mtu 1500 master br-6b1b248a0967 state UP\n"
+        "63: vethab0fe0f@if62: <UP> mtu 1500 master br-000000000000 state UP",
+    }
+    ran: list[list[str]] = []
+
+    def answer(command: list[str]) -> str:
+        ran.append(command)
+        return next((text for word, text in said.items() if word in command and "show" in command), "")
+
+    monkeypatch.setattr("hack.cluster.host_traces.answer", answer)
+    cut_off(OURS)
+    assert [command for command in ran if "delete" in command] == [["ip", "link", "delete", "veth3461417"]]
 
 
 def test_what_is_no_address_belongs_to_nobody() -> None:
