@@ -26,9 +26,9 @@ from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, In
 from desist.kube.lanes import Budget
 from desist.kube.listing import PAGE, identity, pages
 from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
-from desist.lifecycle.manifest import wanted_pod
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.pod.manifest import wanted_pod
 
 logger = logging.getLogger(__name__)
 

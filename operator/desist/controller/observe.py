@@ -19,10 +19,10 @@ from desist.controller.memory import Memory
 from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
-from desist.lifecycle import mailbox
-from desist.lifecycle.manifest import pod_manifest, pod_name
 from desist.lifecycle.observed import Observed, PodView, Questions
+from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.settings import LauncherDelivery, Settings
+from desist.lifecycle.wire import mailbox
 
 TRIAL_RUN_ID = "0" * 26
 """The run of a dry-run create: no real run has it, so its pod's name is nobody's."""

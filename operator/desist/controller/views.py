@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, RUN_ID_LABEL, STOP_ANNOTATION
-from desist.lifecycle.manifest import LAUNCHER
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
+from desist.lifecycle.pod.manifest import LAUNCHER
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

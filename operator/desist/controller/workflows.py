@@ -25,9 +25,9 @@ from desist.controller.observe import TRIAL_RUN_ID, Observer
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.store import Store
 from desist.kube.lanes import Budget
-from desist.lifecycle.manifest import pod_manifest
 from desist.lifecycle.observed import Answer, CreateAnswer
-from desist.lifecycle.template import refusals
+from desist.lifecycle.pod.manifest import pod_manifest
+from desist.lifecycle.pod.template import refusals
 
 logger = logging.getLogger(__name__)
 

@@ -13,14 +13,16 @@ from datetime import datetime, timedelta
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Bucket, Phase
-from desist.lifecycle import commands, deadlines, delivery, events, late, notes, reports, start
-from desist.lifecycle.conditions import with_conditions
-from desist.lifecycle.flags import with_flags
 from desist.lifecycle.observed import Observed, Questions, WantedPod
 from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
+from desist.lifecycle.run import late, reports, start
+from desist.lifecycle.shown import events, notes
+from desist.lifecycle.shown.conditions import with_conditions
+from desist.lifecycle.shown.flags import with_flags
+from desist.lifecycle.shown.waiting import with_waiting
+from desist.lifecycle.stop import commands, deadlines, delivery
 from desist.lifecycle.timers import next_wake
 from desist.lifecycle.view import Status, View, current
-from desist.lifecycle.waiting import with_waiting
 
 SOON = timedelta(milliseconds=10)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from desist.lifecycle import mailbox, start
-from desist.lifecycle.deadlines import ESCALATES_FROM, active_deadline
-from desist.lifecycle.delivery import backstop_at, posting, repeat_at, target, wanted
-from desist.lifecycle.reports import unkillable_at
-from desist.lifecycle.verdict import CLOSED, next_change
+from desist.lifecycle.proof.verdict import CLOSED, next_change
+from desist.lifecycle.run import start
+from desist.lifecycle.run.reports import unkillable_at
+from desist.lifecycle.shown.waiting import shown_at
+from desist.lifecycle.stop.deadlines import ESCALATES_FROM, active_deadline
+from desist.lifecycle.stop.delivery import backstop_at, posting, repeat_at, target, wanted
 from desist.lifecycle.view import Status, View, current
-from desist.lifecycle.waiting import shown_at
+from desist.lifecycle.wire import mailbox
 
 
 def next_wake(view: View, status: Status) -> datetime | None:

@@ -12,11 +12,11 @@ from datetime import datetime
 from desist.api.execution import WorkflowExecutionSpec
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
 from desist.api.workflow import StopPolicy
-from desist.lifecycle.manifest import WORKFLOW_ROLE, pod_name
 from desist.lifecycle.observed import Observed, PodView
+from desist.lifecycle.pod.manifest import WORKFLOW_ROLE, pod_name
+from desist.lifecycle.pod.template import LONGEST_GRACE
+from desist.lifecycle.proof.verdict import Evidence
 from desist.lifecycle.settings import Settings
-from desist.lifecycle.template import LONGEST_GRACE
-from desist.lifecycle.verdict import Evidence
 
 Status = WorkflowExecutionStatus
 DEFAULT_POD_GRACE = 30

@@ -9,9 +9,9 @@ from kubernetes import client
 from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle.manifest import pod_manifest
+from desist.lifecycle.pod.manifest import pod_manifest
+from desist.lifecycle.pod.template import refusals
 from desist.lifecycle.settings import LauncherDelivery, Settings
-from desist.lifecycle.template import refusals
 
 RUN_ID = "01K0ZJ5S9N8D4C3B2A1QRSTVWX"
 CONFINED = {

@@ -11,9 +11,9 @@ from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster
 from desist.kube.client import Client
-from desist.lifecycle.manifest import LAUNCHER
 from desist.lifecycle.observed import Answer, ContainerKind, PodView, WantedPod
-from desist.lifecycle.verdict import ended
+from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.proof.verdict import ended
 from tests.unit.controller.test_passes import Setting
 from tests.unit.controller.test_views import WANTED, raw_pod, record_of, wanted_of
 

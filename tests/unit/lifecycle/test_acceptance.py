@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desist.api.vocabulary import CommandStatus, HistoryType, Mode, Phase, RejectionReason
-from desist.lifecycle.accept import Row, accept, address, row
+from desist.lifecycle.stop.accept import Row, accept, address, row
 from tests.support.builders import at, make_spec, receipt
 from tests.unit.lifecycle.world import World
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from desist.api.vocabulary import HistoryType, Mode, Phase, ProcessState
-from desist.lifecycle import mailbox
-from desist.lifecycle.late import ROLE
 from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.run.late import ROLE
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
 from tests.unit.lifecycle.world import World, done
 

@@ -17,7 +17,7 @@ from desist.api.vocabulary import (
     RejectionReason,
     TargetScope,
 )
-from desist.lifecycle import mailbox
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, make_execution, make_spec, make_workflow, receipt
 from tests.unit.lifecycle.world import World
 

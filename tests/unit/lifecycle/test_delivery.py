@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import HistoryType, Mode, Phase
-from desist.lifecycle import mailbox
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, WakeAt, WriteStatus
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, make_workflow, receipt
 from tests.unit.lifecycle.world import World, deeds, done
 

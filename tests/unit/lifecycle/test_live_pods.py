@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle import mailbox
 from desist.lifecycle.decide import questions
 from desist.lifecycle.observed import WantedPod
 from desist.lifecycle.plan import DeletePod, WakeAt
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_execution, receipt
 from tests.unit.lifecycle.world import World, done
 

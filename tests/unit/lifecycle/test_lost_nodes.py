@@ -9,9 +9,9 @@ import pytest
 
 from desist.api.base import Opaque
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
-from desist.lifecycle import mailbox
 from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import DeletePod, WakeAt
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import TEMPLATE, at, make_node, receipt
 from tests.unit.lifecycle.world import World
 

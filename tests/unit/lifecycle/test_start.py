@@ -9,10 +9,10 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase
-from desist.lifecycle import start
 from desist.lifecycle.decide import decide, questions
 from desist.lifecycle.observed import Answer, CreateAnswer, Observed, WantedPod
 from desist.lifecycle.plan import CreatePod, Plan, WakeAt, WriteStatus
+from desist.lifecycle.run import start
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.view import View
 from tests.support.builders import TEMPLATE, at, make_execution, make_spec, make_workflow

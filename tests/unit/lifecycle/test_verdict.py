@@ -9,8 +9,16 @@ import pytest
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView, PodView
+from desist.lifecycle.proof.verdict import (
+    CLOSED,
+    MISSED,
+    Evidence,
+    needs_live_node,
+    needs_live_pod,
+    next_change,
+    verdict,
+)
 from desist.lifecycle.settings import Settings
-from desist.lifecycle.verdict import CLOSED, MISSED, Evidence, needs_live_node, needs_live_pod, next_change, verdict
 from tests.support.builders import PodBuilder, at, make_node, make_pod
 
 NOW = 1000.0

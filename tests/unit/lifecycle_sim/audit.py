@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from desist.api.execution import WorkflowExecution
 from desist.api.status import WorkflowExecutionStatus
-from desist.lifecycle import mailbox
 from desist.lifecycle.observed import ContainerPhase, Observed, PodView
 from desist.lifecycle.plan import DeletePod, Plan, PostMailbox
+from desist.lifecycle.wire import mailbox
 from tests.unit.lifecycle_sim.check_plan import PLAN_CHECKS
 from tests.unit.lifecycle_sim.check_write import WRITE_CHECKS, Write, current
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster

@@ -13,7 +13,6 @@ from typing import assert_never
 from desist.api.execution import WorkflowExecution
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide, questions
-from desist.lifecycle.manifest import pod_name
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
 from desist.lifecycle.plan import (
     AFTER_POST,
@@ -25,6 +24,7 @@ from desist.lifecycle.plan import (
     WakeAt,
     WriteStatus,
 )
+from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings
 from tests.support.builders import T0, at
 from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing

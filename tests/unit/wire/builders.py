@@ -10,9 +10,9 @@ from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy, WorkflowSpec
-from desist.lifecycle.mailbox import Stop
-from desist.lifecycle.manifest import pod_manifest
+from desist.lifecycle.pod.manifest import pod_manifest
 from desist.lifecycle.settings import LauncherDelivery, Settings
+from desist.lifecycle.wire.mailbox import Stop
 
 RUN_ID = "01K0ZJ5S9N8D4C3B2A1QRSTVWX"
 NOW = datetime(2030, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 
 from desist.api.base import Opaque, rfc3339
 from desist.api.vocabulary import Phase
-from desist.lifecycle import mailbox, termination
-from desist.lifecycle.termination import Receipt, ReceivedStop, UserOutcome
+from desist.lifecycle.wire import mailbox, termination
+from desist.lifecycle.wire.termination import Receipt, ReceivedStop, UserOutcome
 
 EXAMPLES = Path(__file__).parents[2] / "contract"
 # The controller does not keep what the receipt says about the outcome: it has the outcome.

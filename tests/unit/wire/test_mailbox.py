@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.mailbox import LONGEST_GRACE, Stop, merge, parse, render, repeat_at, repeated
+from desist.lifecycle.wire.mailbox import LONGEST_GRACE, Stop, merge, parse, render, repeat_at, repeated
 from tests.unit.wire.builders import NOW, RUN_ID, stop
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)

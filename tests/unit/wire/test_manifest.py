@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api import meta
-from desist.lifecycle.manifest import pod_name
+from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import LauncherDelivery
 from tests.unit.wire.builders import RUN_ID, SIDECAR, pod, template, with_container
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from desist.lifecycle.pod.template import RULES, refusals, termination_bytes
 from desist.lifecycle.settings import LauncherDelivery
-from desist.lifecycle.template import RULES, refusals, termination_bytes
 from tests.unit.wire.builders import SIDECAR, pod, template, with_container, with_sidecar
 
 HOOK = {"exec": {"command": ["true"]}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from desist.api.base import Opaque
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.termination import CUT, PassedSignal, Receipt, ReceivedStop, Termination, UserOutcome, parse
+from desist.lifecycle.wire.termination import CUT, PassedSignal, Receipt, ReceivedStop, Termination, UserOutcome, parse
 from tests.unit.wire.builders import NOW
 
 AT = "2030-05-01T12:00:00.250000Z"

@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 
 from desist.api.status import ProcessStatus, UnconfirmedProcess
 from desist.api.vocabulary import HistoryType, Phase, ProcessState
-from desist.lifecycle import history, mailbox, termination
-from desist.lifecycle.cause import end_of, exit_signal, remark
-from desist.lifecycle.closing import close, end_phase, finish, never_created, refuse
+from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView
-from desist.lifecycle.outcome import Cause, Column, End, column
-from desist.lifecycle.template import LONGEST_GRACE
-from desist.lifecycle.verdict import (
+from desist.lifecycle.pod.template import LONGEST_GRACE
+from desist.lifecycle.proof.cause import end_of, exit_signal, remark
+from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.verdict import (
     CLOSED,
     FORGOTTEN,
     MISSED,
@@ -29,7 +28,10 @@ from desist.lifecycle.verdict import (
     reported_end,
     verdict,
 )
+from desist.lifecycle.run.closing import close, end_phase, finish, never_created, refuse
+from desist.lifecycle.run.outcome import Column, column
 from desist.lifecycle.view import Status, View, current, with_current
+from desist.lifecycle.wire import mailbox, termination
 
 NODE_LOST = "NodeLost"
 UNKILLABLE = "Unkillable"

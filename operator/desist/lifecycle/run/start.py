@@ -14,12 +14,14 @@ from desist.api.base import Opaque
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import HistoryType, Phase, ProcessState
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle import history, template, wire
+from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.manifest import pod_manifest
 from desist.lifecycle.observed import Answer
 from desist.lifecycle.plan import CreatePod
+from desist.lifecycle.pod import template
+from desist.lifecycle.pod.manifest import pod_manifest
 from desist.lifecycle.view import Status, View, with_current
+from desist.lifecycle.wire import fields
 
 ARGUMENTS_LIMIT = 32 * 1024
 UNSTOPPED = (Phase.PENDING, Phase.RUNNING)
@@ -176,8 +178,8 @@ def _arguments_problem(arguments: Opaque | None) -> str | None:
     value = arguments.value
     if not isinstance(value, dict):
         return "spec.arguments: must be a JSON object"
-    if wire.too_deep(value):
-        return f"spec.arguments: objects and lists may be nested at most {wire.NESTING} levels deep"
+    if fields.too_deep(value):
+        return f"spec.arguments: objects and lists may be nested at most {fields.NESTING} levels deep"
     return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from desist.lifecycle import wire
+from desist.lifecycle.wire import fields
 
 MESSAGE_BYTES = 4096
 MESSAGE_BYTES_OF_POD = 12_288
@@ -179,8 +179,8 @@ RULES: tuple[Rule, ...] = (
 
 def refusals(template: dict[str, Any]) -> tuple[str, ...]:
     """What of a PodTemplateSpec is refused, one message a field (`spec.hostPID: ...`); empty: nothing is."""
-    if wire.too_deep(template):
-        return (f"template: objects and lists may be nested at most {wire.NESTING} levels deep",)
+    if fields.too_deep(template):
+        return (f"template: objects and lists may be nested at most {fields.NESTING} levels deep",)
     messages = (message for rule in RULES for path in rule.paths for message in _judge(rule, template, path, ""))
     return tuple(dict.fromkeys(messages))
 

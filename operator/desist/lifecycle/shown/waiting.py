@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from desist.api.base import rfc3339
-from desist.lifecycle import mailbox, start
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
-from desist.lifecycle.reports import NODE_LOST
-from desist.lifecycle.verdict import reported_end
+from desist.lifecycle.proof.verdict import reported_end
+from desist.lifecycle.run import start
+from desist.lifecycle.run.reports import NODE_LOST
 from desist.lifecycle.view import Status, View
+from desist.lifecycle.wire import mailbox
 
 SHOWN_AFTER = timedelta(seconds=10)
 """An init container that runs for so long is shown."""

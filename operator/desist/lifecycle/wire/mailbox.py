@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from desist.api.base import rfc3339
 from desist.api.vocabulary import Mode
-from desist.lifecycle import wire
+from desist.lifecycle.wire import fields
 
 LONGEST_GRACE = 315_360_000.0
 """Ten years; a longer one is cut to this."""
@@ -54,15 +54,15 @@ class Stop:
 def parse(text: str) -> Stop | None:
     """The stop that an annotation's value is; None where it is empty or malformed (never raises)."""
     try:
-        return _stop(wire.read_object(text))
-    except wire.Malformed:
+        return _stop(fields.read_object(text))
+    except fields.Malformed:
         return None
 
 
 def render(stop: Stop) -> str:
     """The annotation's value: compact JSON, absent fields left out."""
     grace = stop.grace_seconds
-    fields = {
+    values = {
         "sequence": stop.sequence,
         "runId": stop.run_id,
         "commandId": stop.command_id,
@@ -74,7 +74,7 @@ def render(stop: Stop) -> str:
         "postedAt": rfc3339(stop.posted_at),
         "repeatedAt": None if stop.repeated_at is None else rfc3339(stop.repeated_at),
     }
-    present = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in values.items() if value is not None}
     return json.dumps(present, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -119,30 +119,30 @@ def _earlier(one: Stop, other: Stop) -> bool:
     return other.deadline is None or one.deadline < other.deadline
 
 
-def _repeated_at(found: wire.Json) -> datetime | None:
+def _repeated_at(found: fields.Json) -> datetime | None:
     """The launcher skips this field, so that a wrong one makes no stop malformed: it only is as if it were absent."""
     try:
-        return wire.optional_moment(found, "repeatedAt")
-    except wire.Malformed:
+        return fields.optional_moment(found, "repeatedAt")
+    except fields.Malformed:
         return None
 
 
-def _stop(found: wire.Json) -> Stop:
-    posted_at = wire.moment(found, "postedAt")
+def _stop(found: fields.Json) -> Stop:
+    posted_at = fields.moment(found, "postedAt")
     if posted_at > LATEST_POSTING:
-        raise wire.Malformed("postedAt is too late")
-    mode = wire.text(found, "mode", 16)
+        raise fields.Malformed("postedAt is too late")
+    mode = fields.text(found, "mode", 16)
     if mode not in list(Mode):
-        raise wire.Malformed("mode is none of Cancel, Force, Terminate, Kill")
+        raise fields.Malformed("mode is none of Cancel, Force, Terminate, Kill")
     return Stop(
-        sequence=wire.count(found, "sequence"),
-        run_id=wire.text(found, "runId", 64),
-        command_id=wire.name(found, "commandId", 64),
+        sequence=fields.count(found, "sequence"),
+        run_id=fields.text(found, "runId", 64),
+        command_id=fields.name(found, "commandId", 64),
         mode=Mode(mode),
-        signal=wire.name(found, "signal", 16),
-        grace_seconds=wire.seconds(found, "graceSeconds", LONGEST_GRACE),
-        reason=wire.optional_text(found, "reason", 4096),
-        details=wire.optional_text(found, "details", 4096),
+        signal=fields.name(found, "signal", 16),
+        grace_seconds=fields.seconds(found, "graceSeconds", LONGEST_GRACE),
+        reason=fields.optional_text(found, "reason", 4096),
+        details=fields.optional_text(found, "details", 4096),
         posted_at=posted_at,
         repeated_at=_repeated_at(found),
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from desist.api.status import BlockedReason
 from desist.api.vocabulary import Mode, Phase, RejectionReason
-from desist.lifecycle.accept import accept, row
-from desist.lifecycle.commands import has_pod
+from desist.lifecycle.stop.accept import accept, row
+from desist.lifecycle.stop.commands import has_pod
 from desist.lifecycle.view import Status, View
 
 

@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle import late, mailbox
-from desist.lifecycle.closing import in_force
-from desist.lifecycle.deadlines import KILLED_AT_ONCE
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase, PodView
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox
-from desist.lifecycle.verdict import ended, reported_end
+from desist.lifecycle.proof.verdict import ended, reported_end
+from desist.lifecycle.run import late
+from desist.lifecycle.run.closing import in_force
+from desist.lifecycle.stop.deadlines import KILLED_AT_ONCE
 from desist.lifecycle.view import Status, View, stop_policy
+from desist.lifecycle.wire import mailbox
 
 STOP_PHASES = (Phase.CANCELLING, Phase.FORCE_CANCELLING, Phase.TERMINATING, Phase.KILL_CANCELLING)
 SHORTEST_GRACE = 1

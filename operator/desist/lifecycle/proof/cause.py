@@ -13,10 +13,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle import termination
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
-from desist.lifecycle.outcome import Cause, End
-from desist.lifecycle.verdict import FORGOTTEN, Evidence, ended, rebooted, reported_end
+from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.verdict import FORGOTTEN, Evidence, ended, rebooted, reported_end
+from desist.lifecycle.wire import termination
 
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended for the node's sake."""

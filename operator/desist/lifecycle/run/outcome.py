@@ -7,12 +7,10 @@ outcome that the user's code wrote counts in both, but where a stronger mode tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
-from desist.api.base import Opaque
 from desist.api.vocabulary import Phase
+from desist.lifecycle.proof.end import Cause, End
 
 
 class Column(StrEnum):
@@ -23,20 +21,6 @@ class Column(StrEnum):
     STOPPING = "Force, Terminate, Kill"
 
 
-class Cause(StrEnum):
-    """How a workflow process ended."""
-
-    EXITED = "exited"
-    DISRUPTED = "disrupted"
-    VANISHED = "vanished"
-    OUT_OF_MEMORY = "out_of_memory"
-    PROBE = "probe"
-    INIT = "init"
-    START = "start"
-    UNEXPLAINED = "unexplained"
-    """No receipt of the launcher, and nothing else that explains the end."""
-
-
 class Result(StrEnum):
     """What becomes of the run."""
 
@@ -45,23 +29,6 @@ class Result(StrEnum):
     CANCELLED = "Cancelled"
     AGAIN = "run again"
     MODES_END = "the mode's end"
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The end of a workflow process."""
-
-    cause: Cause
-    exit_code: int | None = None
-    told: bool = False
-    """The receipt names a stop that the launcher read."""
-    says: Phase | None = None
-    """The valid outcome that the user's code wrote."""
-    result: Opaque | None = None
-    message: str = ""
-    """In words, for `failure.message`."""
-    at: datetime | None = None
-    """When, by the kubelet."""
 
 
 _EXITS = tuple[Result, Result]

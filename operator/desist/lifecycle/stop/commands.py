@@ -25,12 +25,14 @@ from desist.api.vocabulary import (
     RejectionReason,
     TargetScope,
 )
-from desist.lifecycle import deadlines, history, mailbox
-from desist.lifecycle.accept import accept, address, row
-from desist.lifecycle.closing import COMPLETION, end_without_pod, modes_end
+from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.verdict import CLOSED
+from desist.lifecycle.proof.verdict import CLOSED
+from desist.lifecycle.run.closing import COMPLETION, end_without_pod, modes_end
+from desist.lifecycle.stop import deadlines
+from desist.lifecycle.stop.accept import accept, address, row
 from desist.lifecycle.view import Status, View, current, stop_policy
+from desist.lifecycle.wire import mailbox
 
 KEPT_OTHERS = 20
 """How many records of commands that were not accepted are kept."""

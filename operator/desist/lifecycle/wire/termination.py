@@ -13,7 +13,7 @@ from datetime import datetime
 
 from desist.api.base import Opaque
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle import wire
+from desist.lifecycle.wire import fields
 
 OUTCOMES = (Phase.CANCELLED, Phase.SUCCEEDED, Phase.FAILED)
 TEXT_LIMIT = 1024
@@ -95,19 +95,19 @@ def parse(message: str) -> Termination:
     if not rest:
         return Termination(receipt, invalid=None if said in ("", "absent") else CUT)
     try:
-        return _with_outcome(receipt, wire.read_object(rest))
-    except wire.Malformed as error:
+        return _with_outcome(receipt, fields.read_object(rest))
+    except fields.Malformed as error:
         # Without a receipt it is the runtime's or a program's own text, and claims nothing.
         return Termination(receipt, invalid=f"{CUT}: {error}"[:TEXT_LIMIT] if receipt else None)
 
 
-def _with_outcome(receipt: Receipt | None, found: wire.Json) -> Termination:
+def _with_outcome(receipt: Receipt | None, found: fields.Json) -> Termination:
     if isinstance(found.get("invalid"), str):
         return Termination(receipt, invalid=f"not a valid outcome: {found['invalid']}"[:TEXT_LIMIT])
     if found.get("outcome") not in list(OUTCOMES):
-        raise wire.Malformed("outcome must be Cancelled, Succeeded or Failed")
-    if wire.too_deep(found):
-        raise wire.Malformed(f"objects and lists may be nested at most {wire.NESTING} levels deep")
+        raise fields.Malformed("outcome must be Cancelled, Succeeded or Failed")
+    if fields.too_deep(found):
+        raise fields.Malformed(f"objects and lists may be nested at most {fields.NESTING} levels deep")
     result = found.get("result")
     outcome = UserOutcome(
         phase=Phase(found["outcome"]),
@@ -127,46 +127,46 @@ def _failure_message(failure: object) -> str | None:
 def _receipt_of(line: str) -> tuple[Receipt | None, str]:
     """The receipt, and what it says about the outcome: absent, ok, invalid, tooLarge or nothing."""
     try:
-        found = wire.read_object(line)
-        return _receipt(found), wire.optional_text(found, "outcome", 16) or ""
-    except wire.Malformed:
+        found = fields.read_object(line)
+        return _receipt(found), fields.optional_text(found, "outcome", 16) or ""
+    except fields.Malformed:
         return None, ""
 
 
-def _receipt(found: wire.Json) -> Receipt:
+def _receipt(found: fields.Json) -> Receipt:
     if found.get("receipt") is True or found.get("receipt") != 1 or "started" not in found:
-        raise wire.Malformed("not a receipt")
+        raise fields.Malformed("not a receipt")
     return Receipt(
-        started=wire.flag(found, "started"),
+        started=fields.flag(found, "started"),
         stop=_stop(found, "stop"),
         last=_stop(found, "last"),
-        sigterm=wire.optional_moment(found, "sigterm"),
+        sigterm=fields.optional_moment(found, "sigterm"),
         passed=_passed(found),
-        deadline=wire.optional_moment(found, "deadline"),
-        killed=wire.flag(found, "killed"),
-        error=wire.optional_text(found, "error", TEXT_LIMIT),
+        deadline=fields.optional_moment(found, "deadline"),
+        killed=fields.flag(found, "killed"),
+        error=fields.optional_text(found, "error", TEXT_LIMIT),
     )
 
 
-def _passed(receipt: wire.Json) -> PassedSignal | None:
+def _passed(receipt: fields.Json) -> PassedSignal | None:
     if "passed" not in receipt:
         return None
     found = receipt["passed"]
     if not isinstance(found, dict):
-        raise wire.Malformed("passed is not a signal")
-    return PassedSignal(signal=wire.name(found, "signal", 16), at=wire.moment(found, "at"))
+        raise fields.Malformed("passed is not a signal")
+    return PassedSignal(signal=fields.name(found, "signal", 16), at=fields.moment(found, "at"))
 
 
-def _stop(receipt: wire.Json, key: str) -> ReceivedStop | None:
+def _stop(receipt: fields.Json, key: str) -> ReceivedStop | None:
     if key not in receipt:
         return None
     found = receipt[key]
     if not isinstance(found, dict) or found.get("mode") not in list(Mode):
-        raise wire.Malformed(f"{key} is not a stop")
+        raise fields.Malformed(f"{key} is not a stop")
     return ReceivedStop(
-        sequence=wire.count(found, "sequence"),
-        command_id=wire.name(found, "commandId", 64),
+        sequence=fields.count(found, "sequence"),
+        command_id=fields.name(found, "commandId", 64),
         mode=Mode(found["mode"]),
-        at=wire.moment(found, "at"),
-        by=wire.optional_text(found, "by", 16) or "mailbox",
+        at=fields.moment(found, "at"),
+        by=fields.optional_text(found, "by", 16) or "mailbox",
     )

@@ -28,8 +28,8 @@ from desist.api.meta import (
 )
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.pod.template import termination_bytes
 from desist.lifecycle.settings import LauncherDelivery, Settings
-from desist.lifecycle.template import termination_bytes
 
 LABEL_LIMIT = 63
 WORKFLOW_ROLE = "workflow"

@@ -11,8 +11,9 @@ from desist.api.status import CommandRecord, Failure, ProcessStatus
 from desist.api.vocabulary import Bucket, ClosedReason, CommandStatus, FailureCategory, Mode, Phase, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.outcome import Cause, Column, End, Result, column, outcome
-from desist.lifecycle.verdict import CLOSED
+from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.verdict import CLOSED
+from desist.lifecycle.run.outcome import Column, Result, column, outcome
 from desist.lifecycle.view import Status, View, current, with_current
 
 COMPLETION = "completion"

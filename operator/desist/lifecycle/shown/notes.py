@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 
 from desist.api.status import CommandRecord
 from desist.api.vocabulary import CommandStatus, HistoryType
-from desist.lifecycle import delivery, history, mailbox, termination
+from desist.lifecycle import history
 from desist.lifecycle.observed import PodView
+from desist.lifecycle.stop import delivery
 from desist.lifecycle.view import Status, View
+from desist.lifecycle.wire import mailbox, termination
 
 
 def before_step(view: View, status: Status) -> Status:

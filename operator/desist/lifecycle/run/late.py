@@ -10,7 +10,7 @@ from __future__ import annotations
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import PodView
-from desist.lifecycle.verdict import ended
+from desist.lifecycle.proof.verdict import ended
 from desist.lifecycle.view import Status, View, current
 
 ROLE = "late-start"

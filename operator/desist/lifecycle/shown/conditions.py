@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, Phase
-from desist.lifecycle.reports import NODE_LOST, UNKILLABLE
-from desist.lifecycle.start import Stall, stall
+from desist.lifecycle.run.reports import NODE_LOST, UNKILLABLE
+from desist.lifecycle.run.start import Stall, stall
 from desist.lifecycle.view import Status, View
 
 MESSAGE_LIMIT = 4096
