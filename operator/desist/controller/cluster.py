@@ -24,8 +24,9 @@ from desist.controller.views import RawNode, RawPod, node_record, wanted_view
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 from desist.kube.lanes import Budget
-from desist.kube.listing import PAGE, identity, pages
+from desist.kube.listing import PAGE, pages
 from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
+from desist.kube.wire import identity
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.pod.manifest import wanted_pod

@@ -19,7 +19,6 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import Enum
 from types import TracebackType
 from typing import Any
 
@@ -36,14 +35,8 @@ logger = logging.getLogger(__name__)
 STOPS = Allowance(at_a_time=32, a_second=400, burst=400)
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
+MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-class PatchKind(Enum):
-    """How a patch is to be read; the value is its content type."""
-
-    MERGE = "application/merge-patch+json"
-    JSON = "application/json-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +164,16 @@ class Client:
     async def patch(
         self,
         address: Address,
-        patch: object,
+        patch: Mapping[str, Any],
         *,
-        kind: PatchKind = PatchKind.MERGE,
         subresource: str = "",
         budget: Budget = Budget.START,
     ) -> dict[str, Any]:
-        """Change the object; gives it as it is then. A metadata.resourceVersion in the patch is a precondition.
+        """Merge this into the object; gives it as it is then. A metadata.resourceVersion in it is a precondition.
 
-        Raises Conflict, NotFound, Invalid (a JSON patch whose `test` fails, and another's UID without a version, too).
+        Raises Conflict, NotFound, Invalid (another's UID without a version, too).
         """
-        headers = {"Content-Type": kind.value}
+        headers = {"Content-Type": MERGE_PATCH}
         return _object(
             await self._call(_Call("PATCH", address.path(subresource), {}, _json(patch), headers, budget=budget))
         )

@@ -14,9 +14,7 @@ from typing import Generic, TypeVar
 
 from desist.kube.client import Client
 from desist.kube.resource import Query, Resource
-from desist.kube.wire import Identity, Page, identity
-
-__all__ = ["PAGE", "Change", "ChangeKind", "Entry", "Identity", "diff", "identity", "pages"]
+from desist.kube.wire import Identity, Page
 
 PAGE = 500
 Record = TypeVar("Record")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desist.kube.client import Client, ClientOptions, Deletion, PatchKind
+from desist.kube.client import Client, ClientOptions, Deletion
 from desist.kube.connection import Connection, FixedToken
 from desist.kube.errors import (
     AlreadyExists,
@@ -22,8 +22,9 @@ from desist.kube.errors import (
     ServerUnavailable,
     Unauthorized,
 )
-from desist.kube.listing import identity, pages
+from desist.kube.listing import pages
 from desist.kube.resource import PODS, Query, Resource
+from desist.kube.wire import identity
 from tests.cluster.kube.mirror import MAPS, put
 from tests.support.apiproxy import Answer, ApiProxy, Fault, Lose
 
@@ -58,12 +59,6 @@ REFUSALS: dict[str, tuple[Call, type[ApiError]]] = {
     ),
     "a patch under another's UID alone": (
         lambda c, ns, _: c.patch(MAPS.at("a", ns), {"metadata": {"uid": "other"}, "data": {"x": "y"}}),
-        Invalid,
-    ),
-    "a JSON patch whose test fails": (
-        lambda c, ns, _: c.patch(
-            MAPS.at("a", ns), [{"op": "test", "path": "/data/v", "value": "no"}], kind=PatchKind.JSON
-        ),
         Invalid,
     ),
     "a delete of another's UID": (lambda c, ns, _: c.delete(MAPS.at("a", ns), Deletion(uid="other")), Conflict),
