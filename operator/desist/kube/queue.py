@@ -4,7 +4,10 @@ Contract:
 - `add` asks for a pass. Adds of a key that waits are one. An add during a pass over the key guarantees one more pass
   after it, so that nothing which happened meanwhile is overlooked.
 - Urgent keys overtake all others, and `reserved` places are theirs alone: passes that hang cannot fill the house. A
-  waiting key that is added as urgent becomes urgent; the reverse does not happen.
+  waiting key that is added as urgent becomes urgent; the reverse does not happen. While both wait, one pass in
+  `ordinary_every` is an ordinary one's: urgent keys that never end starve nobody.
+- Keys have a group (by default each its own), and groups take turns, in both lanes. A group may hold three times as
+  many places as it leaves free: one whose passes are slow never has them all.
 - A key has one timer, and the earliest time wins. A pass that begins drops it: a pass says anew when the next is due.
 - A pass that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
   least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A pass that
@@ -20,14 +23,18 @@ import asyncio
 import contextvars
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from desist.kube.errors import ApiError
+from desist.kube.turns import Group, Turns
 
 Key = TypeVar("Key", bound=Hashable)
 logger = logging.getLogger(__name__)
+SHARE = 3
+"""A group may hold so many times the places that are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,14 @@ class QueueOptions:
     workers: int = 16
     reserved: int = 4
     """Places beside `workers` that only urgent keys may take."""
+    ordinary_every: int = 8
+    """While keys of both lanes wait, one pass of so many is an ordinary key's."""
     backoff: float = 0.2
     backoff_max: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.workers < 1 or self.reserved < 0 or not 0 < self.backoff <= self.backoff_max:
+        counts = self.workers >= 1 and self.reserved >= 0 and self.ordinary_every >= 2
+        if not counts or not 0 < self.backoff <= self.backoff_max:
             raise ValueError(f"these make no queue: {self}")
 
     def delay(self, failures: int) -> float:
@@ -64,14 +74,23 @@ class _Failing:
 
 
 class WorkQueue(Generic[Key]):
-    """Runs `work(key)` for keys that were added."""
+    """Runs `work(key)` for keys that were added. `group_of` is asked when a key begins to wait."""
 
-    def __init__(self, work: Callable[[Key], Awaitable[None]], options: QueueOptions | None = None) -> None:
+    def __init__(
+        self,
+        work: Callable[[Key], Awaitable[None]],
+        options: QueueOptions | None = None,
+        group_of: Callable[[Key], Group] = lambda key: key,
+    ) -> None:
         self._work = work
         self._options = options or QueueOptions()
-        self._urgent: dict[Key, None] = {}
-        self._ordinary: dict[Key, None] = {}
+        self._group_of = group_of
+        self._urgent: Turns[Key] = Turns()
+        self._ordinary: Turns[Key] = Turns()
+        self._urgent_in_a_row = 0
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._places: Counter[Group] = Counter()
+        """Places that each group holds."""
         self._again: dict[Key, bool] = {}
         """Keys that were added during their pass, and whether as urgent."""
         self._timers: dict[Key, _Timer] = {}
@@ -134,40 +153,56 @@ class WorkQueue(Generic[Key]):
 
     def _enqueue(self, key: Key, urgent: bool) -> None:
         if urgent:
-            self._ordinary.pop(key, None)
-            self._urgent.setdefault(key)
+            self._ordinary.discard(key)
+            self._urgent.add(key, self._group_of(key))
         elif key not in self._urgent:
-            self._ordinary.setdefault(key)
+            self._ordinary.add(key, self._group_of(key))
 
     def _fill(self) -> None:
         """Begin as many passes as there are places."""
-        while not self._stopped and (lane := self._next()) is not None:
-            key = next(iter(lane))
-            del lane[key]
+        while not self._stopped and (taken := self._next()) is not None:
+            key, group, urgent = taken
             self._drop_timer(key)
+            self._places[group] += 1
             # An empty context: what the caller of `add` had set (log fields of another key) is not this pass's.
-            task = asyncio.create_task(self._pass(key, lane is self._urgent), context=contextvars.Context())
+            task = asyncio.create_task(self._pass(key, group, urgent), context=contextvars.Context())
             self._running[key] = task
 
-    def _next(self) -> dict[Key, None] | None:
-        """Which of the two gives the next key; None: neither may."""
-        places = self._options.workers - len(self._running)
-        if self._urgent and places + self._options.reserved > 0:
-            return self._urgent
-        return self._ordinary if self._ordinary and places > 0 else None
+    def _next(self) -> tuple[Key, Group, bool] | None:
+        """The key that is next, its group, and whether it is urgent; None: there is none, or no place for it."""
+        turn = self._urgent_in_a_row + 1 < self._options.ordinary_every
+        for urgent in (True, False) if turn else (False, True):
+            if (taken := self._take(urgent)) is not None:
+                self._urgent_in_a_row = self._urgent_in_a_row + 1 if urgent and self._ordinary else 0
+                return *taken, urgent
+        return None
 
-    async def _pass(self, key: Key, urgent: bool) -> None:
+    def _take(self, urgent: bool) -> tuple[Key, Group] | None:
+        """The next key of a lane, and its group."""
+        free = self._options.workers + (self._options.reserved if urgent else 0) - len(self._running)
+        if free <= 0:
+            return None
+        lane = self._urgent if urgent else self._ordinary
+        return lane.take(lambda group: self._places[group] < SHARE * free)
+
+    async def _pass(self, key: Key, group: Group, urgent: bool) -> None:
         try:
             await self._work(key)
             self._failing.pop(key, None)
         except Exception as error:
             self._failed(key, urgent, error)
         finally:
-            del self._running[key]
+            self._leave(key, group)
             again = self._again.pop(key, None)
             if again is not None and not self._stopped:
                 self.add(key, again)
             self._fill()
+
+    def _leave(self, key: Key, group: Group) -> None:
+        del self._running[key]
+        self._places[group] -= 1
+        if not self._places[group]:
+            del self._places[group]
 
     def _failed(self, key: Key, urgent: bool, error: Exception) -> None:
         failures = self._failing[key].failures + 1 if key in self._failing else 1
