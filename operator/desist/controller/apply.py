@@ -2,8 +2,8 @@
 
 Contract: every action may be repeated, because each is guarded by what was judged: status by its resourceVersion, a
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
-next pass decides from what is there. Faults of the API server are raised, for the queue to try again later (but for a
-repeated posting, which nothing waits for). Nothing here decides anything.
+next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
+for a repeated posting, which nothing waits for). Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -19,9 +19,10 @@ from typing import assert_never
 from desist.api.meta import ObjectMeta
 from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
-from desist.controller.events import Notice, Subject, Tell
+from desist.controller.events import Notice, RecordEvent, Subject
+from desist.controller.kinds import EXECUTION
 from desist.controller.memory import Memory
-from desist.controller.records import ExecutionRecord, execution_record
+from desist.controller.records import ExecutionRecord
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer
@@ -70,7 +71,7 @@ class Applier:
 
     cluster: Cluster
     memory: Memory
-    tell: Tell
+    record_event: RecordEvent
     clock: Callable[[], datetime]
 
     async def apply(self, plan: Plan, record: ExecutionRecord) -> Result:
@@ -90,7 +91,7 @@ class _Run:
         self._cluster = applier.cluster
         self._memory = applier.memory
         self._clock = applier.clock
-        self._tell_of = applier.tell
+        self._record_event = applier.record_event
         self._metadata = metadata
         self._posted: dict[str, str] = {}
         self.wake_at: datetime | None = None
@@ -110,7 +111,7 @@ class _Run:
                 return await self._delete(action)
             case EmitEvent():
                 notice = Notice(action.reason, action.message, action.warning)
-                self._tell_of(Subject("WorkflowExecution", self._metadata), notice)
+                self._record_event(Subject(EXECUTION, self._metadata), notice)
                 return Outcome.DONE
             case WakeAt():
                 self.wake_at = action.when if self.wake_at is None else min(self.wake_at, action.when)
@@ -123,13 +124,13 @@ class _Run:
         # Acceptance comes before the mailbox; what only tells of a run without a stop must not hold stops up.
         budget = Budget.START if status.cancellation is None else Budget.STOP
         try:
-            body = await self._cluster.replace_status("WorkflowExecution", self._metadata, status.wire(), budget)
+            body = await self._cluster.replace_status(EXECUTION, self._metadata, status.wire(), budget)
         except Outdated:
             logger.debug("the execution changed meanwhile: deciding again")
             return Outcome.AGAIN
         except Vanished:
             return Outcome.GONE
-        self.written = execution_record(body)
+        self.written = EXECUTION.read(body)
         self._metadata = self.written.metadata
         stop = action.status.cancellation
         with log.context(run=action.status.run_id, command=stop.command_id if stop else None):
@@ -160,7 +161,7 @@ class _Run:
         return Outcome.DONE
 
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
-        """A repeat that fails must not put off what else this execution's passes have to do. Raises for any other."""
+        """A repeat that fails must not put off what else there is to do for this execution. Raises for any other."""
         if not action.again:
             raise error
         logger.warning("the stop of pod %s could not be posted again: %s", action.pod, error)

@@ -1,4 +1,4 @@
-"""What the cluster does, as far as passes look at it: pods by execution, nodes, and which executions a node concerns.
+"""What the cluster does, as far as decisions need it: pods by execution, nodes, and which executions a node concerns.
 
 Contract: the reflectors call `pod_*` and `node_*`; each call gives the UIDs of the executions that it concerns, for the
 queue. A pod's last state is kept after its DELETED event (`deleted`), at most a few an execution, until `release` says
@@ -22,7 +22,7 @@ DELETED_KEPT = 16
 
 
 class Caches:
-    """Pods and nodes, indexed by what a pass asks for."""
+    """Pods and nodes, indexed by what a reconcile asks for."""
 
     def __init__(self) -> None:
         self._pods: dict[str, dict[str, PodRecord]] = defaultdict(dict)
@@ -78,7 +78,7 @@ class Caches:
         return execution
 
     def node_changed(self, record: NodeRecord) -> frozenset[str]:
-        """A node was added or modified; what did not change for a pass concerns nobody."""
+        """A node was added or modified; what did not change for a reconcile concerns nobody."""
         known = self._nodes.get(record.view.name)
         self._nodes[record.view.name] = record
         unchanged = known is not None and known.view == record.view

@@ -9,7 +9,7 @@ verbs that these calls use, and no others.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,13 +19,14 @@ import msgspec
 from desist.api.base import Opaque
 from desist.api.meta import API_VERSION, GROUP, STOP_ANNOTATION, VERSION, ObjectMeta
 from desist.controller.events import Notice, Subject, event_body
+from desist.controller.kinds import KINDS, Body, Kind
 from desist.controller.store import Listed
 from desist.controller.views import RawNode, RawPod, node_record, wanted_view
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
 from desist.kube.lanes import Budget
 from desist.kube.listing import PAGE, pages
-from desist.kube.resource import EVENTS, NODES, PODS, Query, Resource
+from desist.kube.resource import EVENTS, NODES, PODS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -33,16 +34,11 @@ from desist.lifecycle.pod.manifest import wanted_pod
 
 logger = logging.getLogger(__name__)
 
-RESOURCES = {
-    "WorkflowExecution": Resource(GROUP, VERSION, "workflowexecutions"),
-    "Workflow": Resource(GROUP, VERSION, "workflows"),
-}
 ADDED = (
     "its admission adds the regular container {}, which no stop would reach and no end of the run would end: exempt "
     "the pods of this template from that injection (by a label or an annotation of the template, as the injector has "
     "it), or have it inject a native sidecar (an init container with restartPolicy: Always)"
 )
-Body = Mapping[str, Any]
 
 
 class Outdated(Exception):
@@ -61,42 +57,44 @@ class Cluster:
     instance: str
 
     async def served(self) -> bool:
-        """Whether the API server serves both of our kinds."""
+        """Whether the API server serves all of our kinds."""
         try:
             answer = msgspec.json.decode(await self.client.read(f"/apis/{GROUP}/{VERSION}"))
         except NotFound:
             return False
-        return {resource.plural for resource in RESOURCES.values()} <= {found["name"] for found in answer["resources"]}
+        return {kind.resource.plural for kind in KINDS} <= {found["name"] for found in answer["resources"]}
 
     async def version(self) -> tuple[int, int]:
         """The API server's version, major and minor."""
         answer = msgspec.json.decode(await self.client.read("/version"))
         return int(answer["major"]), int("".join(filter(str.isdecimal, answer["minor"])))
 
-    async def list(self, kind: str) -> AsyncIterator[Body]:
+    async def list(self, kind: Kind[Any]) -> AsyncIterator[Body]:
         """All objects of one of our kinds, as they come: no more than a page is held, and one object decoded.
 
         Raises kube's errors in the middle too; begin again then.
         """
-        async for page in pages(self.client, RESOURCES[kind], Query(limit=PAGE)):
+        async for page in pages(self.client, kind.resource, Query(limit=PAGE)):
             for item in page.items:
                 yield msgspec.json.decode(item)
 
-    async def list_metadata(self, kind: str) -> tuple[dict[str, Listed], int]:
+    async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
         """All objects of one of our kinds by UID, names and versions only; and the list's version."""
         listed: dict[str, Listed] = {}
         version = ""
-        async for page in pages(self.client, RESOURCES[kind], Query(limit=PAGE, metadata_only=True)):
+        async for page in pages(self.client, kind.resource, Query(limit=PAGE, metadata_only=True)):
             version = page.resource_version
             for each in map(identity, page.items):
                 listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
         return listed, int(version)
 
-    async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
+    async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
         """One object of our kinds as it is now; a stop may wait for it. Raises Vanished."""
-        return await _one(self.client.get(RESOURCES[kind].at(name, namespace), budget=budget))
+        return await _one(self.client.get(kind.resource.at(name, namespace), budget=budget))
 
-    async def replace_status(self, kind: str, metadata: ObjectMeta, status: Body, budget: Budget = Budget.STOP) -> Body:
+    async def replace_status(
+        self, kind: Kind[Any], metadata: ObjectMeta, status: Body, budget: Budget = Budget.STOP
+    ) -> Body:
         """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished.
 
         `budget`: STOP where a stop waits for the write.
@@ -107,11 +105,11 @@ class Cluster:
             "uid": metadata.uid,
             "resourceVersion": metadata.resource_version,
         }
-        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": identity, "status": status}
-        address = RESOURCES[kind].at(metadata.name, metadata.namespace)
+        body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": identity, "status": status}
+        address = kind.resource.at(metadata.name, metadata.namespace)
         return await _one(self.client.replace_status(address, body, budget=budget))
 
-    async def try_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+    async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Dry-run create of a pod in the owner's namespace; one that admission makes unstoppable is invalid."""
         try:
             made = await self.client.create(PODS, manifest.value, namespace=owner.namespace, dry_run=True)
@@ -135,7 +133,7 @@ class Cluster:
     async def live_pod(self, owner: ObjectMeta, wanted: WantedPod) -> PodView | None:
         """The owner's pod of that name as it is now; None where there is none (another's does not count)."""
         try:
-            # A stop may wait for the pass that asks.
+            # A stop may wait for the reconcile that asks.
             body = await self.client.get(PODS.at(wanted.name, owner.namespace), budget=Budget.STOP)
         except NotFound:
             return None
@@ -144,7 +142,7 @@ class Cluster:
     async def live_node(self, name: str) -> NodeView | None:
         """The node of that name as it is now; None where there is none."""
         try:
-            # A stop may wait for the pass that asks.
+            # A stop may wait for the reconcile that asks.
             body = await self.client.get(NODES.at(name), budget=Budget.STOP)
         except NotFound:
             return None
@@ -166,7 +164,7 @@ class Cluster:
         deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)
         await _one(self.client.delete(PODS.at(action.pod, namespace), deletion, budget=Budget.STOP))
 
-    async def tell(self, subject: Subject, notice: Notice, now: datetime) -> None:
+    async def create_event(self, subject: Subject, notice: Notice, now: datetime) -> None:
         """Make an Event; a failure is logged and that is all."""
         body = event_body(subject, notice, now, self.instance)
         try:

@@ -2,8 +2,8 @@
 
 Contract: an Event tells of something that is already true: it is made after the status write that it speaks of. Its
 name is a hash of what it says and of the version that it speaks of, so that saying it twice is a 409 that is fine.
-It is made beside the passes (`Teller`) and in a lane of its own: an API server that is slow with Events, or limits
-them, delays nothing else, and a failure is logged and that is all, because Events are not the record, status is.
+It is made beside the reconciles (`EventRecorder`) and in a lane of its own: an API server that is slow with Events, or
+limits them, delays nothing else, and a failure is logged and that is all, because Events are not the record, status is.
 Rejected: kopf's posting (its queue and its names are not ours, and it writes an Event for every log line unless told
 otherwise).
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 from desist.api.base import rfc3339
 from desist.api.meta import API_VERSION, GROUP, ObjectMeta
+from desist.controller.kinds import Kind
 
 CONTROLLER = f"{GROUP}/operator"
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ NOTE_BYTES = 1024
 class Subject:
     """The object that an Event is about."""
 
-    kind: str
+    kind: Kind[Any]
     metadata: ObjectMeta
 
     @property
@@ -41,7 +42,7 @@ class Subject:
         """A Kubernetes ObjectReference."""
         return {
             "apiVersion": API_VERSION,
-            "kind": self.kind,
+            "kind": self.kind.name,
             "namespace": self.metadata.namespace,
             "name": self.metadata.name,
             "uid": self.metadata.uid,
@@ -85,25 +86,25 @@ def _cut(text: str) -> str:
     return text if len(data) <= NOTE_BYTES else data[: NOTE_BYTES - 3].decode(errors="ignore") + "..."
 
 
-Tell = Callable[[Subject, Notice], None]
+RecordEvent = Callable[[Subject, Notice], None]
 
 
-class Teller:
-    """Makes Events in the background; `make` never raises."""
+class EventRecorder:
+    """Makes Events in the background; `create` never raises."""
 
     def __init__(
-        self, make: Callable[[Subject, Notice, datetime], Awaitable[None]], clock: Callable[[], datetime]
+        self, create: Callable[[Subject, Notice, datetime], Awaitable[None]], clock: Callable[[], datetime]
     ) -> None:
-        self._make = make
+        self._create = create
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def tell(self, subject: Subject, notice: Notice) -> None:
+    def record(self, subject: Subject, notice: Notice) -> None:
         """Make an Event soon."""
         if len(self._tasks) >= WAITING:
             logger.warning("too many Events are waiting: %s is dropped", notice.reason)
             return
-        task = asyncio.create_task(self._told(subject, notice, self._clock()))
+        task = asyncio.create_task(self._made(subject, notice, self._clock()))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -116,5 +117,5 @@ class Teller:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _told(self, subject: Subject, notice: Notice, now: datetime) -> None:
-        await self._make(subject, notice, now)
+    async def _made(self, subject: Subject, notice: Notice, now: datetime) -> None:
+        await self._create(subject, notice, now)

@@ -14,8 +14,8 @@ from typing import Any
 
 import kopf
 
-from desist.api.meta import GROUP, VERSION
 from desist.controller import frame, log, login
+from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.operator import Operator
 from desist.controller.settings import from_environment
 
@@ -29,14 +29,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     log.configure(ours.log_level, ours.log_format)
     frame.configure(settings)
     memo.operator = Operator(ours)
-    await memo.operator.start()
+    await memo.operator.life.start()
     settings.watching.initial_streaming = memo.operator.streams
 
 
 @kopf.on.cleanup(errors=kopf.ErrorsMode.PERMANENT)
 async def stop(memo: kopf.Memo, **_: Any) -> None:
     """End what was started; raises where a part of it had died, so that the exit code says so."""
-    await memo.operator.stop()
+    await memo.operator.life.stop()
 
 
 @kopf.on.login(backoff=login.LONGEST_PAUSE)
@@ -45,13 +45,13 @@ async def log_in(**_: Any) -> kopf.ConnectionInfo:
     return await LOGINS.next(login.connection())
 
 
-@kopf.on.event(GROUP, VERSION, "workflowexecutions")
+@kopf.on.event(*EXECUTION.path)
 async def execution_event(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """A WorkflowExecution was listed, added, modified or deleted."""
-    memo.operator.execution_event(event["type"], event["object"])
+    memo.operator.event(EXECUTION, event["type"], event["object"])
 
 
-@kopf.on.event(GROUP, VERSION, "workflows")
+@kopf.on.event(*WORKFLOW.path)
 async def workflow_event(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
     """A Workflow was listed, added, modified or deleted."""
-    memo.operator.workflow_event(event["type"], event["object"])
+    memo.operator.event(WORKFLOW, event["type"], event["object"])

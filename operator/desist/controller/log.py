@@ -1,9 +1,9 @@
-"""Log lines that a person and a program can both search: what happened, to which execution, in which pass.
+"""Log lines that a person and a program can both search: what happened, to which execution, in which reconcile.
 
 Contract: `configure` owns the root logger (kopf's own handlers go). Inside `context(...)` every line carries the
 given fields (execution, namespace, run, command, reconcile), also those of the Kubernetes client. Json: one object a
 line, with `time`, `level`, `logger`, `message`. Text: the same for a terminal. Fields travel by a context variable, so
-that no function hands a logger on. Rejected: kopf's object logger (it knows of no pass and no run), structlog (one
+that no function hands a logger on. Rejected: kopf's object logger (it knows of no reconcile and no run), structlog (one
 formatter does it).
 """
 

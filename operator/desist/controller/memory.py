@@ -1,11 +1,11 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: four things an execution, all safe to lose (a restart forgets them, and the next pass does the same again):
-refusals of a create, which the core turns into words and waits; expectations: after a create, a posting or a delete a
-pass does nothing until the pod cache shows it, or PATIENCE is over; what was posted last; and how often in a row
+Contract: four things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
+refusals of a create, which the core turns into words and waits; expectations: after a create, a posting or a delete
+nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted last; and how often in a row
 something was otherwise than judged, so that a cache that stays behind leads to no storm.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
-timed by a clock that nobody sets: after a step back of the wall clock a pass would wait for as long as the step.
+timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Memory:
         self._expect(execution, lambda pods: all(p.uid != uid or p.deletion_timestamp is not None for p in pods))
 
     def waits(self, execution: str, pods: Iterable[PodView]) -> timedelta | None:
-        """How long a pass has to wait at most for what is expected; None: for nothing any more."""
+        """How long a reconcile has to wait at most for what is expected; None: for nothing any more."""
         seen, now = tuple(pods), self._clock()
         open_ = tuple(e for e in self._expected.get(execution, ()) if e.until > now and not e.satisfied(seen))
         if open_:

@@ -1,9 +1,7 @@
 """Slim records of what users write: `WorkflowExecution` and `Workflow` objects as kopf's watch delivers them.
 
-Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise `Unreadable` with the
-object's name (a newer schema, an object from before the schema, one that is nested too deep); the caller says so and
-goes on, because one bad object must never stop the others. The managed fields are read here once and then forgotten:
-they are half of a body.
+Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise what `Kind.read` makes
+an `Unreadable` of. The managed fields are read here once and then forgotten: they are half of a body.
 """
 
 from __future__ import annotations
@@ -12,16 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import ObjectMeta
 from desist.api.vocabulary import CommandStatus
 from desist.api.workflow import Workflow
-
-
-class Unreadable(ValueError):
-    """An object that this version cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,7 @@ class ExecutionRecord:
 
     @property
     def unjudged(self) -> bool:
-        """Whether a stop of the open run is asked for that no pass has judged."""
+        """Whether a stop of the open run is asked for that no reconcile has judged."""
         status, asked = self.execution.status, self.execution.spec.cancellation
         observed = status.cancellation.observed if status is not None and status.cancellation is not None else None
         return self.open and asked is not None and asked != observed
@@ -94,21 +86,15 @@ class WorkflowRecord:
 
 
 def execution_record(body: Mapping[str, Any]) -> ExecutionRecord:
-    """The record of an execution's body. Raises Unreadable."""
-    try:
-        execution = WorkflowExecution.model_validate(body)
-    except (ValidationError, RecursionError) as error:
-        raise Unreadable(_complaint("WorkflowExecution", body, error)) from error
+    """The record of an execution's body. Raises pydantic's ValidationError, and RecursionError."""
+    execution = WorkflowExecution.model_validate(body)
     asked = execution.spec.cancellation is not None
     return ExecutionRecord(execution, field_manager(body["metadata"].get("managedFields", ())) if asked else None)
 
 
 def workflow_record(body: Mapping[str, Any]) -> WorkflowRecord:
-    """The record of a workflow's body. Raises Unreadable."""
-    try:
-        return WorkflowRecord(Workflow.model_validate(body))
-    except (ValidationError, RecursionError) as error:
-        raise Unreadable(_complaint("Workflow", body, error)) from error
+    """The record of a workflow's body. Raises pydantic's ValidationError, and RecursionError."""
+    return WorkflowRecord(Workflow.model_validate(body))
 
 
 def field_manager(entries: Iterable[Mapping[str, Any]]) -> str | None:
@@ -125,13 +111,3 @@ def _below(fields: Any, *path: str) -> Mapping[str, Any]:
     for step in path:
         fields = fields.get(step) if isinstance(fields, Mapping) else None
     return fields if isinstance(fields, Mapping) else {}
-
-
-def _complaint(kind: str, body: Mapping[str, Any], error: ValidationError | RecursionError) -> str:
-    metadata = body.get("metadata", {})
-    what = f"{kind} {metadata.get('namespace')}/{metadata.get('name')} cannot be read"
-    if isinstance(error, RecursionError):
-        return f"{what}: it is nested too deep"
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(step) for step in first["loc"])
-    return f"{what}: {where}: {first['msg']}"

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from desist.controller.cluster import Cluster, Vanished
-from desist.controller.store import Store
+from desist.controller.intake import Intake
+from desist.controller.kinds import Kind, Managed
 from desist.kube.lanes import Budget
 
 logger = logging.getLogger(__name__)
@@ -30,24 +30,12 @@ DEBOUNCE = 1.0
 """Seconds without a listing event after which kopf's listing counts as over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of object, its store, and whom to tell."""
-
-    name: str
-    store: Store[Any]
-    note: Callable[[Any], None]
-    """Called with the body of an object that the watch has not delivered."""
-    gone: Callable[[str], None]
-    """Called with the UID of a record whose object is gone."""
-
-
 @dataclass(slots=True)
 class Resync:
     """Compares stores with lists, for ever."""
 
     cluster: Cluster
-    kinds: tuple[Kind, ...]
+    intake: Intake
     interval: float
     _deaf: dict[str, int] = field(default_factory=dict)
     """By kind: how many objects a list has shown that the watch did not deliver in time."""
@@ -56,10 +44,10 @@ class Resync:
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _last_listing: float = 0.0
 
-    def heard(self, kind: str, listing: bool) -> None:
+    def heard(self, kind: Kind[Any], listing: bool) -> None:
         """Kopf has delivered an object of that kind; `listing`: because it has listed again."""
-        self._deaf.pop(kind, None)
-        self._heard.add(kind)
+        self._deaf.pop(kind.name, None)
+        self._heard.add(kind.name)
         if listing:
             self._last_listing = asyncio.get_running_loop().time()
             self._asked.set()
@@ -71,7 +59,8 @@ class Resync:
 
     def silent(self) -> str | None:
         """For the readiness probe: which watch has not delivered anything yet."""
-        names = (kind.name for kind in self.kinds if kind.name not in self._heard and len(kind.store) > 0)
+        rows = self.intake.table.items()
+        names = (name for name, row in rows if name not in self._heard and len(row.store) > 0)
         return next((f"the watch of {name} has not delivered anything yet" for name in names), None)
 
     async def run(self) -> None:
@@ -80,31 +69,32 @@ class Resync:
             await self._wait()
             self._asked.clear()
             try:
-                for kind in self.kinds:
-                    await self.compare(kind)
+                for row in self.intake.table.values():
+                    await self.compare(row)
             except Exception as error:  # the next round tries again; nothing was concluded
                 logger.warning("comparing with a list failed: %s", error)
 
-    async def compare(self, kind: Kind) -> None:
+    async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
-        listed, version = await self.cluster.list_metadata(kind.name)
-        difference = kind.store.compare(listed, version)
+        kind = row.kind
+        listed, version = await self.cluster.list_metadata(kind)
+        difference = row.store.compare(listed, version)
         for uid in difference.gone:
             logger.info("a %s was deleted while nobody watched: %s", kind.name, uid)
-            kind.gone(uid)
+            self.intake.forget(kind, uid)
         if not difference.behind:
             return
         await asyncio.sleep(PATIENCE)
-        late = kind.store.compare(listed, version).behind
+        late = row.store.compare(listed, version).behind
         found = sum([await self._read(kind, namespace, name) for namespace, name in late])
         if found:
             self._deaf[kind.name] = found
             logger.error("%s", self.deaf())
 
-    async def _read(self, kind: Kind, namespace: str, name: str) -> bool:
+    async def _read(self, kind: Kind[Any], namespace: str, name: str) -> bool:
         """Note the object as it is; False where it went meanwhile."""
         try:
-            kind.note(await self.cluster.get(kind.name, namespace, name, Budget.START))
+            self.intake.note(kind, await self.cluster.get(kind, namespace, name, Budget.START))
         except Vanished:
             return False
         return True

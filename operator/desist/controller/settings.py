@@ -68,7 +68,7 @@ class ControllerSettings:
     """What the core goes by; its `launcher_delivery` holds only where `delivery` is fixed."""
     delivery: Delivery = Delivery.AUTO
     workers: int = 16
-    """Passes at the same time."""
+    """Reconciles at the same time."""
     resync: float = 60.0
     """How often executions and workflows are listed (metadata only) and compared with what is known."""
     log_level: LogLevel = LogLevel.INFO

@@ -3,7 +3,7 @@
 Contract: `note` takes what a watch, a list or an own write says and keeps the newer; an older one changes nothing.
 `forget` drops a record whose object is gone. `compare` says what a list knows better (the list's own
 resourceVersion matters: what was noted after the list was made is not missing). Nobody else writes here, and nothing
-is decided from it but through a pass. Why lists at all: kopf does not report what was deleted while its watch was cut.
+is decided from it but by a reconcile. Why lists at all: kopf does not report what was deleted while its watch was cut.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the cluster says about pods and nodes, cut down to what a pass looks at.
+"""What the cluster says about pods and nodes, cut down to what a reconcile looks at.
 
 Contract: msgspec decodes only the fields named here (a pod of 6 KB becomes one small record) and the functions turn
 them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* an owner
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.controller.kinds import EXECUTION
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
@@ -224,7 +225,7 @@ def node_record(node: RawNode) -> NodeRecord:
 
 def _owned_by(owner: str, metadata: Metadata) -> bool:
     return any(
-        ref.uid == owner and ref.kind == "WorkflowExecution" and ref.api_version.split("/")[0] == GROUP
+        ref.uid == owner and ref.kind == EXECUTION.name and ref.api_version.split("/")[0] == GROUP
         for ref in metadata.owner_references
     )
 

@@ -1,7 +1,7 @@
 """A `Workflow` is judged when it is written, not when somebody needs it: condition `Ready`, in words.
 
-Contract: `judge` is one pass over one workflow: what Desist refuses in the template, then what the API server says to
-a dry-run create of a pod made from it. The condition names the field. What the API server refuses is tried again later
+Contract: `reconcile` judges one workflow: what Desist refuses in the template, then what the API server says to a
+dry-run create of a pod made from it. The condition names the field. What the API server refuses is tried again later
 (the setting `retry_invalid_after`): a quota, a policy or a webhook may stand behind it, as invalid as it may call the
 template, and nothing tells of their change. Nothing is written where nothing changed.
 """
@@ -19,10 +19,12 @@ from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType
 from desist.api.workflow import Workflow, WorkflowStatus
 from desist.controller import log
+from desist.controller.ask import DRY_RUN_ID
 from desist.controller.cluster import Cluster, Outdated, Vanished
-from desist.controller.events import Notice, Subject, Tell
-from desist.controller.observe import TRIAL_RUN_ID, Observer
-from desist.controller.records import WorkflowRecord, workflow_record
+from desist.controller.events import Notice, RecordEvent, Subject
+from desist.controller.kinds import WORKFLOW
+from desist.controller.platform import Platform
+from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer
@@ -44,17 +46,17 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowPasses:
-    """Passes over workflows."""
+class WorkflowReconciler:
+    """Reconciles workflows."""
 
     workflows: Store[WorkflowRecord]
-    observer: Observer
+    platform: Platform
     cluster: Cluster
-    tell: Tell
+    record_event: RecordEvent
     clock: Callable[[], datetime]
 
-    async def run(self, uid: str) -> datetime | None:
-        """One pass; gives when the next one is due. Raises kube's errors."""
+    async def reconcile(self, uid: str) -> datetime | None:
+        """Reconcile the workflow of that UID; gives when it is due again. Raises kube's errors."""
         record = self.workflows.get(uid)
         if record is None:
             return None
@@ -63,32 +65,32 @@ class WorkflowPasses:
             status = status_of(record.workflow, judgement, self.clock())
             if status != record.workflow.status:
                 await self._write(record.workflow, status, judgement)
-        again = timedelta(seconds=self.observer.settings.core.retry_invalid_after)
+        again = timedelta(seconds=self.platform.settings.core.retry_invalid_after)
         return self.clock() + again if judgement.passing else None
 
     async def _judge(self, workflow: Workflow) -> Judgement:
         refused = refusals(workflow.spec.template.value)
         if refused:
             return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
-        trial = _trial_execution(workflow)
-        manifest = pod_manifest(trial, workflow.spec, None, TRIAL_RUN_ID, 1, self.observer.core_settings())
-        answer = await self.cluster.try_pod(trial.metadata, manifest)
+        tried = _dry_run_execution(workflow)
+        manifest = pod_manifest(tried, workflow.spec, None, DRY_RUN_ID, 1, self.platform.core_settings())
+        answer = await self.cluster.dry_run_pod(tried.metadata, manifest)
         return judgement_of(answer)
 
     async def _write(self, workflow: Workflow, status: WorkflowStatus, judgement: Judgement) -> None:
         try:
-            body = await self.cluster.replace_status("Workflow", workflow.metadata, status.wire(), Budget.START)
+            body = await self.cluster.replace_status(WORKFLOW, workflow.metadata, status.wire(), Budget.START)
         except Vanished:
             self.workflows.forget(workflow.metadata.uid)
             return
         except Outdated:
-            logger.debug("the workflow changed meanwhile: its event brings the next pass")
+            logger.debug("the workflow changed meanwhile: its event brings the next reconcile")
             return
-        written = workflow_record(body)
+        written = WORKFLOW.read(body)
         self.workflows.note(written)
         logger.info("Ready %s: %s", judgement.ready, judgement.message)
         notice = Notice(judgement.reason, judgement.message, warning=not judgement.ready)
-        self.tell(Subject("Workflow", written.metadata), notice)
+        self.record_event(Subject(WORKFLOW, written.metadata), notice)
 
 
 def judgement_of(answer: CreateAnswer) -> Judgement:
@@ -120,7 +122,7 @@ def status_of(workflow: Workflow, judgement: Judgement, now: datetime) -> Workfl
     return WorkflowStatus(observed_generation=workflow.metadata.generation, conditions=(ready,))
 
 
-def _trial_execution(workflow: Workflow) -> WorkflowExecution:
+def _dry_run_execution(workflow: Workflow) -> WorkflowExecution:
     """An execution that exists nowhere; its pod is never made."""
     metadata = workflow.metadata.model_copy(update={"name": workflow.metadata.name, "deletion_timestamp": None})
     return WorkflowExecution(metadata=metadata, spec=WorkflowExecutionSpec(workflow_spec=workflow.spec))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from desist.controller.observe import TRIAL_RUN_ID
+from desist.controller.ask import DRY_RUN_ID
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of
 from tests.support.logs import wait_until_started
@@ -33,7 +33,7 @@ MUTATION = f"""
 """
 RUN_ID = "desist.dev/run-id"
 RUNS = f"object.metadata.?labels['{RUN_ID}']"
-NOT_IN_A_TRIAL = f"{RUNS}.orValue('') != '{TRIAL_RUN_ID}'"
+NOT_IN_A_TRIAL = f"{RUNS}.orValue('') != '{DRY_RUN_ID}'"
 
 
 @contextmanager

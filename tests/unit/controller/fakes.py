@@ -10,6 +10,7 @@ from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, Subject
+from desist.controller.kinds import Kind
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
@@ -26,7 +27,7 @@ class FakeCluster:
 
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By name: what `get` gives, and what a status is written to."""
-    trial: CreateAnswer = PASSED
+    dry_run: CreateAnswer = PASSED
     create: CreateAnswer = PASSED
     live: PodView | None = None
     node: NodeView | None = None
@@ -52,12 +53,12 @@ class FakeCluster:
         if verb in self.fails:
             raise ApiError(0, "Unreachable", verb)
 
-    async def get(self, kind: str, namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
+    async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         self._call("get", name)
         return self.objects[name]
 
     async def replace_status(
-        self, kind: str, metadata: ObjectMeta, status: dict[str, Any], budget: Budget = Budget.STOP
+        self, kind: Kind[Any], metadata: ObjectMeta, status: dict[str, Any], budget: Budget = Budget.STOP
     ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
         self.budgets.append(budget)
@@ -66,9 +67,9 @@ class FakeCluster:
         held["status"] = status
         return held
 
-    async def try_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
-        self._call("try", manifest.value["metadata"]["name"])
-        return self.trial
+    async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+        self._call("dry-run", manifest.value["metadata"]["name"])
+        return self.dry_run
 
     async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         self._call("create")
@@ -89,8 +90,8 @@ class FakeCluster:
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
         self._call("delete", f"{action.pod} under {resource_version}")
 
-    def tell(self, subject: Subject, notice: Notice) -> None:
-        self._call("tell", f"{notice.reason} of version {subject.metadata.resource_version}")
+    def record_event(self, subject: Subject, notice: Notice) -> None:
+        self._call("event", f"{notice.reason} of version {subject.metadata.resource_version}")
 
 
 def body(**parts: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
 async def apply(cluster: FakeCluster, *actions: Action, memory: Memory | None = None) -> Result:
     cluster.objects.setdefault("order-1", body())
-    applier = Applier(cluster.cluster, memory or Memory(), cluster.tell, lambda: NOW)
+    applier = Applier(cluster.cluster, memory or Memory(), cluster.record_event, lambda: NOW)
     return await applier.apply(Plan(actions), record())
 
 
@@ -47,7 +47,7 @@ async def test_actions_are_done_in_order_and_an_event_tells_of_the_version_that_
         "status Cancelling",
         "post pod under 41",
         "delete pod under 42",
-        "tell CancelRequested of version 8",
+        "event CancelRequested of version 8",
     ]
     assert result.outcome is Outcome.DONE
     assert result.record is not None
@@ -71,7 +71,7 @@ async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: st
     result = await apply(cluster, WRITE, POST, DELETE, EVENT)
     assert result.outcome is outcome
     assert result.stale == ("p" if outcome is Outcome.AGAIN and verb != "status" else None)
-    assert cluster.calls[-1].startswith("tell" if outcome is Outcome.DONE else verb)
+    assert cluster.calls[-1].startswith("event" if outcome is Outcome.DONE else verb)
 
 
 async def test_the_log_tells_a_repeat_from_a_posting(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,8 @@ from desist.api.status import CancellationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
 from desist.controller.apply import Applier
 from desist.controller.cluster import Cluster
-from desist.controller.events import Notice, Subject, Teller
+from desist.controller.events import EventRecorder, Notice, Subject
+from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.memory import Memory
 from desist.kube.client import Client
 from desist.kube.errors import TooManyRequests
@@ -33,7 +34,7 @@ Call = Callable[[Cluster], Awaitable[object]]
 
 
 def read(cluster: Cluster) -> Awaitable[object]:
-    return cluster.get("WorkflowExecution", "shop", "x")
+    return cluster.get(EXECUTION, "shop", "x")
 
 
 def post(cluster: Cluster) -> Awaitable[object]:
@@ -41,7 +42,7 @@ def post(cluster: Cluster) -> Awaitable[object]:
 
 
 def compare(cluster: Cluster) -> Awaitable[object]:
-    return cluster.list_metadata("Workflow")
+    return cluster.list_metadata(WORKFLOW)
 
 
 @pytest.fixture
@@ -61,15 +62,15 @@ async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, an
     server.answers(EVENTS, answer)
     async with Client(server.connection) as client, asyncio.timeout(5):
         cluster = Cluster(client, "me")
-        teller = Teller(cluster.tell, lambda: NOW)
+        recorder = EventRecorder(cluster.create_event, lambda: NOW)
         for number in range(40):
-            teller.tell(Subject("Workflow", METADATA), Notice("CancelRequested", str(number)))
+            recorder.record(Subject(WORKFLOW, METADATA), Notice("CancelRequested", str(number)))
         await server.wait_for(1)
         await asyncio.sleep(0.1)
         try:
             await call(cluster)
         finally:
-            await teller.stop(0)
+            await recorder.stop(0)
 
 
 @pytest.mark.parametrize("call", [read, post])
@@ -78,16 +79,16 @@ async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, 
     async with Client(server.connection) as client, asyncio.timeout(5):
         cluster = Cluster(client, "me")
         with pytest.raises(TooManyRequests):
-            await cluster.replace_status("Workflow", METADATA, {}, Budget.START)
+            await cluster.replace_status(WORKFLOW, METADATA, {}, Budget.START)
         await call(cluster)
-        await cluster.replace_status("WorkflowExecution", METADATA, {}, Budget.STOP)
+        await cluster.replace_status(EXECUTION, METADATA, {}, Budget.STOP)
 
 
 @pytest.mark.parametrize(("stop", "budget"), [(CancellationStatus(), Budget.STOP), (None, Budget.START)])
-async def test_a_pass_writes_out_of_the_stops_budget_only_where_there_is_a_stop(
+async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_stop(
     stop: CancellationStatus | None, budget: Budget
 ) -> None:
     fake = FakeCluster(objects={"order-1": body()})
     plan = Plan((WriteStatus(WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)),))
-    await Applier(fake.cluster, Memory(), fake.tell, lambda: NOW).apply(plan, record())
+    await Applier(fake.cluster, Memory(), fake.record_event, lambda: NOW).apply(plan, record())
     assert fake.budgets == [budget]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desist.controller.records import Unreadable, execution_record, workflow_record
+from desist.controller.kinds import EXECUTION, WORKFLOW, Unreadable
 
 READS = """
 import json, sys
@@ -57,9 +57,9 @@ DEEP = nested(100_000)
 @pytest.mark.parametrize(
     ("read", "spec"),
     [
-        (execution_record, {"workflowRef": {"name": "order"}, "arguments": DEEP}),
-        (execution_record, {"workflowSpec": {"template": DEEP}}),
-        (workflow_record, {"template": DEEP}),
+        (EXECUTION.read, {"workflowRef": {"name": "order"}, "arguments": DEEP}),
+        (EXECUTION.read, {"workflowSpec": {"template": DEEP}}),
+        (WORKFLOW.read, {"template": DEEP}),
     ],
     ids=["arguments", "template in place", "template"],
 )

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from desist.api.meta import ObjectMeta
-from desist.controller.events import NOTE_BYTES, Notice, Subject, Teller, event_body
+from desist.controller.events import NOTE_BYTES, EventRecorder, Notice, Subject, event_body
+from desist.controller.kinds import EXECUTION, WORKFLOW
 from tests.unit.controller.fakes import NOW
 
-SUBJECT = Subject("WorkflowExecution", ObjectMeta(name="order-1", namespace="shop", uid="u", resource_version="8"))
+SUBJECT = Subject(EXECUTION, ObjectMeta(name="order-1", namespace="shop", uid="u", resource_version="8"))
 NOTICE = Notice("CancelRequested", "by kubectl")
 
 
@@ -20,7 +21,7 @@ def name(subject: Subject, notice: Notice) -> str:
 
 def test_the_same_thing_has_the_same_name_and_another_thing_another_one() -> None:
     assert name(SUBJECT, NOTICE) == name(SUBJECT, NOTICE)
-    later = Subject("WorkflowExecution", SUBJECT.metadata.model_copy(update={"resource_version": "9"}))
+    later = Subject(EXECUTION, SUBJECT.metadata.model_copy(update={"resource_version": "9"}))
     others = [name(later, NOTICE), name(SUBJECT, replace(NOTICE, reason="KillRequested"))]
     assert len({name(SUBJECT, NOTICE), *others}) == 3
 
@@ -34,7 +35,7 @@ def test_an_event_names_its_object_its_reason_and_its_reporter() -> None:
 
 
 def test_a_long_name_and_a_long_message_are_cut_to_what_the_api_server_takes() -> None:
-    long = Subject("Workflow", SUBJECT.metadata.model_copy(update={"name": "a" * 253}))
+    long = Subject(WORKFLOW, SUBJECT.metadata.model_copy(update={"name": "a" * 253}))
     body = event_body(long, Notice("R", "ü" * 2000), NOW, "p" * 300)
     assert len(body["metadata"]["name"]) <= 253
     assert len(body["note"].encode()) <= NOTE_BYTES
@@ -48,11 +49,11 @@ async def test_an_api_server_that_is_slow_with_events_holds_nobody_up() -> None:
         await answered.wait()
         made.append((notice.reason, now))
 
-    teller = Teller(make, lambda: NOW)
-    teller.tell(SUBJECT, NOTICE)
+    recorder = EventRecorder(make, lambda: NOW)
+    recorder.record(SUBJECT, NOTICE)
     assert made == []
     answered.set()
-    await teller.stop(5)
+    await recorder.stop(5)
     assert made == [("CancelRequested", NOW)]
 
 
@@ -60,6 +61,6 @@ async def test_events_that_do_not_get_through_are_dropped_at_the_end() -> None:
     async def never(subject: Subject, notice: Notice, now: datetime) -> None:
         await asyncio.Event().wait()
 
-    teller = Teller(never, lambda: NOW)
-    teller.tell(SUBJECT, NOTICE)
-    await asyncio.wait_for(teller.stop(0.01), 5)
+    recorder = EventRecorder(never, lambda: NOW)
+    recorder.record(SUBJECT, NOTICE)
+    await asyncio.wait_for(recorder.stop(0.01), 5)

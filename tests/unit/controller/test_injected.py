@@ -14,7 +14,7 @@ from desist.kube.client import Client
 from desist.lifecycle.observed import Answer, ContainerKind, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 from desist.lifecycle.proof.verdict import ended
-from tests.unit.controller.test_passes import Setting
+from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import WANTED, raw_pod, record_of, wanted_of
 
 OWN = {"name": "workflow", "command": [LAUNCHER, "run", "--", "work"]}
@@ -73,7 +73,7 @@ def test_a_pod_that_does_not_say_its_attempt_is_no_late_start_and_is_found_by_it
 
 async def test_a_kill_of_a_run_whose_pod_was_never_watched_does_not_end_it_while_its_process_runs() -> None:
     begun = Setting()
-    await begun.passes.run("wfx")
+    await begun.reconciler.reconcile("wfx")
     status = begun.known.execution.status
     assert status is not None and status.run_id is not None
     spec = {"workflowRef": {"name": "order"}, "cancellation": {"mode": "Kill"}}
@@ -82,7 +82,7 @@ async def test_a_kill_of_a_run_whose_pod_was_never_watched_does_not_end_it_while
     raw["status"]["containerStatuses"] = [{"name": "workflow", "state": RUNNING}, {"name": "agent", "state": RUNNING}]
     setting.fake.live = wanted_of(raw, WantedPod(status.processes[0].pod, status.run_id, 1))
     assert setting.fake.live is not None
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert "status Cancelled" not in setting.fake.calls
 
 
@@ -102,15 +102,15 @@ POD = Opaque.of({"metadata": {"name": "pod"}, "spec": {"containers": [OWN]}})
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx-uid")
 
 
-async def test_a_trial_names_the_container_that_admission_adds_and_says_what_to_do() -> None:
+async def test_a_dry_run_names_the_container_that_admission_adds_and_says_what_to_do() -> None:
     client = Admission([ADDED, {"name": "proxy"}])
-    answer = await Cluster(cast(Client, client), "controller-1").try_pod(OWNER, POD)
+    answer = await Cluster(cast(Client, client), "controller-1").dry_run_pod(OWNER, POD)
     assert client.calls == ["dry-run"]
     assert answer.answer is Answer.INVALID
     assert "agent, proxy" in answer.message
     assert "exempt" in answer.message and "native sidecar" in answer.message
 
 
-async def test_a_trial_passes_where_admission_adds_no_regular_container() -> None:
-    answer = await Cluster(cast(Client, Admission()), "controller-1").try_pod(OWNER, POD)
+async def test_a_dry_run_passes_where_admission_adds_no_regular_container() -> None:
+    answer = await Cluster(cast(Client, Admission()), "controller-1").dry_run_pod(OWNER, POD)
     assert answer.answer is Answer.PASSED

@@ -9,12 +9,8 @@ import pytest
 
 from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
-from desist.controller.caches import Caches
+from desist.controller.ask import Asker
 from desist.controller.cluster import Cluster
-from desist.controller.memory import Memory
-from desist.controller.observe import Observer
-from desist.controller.settings import ControllerSettings
-from desist.controller.store import Store
 from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.client import Client
 from desist.kube.errors import AlreadyExists, NotFound
@@ -23,7 +19,7 @@ from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
 from tests.unit.controller.fakes import FakeCluster
-from tests.unit.controller.test_passes import Setting
+from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import raw_pod
 
 CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-2")
@@ -33,17 +29,17 @@ ASKED = Questions(live_nodes=("node-1",))
 @pytest.mark.parametrize(("found", "nodes"), [(LIVE, {OTHER, LIVE}), (None, {OTHER})])
 async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
     fake = FakeCluster(node=found)
-    observer = Observer(ControllerSettings(), fake.cluster, Store(), Caches(), Memory())
+    asker = Asker(fake.cluster)
     seen = Observed(make_execution().obj(), Settings(), nodes=(CACHED, OTHER))
-    answered = await observer.answer(ASKED, seen)
+    answered = await asker.answer(ASKED, seen)
     assert fake.calls == ["node node-1"]
     assert (set(answered.nodes), answered.live_nodes) == (nodes, ("node-1",))
-    assert await observer.answer(Questions(), seen) == seen
+    assert await asker.answer(Questions(), seen) == seen
 
 
-async def test_a_pod_that_is_found_live_and_runs_has_its_node_asked_for_in_the_same_pass() -> None:
+async def test_a_pod_that_is_found_live_and_runs_has_its_node_asked_for_in_the_same_reconcile() -> None:
     setting = Setting()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     status = setting.known.execution.status
     assert status is not None and status.run_id is not None
     setting.memory.forget("wfx")
@@ -52,12 +48,12 @@ async def test_a_pod_that_is_found_live_and_runs_has_its_node_asked_for_in_the_s
     pod = make_pod(status.processes[0].pod, run_id=status.run_id).running().obj()
     begun.fake.live, begun.fake.node = pod, LIVE
     begun.caches.node_changed(NodeRecord(CACHED, "containerd://2.3.4"))
-    await begun.passes.run("wfx")
+    await begun.reconciler.reconcile("wfx")
     assert [call.split()[0] for call in begun.fake.calls[:3]] == ["live", "node", "status"]
     written = begun.known.execution.status
     assert written is not None and written.processes[0].boot_id == "boot-2"
     begun.caches.pod_changed(PodRecord("shop", "wfx", replace(pod, resource_version="9")))
-    await begun.passes.run("wfx")
+    await begun.reconciler.reconcile("wfx")
     assert begun.fake.calls.count("node node-1") == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from desist.controller.cluster import Cluster
+from desist.controller.kinds import EXECUTION
 from desist.controller.operator import Operator
 from desist.controller.settings import ControllerSettings
 from desist.kube.client import Client
@@ -54,7 +55,7 @@ def operator() -> Operator:
 async def waits_for(made: Operator, words: str) -> None:
     """Until /readyz says so."""
     async with asyncio.timeout(10):
-        while not any(words in reason for reason in made._health.unready()):  # noqa: ASYNC110 - nothing to await
+        while not any(words in reason for reason in made.life.health.unready()):  # noqa: ASYNC110 - nothing to await
             await asyncio.sleep(0.01)
 
 
@@ -63,11 +64,11 @@ async def test_readyz_names_what_the_start_waits_for_at_that_moment(server: Serv
     server.answers(WORKFLOWS, status_answer(403), EMPTY)
     server.answers(EXECUTIONS, silent)
     made = operator()
-    start = asyncio.create_task(made.start())
+    start = asyncio.create_task(made.life.start())
     await waits_for(made, "CRDs of desist.dev/v1alpha1 are not installed")
     await waits_for(made, "cannot list Workflow: 403")
     await waits_for(made, "the caches are not filled yet")
-    assert not made._health.dead()
+    assert not made.life.health.dead()
     start.cancel()
     await asyncio.gather(start, return_exceptions=True)
 
@@ -79,28 +80,28 @@ async def test_kopf_is_told_whether_the_server_streams_lists(
     server.answers("/api/v1/nodes", *lists)
     made = operator()
     async with asyncio.timeout(10):
-        await made.start()
+        await made.life.start()
     assert made.streams is streams
-    assert made._health.unready() == []
-    await made.stop()
+    assert made.life.health.unready() == []
+    await made.life.stop()
 
 
 async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", "a", "b"), status_answer(410, "Expired"), page("t", "a", "b"), page("", "c"))
     made = operator()
     async with asyncio.timeout(10):
-        await made.start()
-    assert {record.metadata.name for record in made._executions} == {"a", "b", "c"}
-    assert made._health.unready() == ["the watch of WorkflowExecution has not delivered anything yet"]
-    made.execution_event(None, fakes.body())
-    assert made._health.unready() == []
-    await made.stop()
+        await made.life.start()
+    assert {record.metadata.name for record in made.intake.table[EXECUTION.name].store} == {"a", "b", "c"}
+    assert made.life.health.unready() == ["the watch of WorkflowExecution has not delivered anything yet"]
+    made.event(EXECUTION, None, fakes.body())
+    assert made.life.health.unready() == []
+    await made.life.stop()
 
 
 async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", "a", "b"), page("", "c"))
     async with Client(server.connection) as client:
-        listed = Cluster(client, "me").list("WorkflowExecution")
+        listed = Cluster(client, "me").list(EXECUTION)
         seen = [((await anext(listed))["metadata"]["name"], len(server.asked)) for _ in range(3)]
     assert seen == [("a", 1), ("b", 1), ("c", 2)]
 
@@ -109,7 +110,7 @@ async def test_a_list_of_metadata_is_whole_or_none(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", "a"), page("", "b"), page("t", "a"), status_answer(410, "Expired"))
     async with Client(server.connection) as client:
         cluster = Cluster(client, "me")
-        listed, version = await cluster.list_metadata("WorkflowExecution")
+        listed, version = await cluster.list_metadata(EXECUTION)
         assert (set(listed), version) == ({"a", "b"}, 9)
         with pytest.raises(Gone):
-            await cluster.list_metadata("WorkflowExecution")
+            await cluster.list_metadata(EXECUTION)

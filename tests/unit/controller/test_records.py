@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from desist.controller.records import Unreadable, execution_record, field_manager, workflow_record
+from desist.controller.kinds import EXECUTION, WORKFLOW, Unreadable
+from desist.controller.records import execution_record, field_manager
 
 MODE: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:mode": {}}}}
 REASON: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:reason": {}}}}
@@ -54,9 +55,9 @@ def test_a_record_keeps_the_field_manager_of_a_request_only() -> None:
 
 def test_what_cannot_be_read_is_named() -> None:
     with pytest.raises(Unreadable, match=r"WorkflowExecution shop/order-1 cannot be read: spec\.cancellation\.mode"):
-        execution_record(body({"cancellation": {"mode": "Obliterate"}}))
+        EXECUTION.read(body({"cancellation": {"mode": "Obliterate"}}))
     with pytest.raises(Unreadable, match="Workflow shop/order-1 cannot be read"):
-        workflow_record(body())
+        WORKFLOW.read(body())
 
 
 def stopping(observed: str, applied: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from desist.lifecycle.plan import PostMailbox
 from desist.lifecycle.pod.manifest import pod_name
 from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW
-from tests.unit.controller.test_passes import TEMPLATE, Setting
+from tests.unit.controller.test_reconcile import TEMPLATE, Setting
 
 RUN = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
 POD = pod_name("order-1", RUN, 1)
@@ -60,24 +60,24 @@ def made(setting: Setting, verb: str) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["outdated", "vanished"])
-async def test_after_a_refused_posting_the_pod_is_read_and_the_next_pass_posts_under_its_version(how: str) -> None:
+async def test_after_a_refused_posting_the_pod_is_read_and_the_next_reconcile_posts_under_its_version(how: str) -> None:
     setting = asking("Kill")
     refused = setting.fake.outdated if how == "outdated" else setting.fake.vanished
     refused.add("post")
     setting.fake.live = at_version(15)
-    due = await setting.passes.run("wfx")
+    due = await setting.reconciler.reconcile("wfx")
     assert due is not None and due - NOW == timedelta(milliseconds=10)
     assert made(setting, "live") == [f"live {POD}"]
     refused.clear()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert made(setting, "post") == [f"post {POD} under 10", f"post {POD} under 15"]
     assert setting.memory.surprised("wfx") == timedelta(milliseconds=10), "the row has ended"
 
 
-async def test_while_the_pod_cannot_be_found_passes_become_rare() -> None:
+async def test_while_the_pod_cannot_be_found_reconciles_become_rare() -> None:
     setting = asking("Kill")
     setting.fake.vanished = {"post"}
-    dues = [await setting.passes.run("wfx") for _ in range(9)]
+    dues = [await setting.reconciler.reconcile("wfx") for _ in range(9)]
     waits = [(due - NOW) / timedelta(milliseconds=1) for due in dues if due is not None]
     assert waits == [10, 20, 40, 80, 160, 320, 640, 1000, 1000]
     assert [view.uid for view in setting.caches.pods("wfx")] == ["pod-uid"], "a 404 is no proof"
@@ -87,30 +87,30 @@ async def test_another_pod_of_that_name_does_not_take_the_place_of_the_one_that_
     setting = asking("Kill")
     setting.fake.outdated = {"post"}
     setting.fake.live = at_version(15, uid="another")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert [(view.uid, view.resource_version) for view in setting.caches.pods("wfx")] == [("pod-uid", "10")]
 
 
 async def test_a_stop_is_accepted_while_an_earlier_posting_is_not_seen_yet() -> None:
     setting = asking("Cancel")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     posted = made(setting, "post")
-    assert await setting.passes.run("wfx") == NOW + PATIENCE, "what is judged waits"
+    assert await setting.reconciler.reconcile("wfx") == NOW + PATIENCE, "what is judged waits"
     asked_for(setting, "Kill")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert made(setting, "status") == ["status Cancelling", "status KillCancelling"]
     assert made(setting, "post")[len(posted) :] == [f"post {POD} under 10"], "under the version that it has judged"
 
 
 async def test_a_stop_is_accepted_and_posted_while_the_pod_that_was_made_is_not_seen_yet() -> None:
     setting = Setting()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     status = setting.known.execution.status
     assert status is not None and status.run_id is not None
     setting.fake.live = make_pod(status.processes[0].pod, run_id=status.run_id).running().obj()
     setting.fake.node = make_node()
     asked_for(setting, "Force")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert made(setting, "status") == ["status Pending", "status ForceCancelling"]
     assert made(setting, "post") == [f"post {status.processes[0].pod} under 10"]
     assert len(made(setting, "create")) == 1
@@ -119,64 +119,63 @@ async def test_a_stop_is_accepted_and_posted_while_the_pod_that_was_made_is_not_
 async def test_a_pod_that_was_made_and_that_no_watch_shows_is_asked_for_no_more_often_than_patience_says() -> None:
     setting = Setting()
     for _ in range(50):
-        await setting.passes.run("wfx")
+        await setting.reconciler.reconcile("wfx")
         setting.seconds += 0.5
     assert len(made(setting, "create")) <= 25 / PATIENCE.total_seconds()
 
 
 async def test_a_stop_is_urgent_until_it_is_posted_and_no_longer() -> None:
     setting = asking("Cancel")
-    observer = setting.passes.observer
-    assert observer.urgent(setting.known)
+    assert setting.urgent(setting.known)
     setting.fake.outdated = {"post"}
-    await setting.passes.run("wfx")
-    assert setting.known.unposted and observer.urgent(setting.known), "judged, and refused"
+    await setting.reconciler.reconcile("wfx")
+    assert setting.known.unposted and setting.urgent(setting.known), "judged, and refused"
     setting.fake.outdated = set()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert setting.known.unposted, "status says so with its next write"
-    assert not observer.urgent(setting.known)
+    assert not setting.urgent(setting.known)
     asked_for(setting, "Kill")
-    assert observer.urgent(setting.known)
+    assert setting.urgent(setting.known)
 
 
 async def test_after_a_restart_the_pods_mailbox_says_what_was_posted() -> None:
     setting = asking("Cancel")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     posting = setting.memory.last_posting("wfx")
     assert posting is not None
     setting.memory.forget("wfx")
-    assert setting.passes.observer.urgent(setting.known)
+    assert setting.urgent(setting.known)
     setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, mailbox=posting.text)))
-    assert not setting.passes.observer.urgent(setting.known)
+    assert not setting.urgent(setting.known)
 
 
 async def test_what_was_posted_to_another_pod_is_not_delivered() -> None:
     setting = asking("Cancel")
     setting.fake.outdated = {"post"}
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     command = setting.known.unposted
     text = f'{{"sequence":1,"runId":"{RUN}","commandId":"{command}","mode":"Kill","signal":"SIGTERM","graceSeconds":0,'
     text += '"postedAt":"2026-05-01T00:00:00.000000Z"}'
     setting.memory.posted("wfx", PostMailbox("late", "late-uid", "1", text), "2")
-    assert setting.passes.observer.urgent(setting.known)
+    assert setting.urgent(setting.known)
     setting.memory.posted("wfx", PostMailbox(POD, "pod-uid", "1", text), "2")
-    assert not setting.passes.observer.urgent(setting.known)
+    assert not setting.urgent(setting.known)
 
 
 async def test_nothing_is_urgent_about_a_stop_that_a_pods_deletion_has_overtaken() -> None:
     setting = asking("Cancel")
     setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, deletion_timestamp=NOW)))
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert setting.known.unposted and not made(setting, "post")
-    assert not setting.passes.observer.urgent(setting.known)
+    assert not setting.urgent(setting.known)
 
 
 async def test_a_stop_whose_posting_was_refused_waits_for_no_earlier_deed() -> None:
     setting = asking("Cancel")
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     asked_for(setting, "Kill")
     setting.fake.outdated = {"post"}
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     before = len(made(setting, "post"))
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert len(made(setting, "post")) == before + 1

@@ -1,16 +1,24 @@
-"""Keys become passes: not before everything is there, urgent ones first, and again when a pass says so."""
+"""Keys become reconciles: not before everything is there, urgent ones first, and again when one says so."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
 
-from desist.controller.work import EXECUTION, WORKFLOW, Key, Work
-from tests.unit.controller.fakes import NOW
+from desist.controller.executions import Executions
+from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Managed, table
+from desist.controller.records import ExecutionRecord, WorkflowRecord
+from desist.controller.store import Store
+from desist.controller.work import Work
+from tests.unit.controller.fakes import NOW, body, record
 
 
-class Passes:
-    """Remembers what was passed over; a key's pass may be told when the next one is due."""
+def record_of(uid: str) -> ExecutionRecord:
+    return record(metadata={**body()["metadata"], "uid": uid, "name": uid})
+
+
+class Reconciles:
+    """Remembers what was reconciled; a key's reconcile may be told when the next one is due."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -19,15 +27,21 @@ class Passes:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def run(self, uid: str) -> datetime | None:
+    async def reconcile(self, uid: str) -> datetime | None:
         await self.gate.wait()
         self.done.append(uid)
         self.reached.set()
         return self.due.pop(uid, None)
 
     def work(self, urgent: frozenset[str] = frozenset(), workers: int = 4) -> Work:
-        passes = {EXECUTION: self.run, WORKFLOW: self.run}
-        return Work(passes, lambda key: key.uid in urgent, workers, lambda: NOW)
+        executions, workflows = Executions(), Store[WorkflowRecord]()
+        for uid in urgent:
+            executions.note(record_of(uid))
+        rows = (
+            Managed(WORKFLOW, workflows, self.reconcile),
+            Managed(EXECUTION, executions, self.reconcile, urgent=lambda record: record.metadata.uid in urgent),
+        )
+        return Work(table(*rows), workers, lambda: NOW)
 
 
 async def _quiet() -> None:
@@ -35,58 +49,58 @@ async def _quiet() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_is_added_while_passes_are_held_follows_once() -> None:
-    passes = Passes()
-    work = passes.work()
+async def test_what_is_added_while_reconciles_are_held_follows_once() -> None:
+    reconciles = Reconciles()
+    work = reconciles.work()
     with work.held():
-        work.add(Key(EXECUTION, "a"))
-        work.add(Key(EXECUTION, "a"))
+        work.add(Key(EXECUTION.name, "a"))
+        work.add(Key(EXECUTION.name, "a"))
         await _quiet()
-        assert passes.done == []
+        assert reconciles.done == []
     await _quiet()
-    assert passes.done == ["a"]
+    assert reconciles.done == ["a"]
 
 
 async def test_an_urgent_key_overtakes_those_that_wait() -> None:
-    passes = Passes()
-    work = passes.work(frozenset({"urgent"}), workers=1)
-    passes.gate.clear()
+    reconciles = Reconciles()
+    work = reconciles.work(frozenset({"urgent"}), workers=1)
+    reconciles.gate.clear()
     for uid in ("running", "waiting", "urgent"):
-        work.add(Key(EXECUTION, uid))
-    passes.gate.set()
+        work.add(Key(EXECUTION.name, uid))
+    reconciles.gate.set()
     await _quiet()
-    assert set(passes.done) == {"running", "waiting", "urgent"}
-    assert passes.done.index("urgent") < passes.done.index("waiting")
+    assert set(reconciles.done) == {"running", "waiting", "urgent"}
+    assert reconciles.done.index("urgent") < reconciles.done.index("waiting")
 
 
-async def test_a_pass_that_is_due_again_comes_again() -> None:
-    passes = Passes()
-    passes.due["a"] = NOW + timedelta(milliseconds=5)
-    passes.work().add(Key(EXECUTION, "a"))
-    while len(passes.done) < 2:
-        await asyncio.wait_for(passes.reached.wait(), 5)
-        passes.reached.clear()
-    assert passes.done == ["a", "a"]
+async def test_a_reconcile_that_is_due_again_comes_again() -> None:
+    reconciles = Reconciles()
+    reconciles.due["a"] = NOW + timedelta(milliseconds=5)
+    reconciles.work().add(Key(EXECUTION.name, "a"))
+    while len(reconciles.done) < 2:
+        await asyncio.wait_for(reconciles.reached.wait(), 5)
+        reconciles.reached.clear()
+    assert reconciles.done == ["a", "a"]
 
 
-async def test_a_pass_that_does_not_come_back_is_called_stuck() -> None:
-    passes = Passes()
-    work = passes.work()
-    passes.gate.clear()
-    work.add(Key(WORKFLOW, "w"))
-    await _quiet()
-    assert work.stuck() is None
-    work._running[Key(WORKFLOW, "w")] -= 1000
-    assert work.stuck() == "a pass over Workflow w has not come back"
-    passes.gate.set()
+async def test_a_reconcile_that_does_not_come_back_is_called_stuck() -> None:
+    reconciles = Reconciles()
+    work = reconciles.work()
+    reconciles.gate.clear()
+    work.add(Key(WORKFLOW.name, "w"))
     await _quiet()
     assert work.stuck() is None
+    work._running[Key(WORKFLOW.name, "w")] -= 1000
+    assert work.stuck() == "the reconcile of Workflow w has not come back"
+    reconciles.gate.set()
+    await _quiet()
+    assert work.stuck() is None
 
 
-async def test_after_the_end_no_pass_begins() -> None:
-    passes = Passes()
-    work = passes.work()
+async def test_after_the_end_no_reconcile_begins() -> None:
+    reconciles = Reconciles()
+    work = reconciles.work()
     await work.stop()
-    work.add(Key(EXECUTION, "a"))
+    work.add(Key(EXECUTION.name, "a"))
     await _quiet()
-    assert passes.done == []
+    assert reconciles.done == []

@@ -10,29 +10,30 @@ import pytest
 
 from desist.api.meta import Condition
 from desist.controller.caches import Caches
-from desist.controller.memory import Memory
-from desist.controller.observe import Observer
+from desist.controller.platform import Platform
 from desist.controller.records import WorkflowRecord, workflow_record
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
-from desist.controller.workflows import WorkflowPasses
+from desist.controller.workflows import WorkflowReconciler
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer
 from tests.unit.controller.fakes import NOW, FakeCluster
-from tests.unit.controller.test_passes import WORKFLOW
+from tests.unit.controller.test_reconcile import WORKFLOW
 
 
 class Setting:
     """One workflow and what judges it."""
 
-    def __init__(self, trial: CreateAnswer, **pod: Any) -> None:
+    def __init__(self, dry_run: CreateAnswer, **pod: Any) -> None:
         body = copy.deepcopy(WORKFLOW)
         body["spec"]["template"]["spec"].update(pod)  # type: ignore[index]  # the constant's values are objects
-        self.fake = FakeCluster(objects={"order": body}, trial=trial)
+        self.fake = FakeCluster(objects={"order": body}, dry_run=dry_run)
         self.workflows: Store[WorkflowRecord] = Store()
         self.workflows.note(workflow_record(body))
-        observer = Observer(ControllerSettings(), self.fake.cluster, self.workflows, Caches(), Memory())
-        self.passes = WorkflowPasses(self.workflows, observer, self.fake.cluster, self.fake.tell, lambda: NOW)
+        platform = Platform(ControllerSettings(), Caches().runtimes)
+        self.reconciler = WorkflowReconciler(
+            self.workflows, platform, self.fake.cluster, self.fake.record_event, lambda: NOW
+        )
 
     @property
     def ready(self) -> Condition:
@@ -45,24 +46,24 @@ class Setting:
 
 async def test_a_template_that_the_api_server_accepts_is_ready_and_is_told_once() -> None:
     setting = Setting(CreateAnswer(Answer.PASSED))
-    assert await setting.passes.run("dwf") is None
+    assert await setting.reconciler.reconcile("dwf") is None
     assert (setting.ready.status, setting.ready.reason) == ("True", "Accepted")
-    assert [call.split()[0] for call in setting.fake.calls] == ["try", "status", "tell"]
-    await setting.passes.run("dwf")
-    assert [call.split()[0] for call in setting.fake.calls] == ["try", "status", "tell", "try"]
+    assert [call.split()[0] for call in setting.fake.calls] == ["dry-run", "status", "event"]
+    await setting.reconciler.reconcile("dwf")
+    assert [call.split()[0] for call in setting.fake.calls] == ["dry-run", "status", "event", "dry-run"]
 
 
 async def test_what_desist_refuses_is_said_without_asking_the_api_server() -> None:
     setting = Setting(CreateAnswer(Answer.PASSED), hostPID=True)
-    assert await setting.passes.run("dwf") is None
+    assert await setting.reconciler.reconcile("dwf") is None
     assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateRefused")
     assert setting.ready.message.startswith("spec.hostPID: ")
-    assert "try" not in [call.split()[0] for call in setting.fake.calls]
+    assert "dry-run" not in [call.split()[0] for call in setting.fake.calls]
 
 
 async def test_what_the_api_server_refuses_is_said_in_its_words() -> None:
     setting = Setting(CreateAnswer(Answer.INVALID, 'Pod "x" is invalid: spec.containers[0].image: Required value'))
-    await setting.passes.run("dwf")
+    await setting.reconciler.reconcile("dwf")
     assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateInvalid")
     assert "spec.containers[0].image" in setting.ready.message
 
@@ -72,21 +73,21 @@ async def test_what_the_api_server_or_a_policy_refused_is_tried_again_until_it_p
     answer: Answer, reason: str
 ) -> None:
     setting = Setting(CreateAnswer(answer, "denied"))
-    assert await setting.passes.run("dwf") == NOW + timedelta(seconds=60)
+    assert await setting.reconciler.reconcile("dwf") == NOW + timedelta(seconds=60)
     assert (setting.ready.status, setting.ready.reason) == ("False", reason)
-    setting.fake.trial = CreateAnswer(Answer.PASSED)
-    assert await setting.passes.run("dwf") is None
+    setting.fake.dry_run = CreateAnswer(Answer.PASSED)
+    assert await setting.reconciler.reconcile("dwf") is None
     assert (setting.ready.status, setting.ready.reason) == ("True", "Accepted")
 
 
 async def test_a_workflow_that_is_gone_is_forgotten() -> None:
     setting = Setting(CreateAnswer(Answer.PASSED))
     setting.fake.vanished = {"status"}
-    await setting.passes.run("dwf")
+    await setting.reconciler.reconcile("dwf")
     assert setting.workflows.get("dwf") is None
 
 
 async def test_the_condition_is_written_out_of_the_budget_that_no_stop_waits_for() -> None:
     setting = Setting(CreateAnswer(Answer.PASSED))
-    await setting.passes.run("dwf")
+    await setting.reconciler.reconcile("dwf")
     assert setting.fake.budgets == [Budget.START]

@@ -1,4 +1,4 @@
-"""One pass: nothing is decided while a last deed is unseen; what is otherwise is read, then decided again."""
+"""One reconcile: nothing is decided while a last deed is unseen; what is otherwise is read, then decided again."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 from desist.controller.apply import Applier
+from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.executions import Executions
 from desist.controller.memory import PATIENCE, Memory
 from desist.controller.observe import Observer
-from desist.controller.passes import Passes
+from desist.controller.platform import Platform
+from desist.controller.reconcile import ExecutionReconciler
 from desist.controller.records import ExecutionRecord, WorkflowRecord, workflow_record
+from desist.controller.reread import Rereader
 from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
+from desist.controller.urgency import Urgency
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 
 TEMPLATE = {"spec": {"containers": [{"name": "workflow", "image": "i", "command": ["run"]}]}}
@@ -24,7 +28,7 @@ WORKFLOW = {
 
 
 class Setting:
-    """The parts of a pass, with one execution and its workflow known."""
+    """The parts of a reconcile, with one execution and its workflow known."""
 
     def __init__(self, **parts: Any) -> None:
         self.fake = FakeCluster(objects={"order-1": body(**parts)})
@@ -34,9 +38,19 @@ class Setting:
         workflows.note(workflow_record(WORKFLOW))
         self.seconds = 0.0
         self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
-        observer = Observer(ControllerSettings(), self.fake.cluster, workflows, self.caches, self.memory)
-        applier = Applier(self.fake.cluster, self.memory, self.fake.tell, lambda: NOW)
-        self.passes = Passes(self.executions, observer, applier)
+        platform = Platform(ControllerSettings(), self.caches.runtimes)
+        self.urgent = Urgency(self.caches, self.memory).of
+        self.reconciler = ExecutionReconciler(
+            executions=self.executions,
+            caches=self.caches,
+            memory=self.memory,
+            observer=Observer(workflows, self.caches, self.memory, platform),
+            asker=Asker(self.fake.cluster),
+            applier=Applier(self.fake.cluster, self.memory, self.fake.record_event, lambda: NOW),
+            rereader=Rereader(self.fake.cluster, self.executions, self.caches),
+            urgent=self.urgent,
+            clock=lambda: NOW,
+        )
 
     @property
     def known(self) -> ExecutionRecord:
@@ -47,9 +61,9 @@ class Setting:
 
 async def test_a_new_execution_is_tried_then_begun_then_its_pod_is_made() -> None:
     setting = Setting()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     verbs = [call.split()[0] for call in setting.fake.calls]
-    assert [verb for verb in verbs if verb != "tell"] == ["try", "status", "create"]
+    assert [verb for verb in verbs if verb != "event"] == ["dry-run", "status", "create"]
     status = setting.known.execution.status
     assert status is not None
     assert (status.phase, status.attempt) == ("Pending", 1)
@@ -57,24 +71,24 @@ async def test_a_new_execution_is_tried_then_begun_then_its_pod_is_made() -> Non
 
 async def test_nothing_is_decided_while_the_pod_that_was_made_is_not_seen() -> None:
     setting = Setting()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     before = list(setting.fake.calls)
-    assert await setting.passes.run("wfx") == NOW + PATIENCE
+    assert await setting.reconciler.reconcile("wfx") == NOW + PATIENCE
     assert setting.fake.calls == before
 
 
-async def test_a_conflict_leads_to_a_fresh_look_and_to_another_pass_at_once() -> None:
+async def test_a_conflict_leads_to_a_fresh_look_and_to_another_reconcile_at_once() -> None:
     setting = Setting()
     setting.fake.outdated = {"status"}
     fresh = body(spec={"workflowRef": {"name": "order"}, "cancellation": {"mode": "Kill"}})
     fresh["metadata"] = {**fresh["metadata"], "resourceVersion": "9"}
     setting.fake.objects["order-1"] = fresh
-    due = await setting.passes.run("wfx")
+    due = await setting.reconciler.reconcile("wfx")
     assert due is not None
     assert due - NOW < timedelta(milliseconds=100)
     assert setting.known.unjudged
     setting.fake.outdated = set()
-    await setting.passes.run("wfx")
+    await setting.reconciler.reconcile("wfx")
     assert "status Cancelled" in setting.fake.calls
     assert not [call for call in setting.fake.calls if call.startswith("create")]
 
@@ -82,7 +96,7 @@ async def test_a_conflict_leads_to_a_fresh_look_and_to_another_pass_at_once() ->
 async def test_an_execution_that_is_gone_or_replaced_is_forgotten() -> None:
     gone = Setting()
     gone.fake.vanished = {"status"}
-    assert await gone.passes.run("wfx") is None
+    assert await gone.reconciler.reconcile("wfx") is None
     assert gone.executions.get("wfx") is None
 
     replaced = Setting()
@@ -90,11 +104,11 @@ async def test_an_execution_that_is_gone_or_replaced_is_forgotten() -> None:
     other = body()
     other["metadata"] = {**other["metadata"], "uid": "other", "resourceVersion": "9"}
     replaced.fake.objects["order-1"] = other
-    await replaced.passes.run("wfx")
+    await replaced.reconciler.reconcile("wfx")
     assert replaced.executions.get("wfx") is None
 
 
-async def test_a_pass_over_what_is_not_known_does_nothing() -> None:
+async def test_the_reconcile_of_what_is_not_known_does_nothing() -> None:
     setting = Setting()
-    assert await setting.passes.run("nobody") is None
+    assert await setting.reconciler.reconcile("nobody") is None
     assert setting.fake.calls == []

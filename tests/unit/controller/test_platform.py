@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from desist.controller.observe import delivery
+from desist.controller.platform import delivery
 from desist.lifecycle.settings import LauncherDelivery
 
 IMAGE, INIT = LauncherDelivery.IMAGE_VOLUME, LauncherDelivery.INIT_CONTAINER

@@ -1,0 +1,51 @@
+"""What the core wants to know before it decides is asked of the API server, live.
+
+Contract: `answer` gives the observation back with the answers in it; it decides nothing, and asks nothing that was not
+wanted. Raises kube's errors: without an answer there is no decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from desist.api.base import Opaque
+from desist.controller.cluster import Cluster
+from desist.controller.observe import with_live_pod
+from desist.lifecycle.observed import Observed, Questions
+from desist.lifecycle.pod.manifest import pod_manifest
+
+DRY_RUN_ID = "0" * 26
+"""The run of a dry-run create: no real run has it, so its pod's name is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks."""
+
+    cluster: Cluster
+
+    async def answer(self, questions: Questions, observed: Observed) -> Observed:
+        """The observation with the API server's answers in it. Raises kube's errors."""
+        if questions.trial:
+            dry_run = await self.cluster.dry_run_pod(observed.execution.metadata, _first_pod(observed))
+            observed = replace(observed, trial=dry_run)
+        if questions.live_pod is not None:
+            found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
+            observed = with_live_pod(observed, found)
+        for name in questions.live_nodes:
+            observed = await self._with_live_node(observed, name)
+        return observed
+
+    async def _with_live_node(self, observed: Observed, name: str) -> Observed:
+        node = await self.cluster.live_node(name)
+        others = tuple(known for known in observed.nodes if known.name != name)
+        nodes = others if node is None else (*others, node)
+        return replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))
+
+
+def _first_pod(observed: Observed) -> Opaque:
+    spec = observed.execution.spec.workflow_spec or (observed.workflow.spec if observed.workflow else None)
+    if spec is None:
+        raise ValueError("a dry run needs a workflow, in place or by reference")
+    arguments = observed.execution.spec.arguments
+    return pod_manifest(observed.execution, spec, arguments, DRY_RUN_ID, 1, observed.settings)

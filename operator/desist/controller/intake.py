@@ -1,0 +1,59 @@
+"""What the controller is told of objects that people write: noted or forgotten, and whom it concerns is woken.
+
+Contract: whoever tells (kopf's watch, the first list, a comparison with a later one) calls the same two methods. They
+never wait and never raise: an object that cannot be read is logged and skipped. What is not newer than the record
+wakes nobody. Nothing is decided here, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from desist.controller.kinds import Body, Key, Kind, Managed, Table, Unreadable
+from desist.controller.store import HasMetadata
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes what is told, for all kinds."""
+
+    table: Table
+    add: Callable[[Key], None]
+    """Asks for a reconcile."""
+
+    def note(self, kind: Kind[Any], body: Body) -> None:
+        """An object of that kind is like this."""
+        row = self.table[kind.name]
+        try:
+            record = kind.read(body)
+        except Unreadable as error:
+            logger.error("%s", error)
+            row.store.skip(body["metadata"]["uid"], body["metadata"]["resourceVersion"])
+            return
+        known = row.store.get(record.metadata.uid)
+        if not row.store.note(record):
+            return
+        self.wake(kind, record.metadata.uid)
+        if known is None or known.metadata.generation != record.metadata.generation:
+            self._wake_waiting(row, record)
+
+    def forget(self, kind: Kind[Any], uid: str) -> None:
+        """The object of that UID is gone."""
+        row = self.table[kind.name]
+        record = row.store.forget(uid)
+        self.wake(kind, uid)
+        if record is not None:
+            self._wake_waiting(row, record)
+
+    def wake(self, kind: Kind[Any], uid: str) -> None:
+        """Something that bears on the object of that UID has changed."""
+        self.add(Key(kind.name, uid))
+
+    def _wake_waiting(self, row: Managed[Any], record: HasMetadata) -> None:
+        for key in row.waiting(record):
+            self.add(key)

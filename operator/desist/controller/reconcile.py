@@ -1,0 +1,111 @@
+"""One reconcile of one execution: observe, decide, apply; and when it is due again.
+
+Contract: `reconcile` is called by the queue, for one key at a time, and may be called at any moment and again: it reads
+what is there and does what is missing. It returns when it is due again at the latest (None: not before something
+happens); it raises where the API server is at fault, and the queue backs off. It never waits for anything to happen.
+Where something is otherwise than it was judged, execution and pod are read, since their events may be long in coming;
+a new reconcile judges what was found, later each time in a row.
+A stop that was not judged, or judged and not posted, waits for no watch to show an earlier deed: it is decided from
+what may be stale, which the guards of its actions bear.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from desist.controller import log
+from desist.controller.apply import Applier, Outcome, Result
+from desist.controller.ask import Asker
+from desist.controller.caches import Caches
+from desist.controller.executions import Executions
+from desist.controller.memory import Memory
+from desist.controller.observe import Observer
+from desist.controller.records import ExecutionRecord
+from desist.controller.reread import Rereader
+from desist.lifecycle import decide
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionReconciler:
+    """Reconciles executions."""
+
+    executions: Executions
+    caches: Caches
+    memory: Memory
+    observer: Observer
+    asker: Asker
+    applier: Applier
+    rereader: Rereader
+    urgent: Callable[[ExecutionRecord], bool]
+    clock: Callable[[], datetime]
+
+    async def reconcile(self, uid: str) -> datetime | None:
+        """Reconcile the execution of that UID; gives when it is due again. Raises kube's errors."""
+        record = self.executions.get(uid)
+        if record is None:
+            self._release(uid)
+            return None
+        with log.context(**_fields(record)):
+            now = self.clock()
+            if (waits := self._waits(record)) is not None:
+                return now + waits
+            result = await self._decide_and_apply(record, now)
+            return await self._settle(record, result)
+
+    def _waits(self, record: ExecutionRecord) -> timedelta | None:
+        """How long to wait at most until earlier deeds are seen; None: not at all."""
+        uid = record.metadata.uid
+        waits = self.memory.waits(uid, self.caches.pods(uid))
+        return None if waits is None or self.urgent(record) else waits
+
+    async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
+        self.caches.attend(record.metadata.uid, record.nodes)
+        observed = self.observer.assemble(record)
+        asked = decide.questions(observed, now)
+        observed = await self.asker.answer(asked, observed)
+        if asked.live_pod is not None:
+            # The pod that was found may raise a question about its node.
+            observed = await self.asker.answer(decide.questions(observed, now), observed)
+        plan = decide.decide(observed, now)
+        return await self.applier.apply(plan, record)
+
+    async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
+        uid = record.metadata.uid
+        if result.record is not None:
+            self.executions.note(result.record)
+        if result.outcome is Outcome.GONE:
+            self.executions.forget(uid)
+            self._release(uid)
+            return None
+        if result.outcome is Outcome.AGAIN:
+            await self.rereader.execution(record.metadata)
+            if result.stale is not None:
+                await self.rereader.pod(record.metadata, result.stale)
+            return self.clock() + self.memory.surprised(uid)
+        self.memory.went_well(uid)
+        latest = result.record or record
+        if not latest.open:
+            self._release(uid)
+        return result.wake_at
+
+    def _release(self, uid: str) -> None:
+        self.caches.release(uid)
+        self.memory.forget(uid)
+
+
+def _fields(record: ExecutionRecord) -> dict[str, str | None]:
+    status = record.execution.status
+    stop = status.cancellation if status is not None else None
+    return {
+        "namespace": record.metadata.namespace,
+        "execution": record.metadata.name,
+        "run": status.run_id if status is not None else None,
+        "command": stop.command_id if stop is not None else None,
+        "reconcile": secrets.token_hex(4),
+    }
