@@ -3,8 +3,10 @@
 Contract: a call gives the decoded body or raises an `ApiError`; nothing else. What is repeated here is only what cannot
 do harm, and only within `ClientOptions.patience`: reads after a 5xx or a broken connection, and any call after a 429
 (the API server did nothing) or after one 401 (the token is read anew). A write whose answer was lost is the caller's:
-it is guarded by a name, a UID or a resourceVersion, and the queue comes again. (Below us, aiohttp sends a GET, PUT or
-DELETE once more where a kept connection breaks: one more reason for the guards.) Concurrency and pace are the lanes'.
+it is guarded by a name, a UID or a resourceVersion, and the queue comes again. A call that admission may hold up can
+be given a time of its own (`answer_within`, seconds for one try); it ends as `NoAnswer`. (Below us, aiohttp sends a
+GET, PUT or DELETE once more where a kept connection breaks: one more reason for the guards.) Concurrency and pace are
+the lanes'.
 Rejected: the official client (127 MB, and more CPU a request: see decision 4), bodies as models (a caller
 that needs two fields should not pay for two hundred).
 """
@@ -26,7 +28,7 @@ import aiohttp
 import msgspec
 
 from desist.kube.connection import Connection, ConnectionProblem, TokenSource
-from desist.kube.errors import ApiError, ServerUnavailable, TooManyRequests, Unauthorized, error_from
+from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooManyRequests, Unauthorized, error_from
 from desist.kube.lanes import Allowance, Budget, Lane
 from desist.kube.resource import Address, Query, Resource
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
@@ -89,6 +91,8 @@ class _Call:
     body: bytes | None = None
     headers: Mapping[str, str] | None = None
     budget: Budget = Budget.START
+    answer_within: float | None = None
+    """Seconds for one try; None: the client's own."""
 
 
 class Client:
@@ -156,10 +160,12 @@ class Client:
         namespace: str = "",
         dry_run: bool = False,
         budget: Budget = Budget.START,
+        answer_within: float | None = None,
     ) -> dict[str, Any]:
         """Create the object; with `dry_run` only ask whether it could be. Raises AlreadyExists, Invalid, Forbidden."""
         path, parameters = resource.collection(namespace), {"dryRun": "All"} if dry_run else {}
-        return _object(await self._call(_Call("POST", path, parameters, _json(body), budget=budget)))
+        call = _Call("POST", path, parameters, _json(body), budget=budget, answer_within=answer_within)
+        return _object(await self._call(call))
 
     async def patch(
         self,
@@ -168,15 +174,15 @@ class Client:
         *,
         subresource: str = "",
         budget: Budget = Budget.START,
+        answer_within: float | None = None,
     ) -> dict[str, Any]:
         """Merge this into the object; gives it as it is then. A metadata.resourceVersion in it is a precondition.
 
         Raises Conflict, NotFound, Invalid (another's UID without a version, too).
         """
         headers = {"Content-Type": MERGE_PATCH}
-        return _object(
-            await self._call(_Call("PATCH", address.path(subresource), {}, _json(patch), headers, budget=budget))
-        )
+        call = _Call("PATCH", address.path(subresource), {}, _json(patch), headers, budget, answer_within)
+        return _object(await self._call(call))
 
     async def replace_status(
         self, address: Address, body: Mapping[str, Any], *, budget: Budget = Budget.START
@@ -234,7 +240,8 @@ class Client:
         return max(error.retry_after or 0, delay * random.uniform(0.5, 1)) if call.method == "GET" else None
 
     async def _try(self, call: _Call) -> bytes:
-        bounds = aiohttp.ClientTimeout(total=self.options.request_timeout, sock_connect=self.options.connect_timeout)
+        total = self.options.request_timeout if call.answer_within is None else call.answer_within
+        bounds = aiohttp.ClientTimeout(total=total, sock_connect=self.options.connect_timeout)
         try:
             async with await self._admitted(call, bounds) as response:
                 return await response.read()
@@ -292,7 +299,9 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[WatchEvent]
 
 
 def _unavailable(error: Exception) -> ServerUnavailable:
-    return ServerUnavailable(0, type(error).__name__, str(error) or "no answer in time")
+    unanswered = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
+    kind = NoAnswer if unanswered else ServerUnavailable
+    return kind(0, type(error).__name__, str(error) or "no answer in time")
 
 
 def _json(body: object) -> bytes:

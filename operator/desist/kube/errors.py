@@ -69,6 +69,10 @@ class ServerUnavailable(ApiError):
     """5xx, no connection, or no answer in time."""
 
 
+class NoAnswer(ServerUnavailable):
+    """The request was sent, and nothing was said in time; it may still be carried out."""
+
+
 TYPES: dict[int, type[ApiError]] = {
     400: BadRequest,
     401: Unauthorized,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from desist.kube.errors import (
     Forbidden,
     Gone,
     Invalid,
+    NoAnswer,
     NotFound,
     ServerUnavailable,
     TooManyRequests,
@@ -67,6 +69,26 @@ async def test_no_answer_is_unavailable_with_status_0(server: Server, fault: Han
         with pytest.raises(ServerUnavailable) as caught:
             await client.get(POD)
     assert caught.value.status == 0
+
+
+@pytest.mark.parametrize("create", [True, False])
+async def test_a_call_with_a_time_of_its_own_ends_as_no_answer_when_it_is_over(server: Server, create: bool) -> None:
+    server.answers("/api/v1/namespaces/ns/pods", silent)
+    server.answers(PATH, silent)
+    async with Client(server.connection, ClientOptions(request_timeout=60, patience=0)) as client, asyncio.timeout(20):
+        with pytest.raises(NoAnswer):
+            if create:
+                await client.create(PODS, {}, namespace="ns", dry_run=True, answer_within=0.1)
+            else:
+                await client.patch(POD, {}, answer_within=0.1)
+
+
+async def test_a_broken_connection_is_not_taken_for_a_server_that_does_not_answer(server: Server) -> None:
+    server.answers(PATH, broken)
+    async with Client(server.connection, QUICK) as client:
+        with pytest.raises(ServerUnavailable) as caught:
+            await client.get(POD)
+    assert not isinstance(caught.value, NoAnswer)
 
 
 async def test_nobody_listening_is_unavailable() -> None:
