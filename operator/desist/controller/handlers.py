@@ -3,8 +3,9 @@
 Contract: a handler notes what it is told and puts a key into the queue; it never waits, never raises, and returns
 nothing (kopf would write a return value into status). All writing is done by the queue's workers. Only raw events:
 they need no annotation and no finalizer, so an uninstalled operator leaves nothing behind that wedges. What fails at
-the start or at the end is permanent: kopf would try it again a minute later, and meanwhile look healthy. Never start
-this file by its path: kopf would load it twice, under two names, and every handler would run twice.
+the start or at the end is permanent: kopf would try it again a minute later, and meanwhile look healthy. So are
+credentials that cannot be read at the first login; later they may be back in a moment (a file that is being replaced).
+Never start this file by its path: kopf would load it twice, under two names, and every handler would run twice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import kopf
 from desist.controller import frame, log, login
 from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.operator import Operator
-from desist.controller.settings import from_environment
+from desist.controller.settings import SettingError, from_environment
+from desist.kube.connection import ConnectionProblem
 
 LOGINS = login.Logins()
 
@@ -25,10 +27,13 @@ LOGINS = login.Logins()
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     """Wait for our kinds, fill the caches, start the workers; then kopf begins to watch."""
-    ours = from_environment(os.environ)
-    log.configure(ours.log_level, ours.log_format)
-    frame.configure(settings)
-    memo.operator = Operator(ours)
+    try:
+        ours = from_environment(os.environ)
+        log.configure(ours.log_level, ours.log_format)
+        frame.configure(settings)
+        memo.operator = Operator(ours)
+    except (SettingError, ConnectionProblem) as error:
+        raise kopf.PermanentError(str(error)) from error
     await memo.operator.life.start()
     settings.watching.initial_streaming = memo.operator.streams
 
@@ -42,7 +47,12 @@ async def stop(memo: kopf.Memo, **_: Any) -> None:
 @kopf.on.login(backoff=login.LONGEST_PAUSE)
 async def log_in(**_: Any) -> kopf.ConnectionInfo:
     """The same credentials as our own client's."""
-    return await LOGINS.next(login.connection())
+    try:
+        return await LOGINS.next(login.connection())
+    except ConnectionProblem as error:
+        if LOGINS.succeeded:
+            raise kopf.TemporaryError(str(error), delay=login.LONGEST_PAUSE) from error
+        raise kopf.PermanentError(str(error)) from error
 
 
 @kopf.on.event(*EXECUTION.path)

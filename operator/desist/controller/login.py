@@ -41,12 +41,14 @@ class Logins:
     _count: int = 0
     _repeated: int = 0
     _last: float = float("-inf")
+    succeeded: bool = False
+    """Whether there were credentials once."""
 
     async def next(self, held: Connection) -> kopf.ConnectionInfo:
         """Where and who we are, with the token as it is now, after the pause that is due. Raises ConnectionProblem."""
         await self._pause()
         user, password = held.basic or (None, None)
-        return kopf.ConnectionInfo(
+        info = kopf.ConnectionInfo(
             server=held.server,
             ca_data=held.ca or None,
             certificate_data=held.certificate or None,
@@ -58,6 +60,8 @@ class Logins:
             # There is one login only: its priority decides nothing, and makes it unequal to the one before.
             priority=self._count,
         )
+        self.succeeded = True
+        return info
 
     async def _pause(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import kopf
 import pytest
@@ -10,7 +12,7 @@ import pytest
 # kopf's own store of credentials, because what it does with an equal login is what is tested; it has no public name.
 from kopf._cogs.structs.credentials import Vault, VaultKey
 
-from desist.controller import login
+from desist.controller import handlers, login
 from desist.controller.login import Logins
 from desist.kube.connection import Connection
 from tests.unit.kube.virtual import run
@@ -54,3 +56,19 @@ def test_logins_that_follow_each_other_pause_longer_and_longer_until_there_was_c
         return pauses
 
     assert run(play()) == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 0])
+
+
+async def test_credentials_that_cannot_be_read_are_permanent_at_the_first_login_and_passing_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setattr(handlers, "LOGINS", Logins())
+    log_in: Any = handlers.log_in
+    with pytest.raises(kopf.PermanentError, match="cannot read"):
+        await log_in()
+    monkeypatch.setattr(handlers, "LOGINS", logins := Logins())
+    await logins.next(HELD)
+    with pytest.raises(kopf.TemporaryError, match="cannot read") as passing:
+        await log_in()
+    assert passing.value.delay == login.LONGEST_PAUSE
