@@ -31,14 +31,19 @@ DAEMONS = ("dockerd", "containerd", "containerd-shim")
 
 @dataclass(frozen=True)
 class Ours:
-    """What an engine is recognised by: its cgroup's name, its folders, the range of its networks."""
+    """What an engine is recognised by: its cgroup's name, its folders, the range of its networks.
+
+    None for the range: another engine has the same, so that no address tells whose a thing is.
+    """
 
     cgroup: str
     folders: tuple[Path, ...]
-    addresses: str
+    addresses: str | None
 
     def has_address(self, text: str) -> bool:
         """Whether an address of its networks is in the text."""
+        if self.addresses is None:
+            return False
         network = ipaddress.ip_network(self.addresses)
         found = re.findall(r"\b\d{1,3}(?:\.\d{1,3}){3}\b", text)
         return any(ipaddress.ip_address(address) in network for address in found if _valid(address))

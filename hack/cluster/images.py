@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hack.cluster import debian, golang, versions
+from hack.cluster import debian, golang, ownership, versions
 from hack.cluster.commands import run
 from hack.cluster.engine import Engine, current, pulled
 from hack.cluster.home import home
@@ -85,11 +85,13 @@ def dockerfile(packages: tuple[str, ...]) -> str:
 
 
 def load(names: Sequence[str], step: Step) -> None:
-    """Bring images from the engine into all nodes."""
+    """Bring images from the engine into all nodes. Raises ClusterError, also where they are another folder's."""
     step.say(f"loading {', '.join(names)} into the nodes")
+    engine = current()
+    ownership.check(engine)
     run(
         [tool("kind"), "load", "docker-image", "--name", versions.CLUSTER, *names],
-        current().how(log=home().log("load")),
+        engine.how(log=home().log("load")),
     )
 
 
@@ -102,10 +104,12 @@ def build_and_load(wanted: Build, step: Step) -> None:
 
 def load_archives(archives: Sequence[str]) -> None:
     """Load archives of `docker save` into all nodes. Raises ClusterError."""
+    engine = current()
+    ownership.check(engine)
     progress = Progress(len(archives))
     for archive in archives:
         with progress.step(f"load {archive}") as step:
-            run([tool("kind"), "load", "image-archive", archive, "--name", versions.CLUSTER], current().how())
+            run([tool("kind"), "load", "image-archive", archive, "--name", versions.CLUSTER], engine.how())
             step.result("loaded")
 
 

@@ -2,7 +2,8 @@
 
 Contract: `up()` returns when every node and system pod is ready and <home>/kubeconfig works. A cluster fits if it was
 made whole, of the same node image and the same settings; the key of these is written when all of it is up, so a
-cluster whose making was interrupted never fits. What users have in a fitting cluster stays.
+cluster whose making was interrupted never fits. What users have in a fitting cluster stays, and so does the cluster of
+another state folder, unless it was asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import shutil
 from pathlib import Path
 
-from hack.cluster import readiness, versions
+from hack.cluster import ownership, readiness, versions
 from hack.cluster.commands import How, answer, run
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
@@ -50,18 +51,26 @@ def node_states(engine: Engine) -> dict[str, str]:
 
 
 def up(engine: Engine, image: str, step: Step) -> None:
-    """Bring the cluster up. Raises ClusterError naming the log."""
-    wanted, states = key(engine, image), node_states(engine)
-    why = misfit(wanted, states) or _not_revived(engine, states, step)
-    if why is None:
-        return
+    """Bring the cluster up. Raises ClusterError naming the log, or whose the cluster is that is there."""
+    with ownership.taken_over(engine) as theirs:
+        wanted, states = key(engine, image), node_states(engine)
+        why = _asked_for(theirs) if theirs else misfit(wanted, states) or _not_revived(engine, states, step)
+        if why is not None:
+            _make_anew(engine, image, states, why, step)
+            (home().cluster / "key").write_text(wanted)
+            step.result(f"{versions.CLUSTER} made of {image}, {len(NODES)} nodes")
+
+
+def _asked_for(theirs: Path) -> str:
+    return f"it belonged to {ownership.named(theirs)}, and {ownership.VARIABLE} asks to take it over"
+
+
+def _make_anew(engine: Engine, image: str, states: dict[str, str], why: str, step: Step) -> None:
     if states:
         step.say(f"deleting the cluster: {why}")
         step.note(f"the old cluster is deleted: {why}")
         delete(engine)
     _create(engine, image, step)
-    (home().cluster / "key").write_text(wanted)
-    step.result(f"{versions.CLUSTER} made of {image}, {len(NODES)} nodes")
 
 
 def misfit(wanted: str, states: dict[str, str]) -> str | None:

@@ -1,13 +1,13 @@
 """Lost nodes: stop and start a node's kubelet while its containers run on, or the whole node.
 
 Contract: each call returns when it is done in the node; what the API server thinks of it follows later (a node is
-Unknown after about 20 s, Ready again within seconds).
+Unknown after about 20 s, Ready again within seconds). Raises ClusterError for a node that is another state folder's.
 """
 
 from __future__ import annotations
 
-from hack.cluster import kind
-from hack.cluster.engine import current
+from hack.cluster import kind, ownership
+from hack.cluster.engine import Engine, current
 from hack.cluster.errors import ClusterError
 
 
@@ -22,21 +22,27 @@ def _checked(node: str) -> str:
     return node
 
 
+def _engine() -> Engine:
+    engine = current()
+    ownership.check(engine)
+    return engine
+
+
 def stop_kubelet(node: str) -> None:
     """Stop the node's kubelet. Its containers run on: containerd and the shims are units of their own."""
-    current().docker("exec", _checked(node), "systemctl", "stop", "kubelet")
+    _engine().docker("exec", _checked(node), "systemctl", "stop", "kubelet")
 
 
 def start_kubelet(node: str) -> None:
     """Start the node's kubelet again."""
-    current().docker("exec", _checked(node), "systemctl", "start", "kubelet")
+    _engine().docker("exec", _checked(node), "systemctl", "start", "kubelet")
 
 
 def stop_node(node: str) -> None:
     """Kill the node with everything in it, as a power cut would."""
-    current().docker("kill", _checked(node))
+    _engine().docker("kill", _checked(node))
 
 
 def start_node(node: str) -> None:
     """Start a stopped node. Its pods' containers are gone; the kubelet starts them again."""
-    current().docker("start", _checked(node))
+    _engine().docker("start", _checked(node))

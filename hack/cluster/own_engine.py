@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hack.cluster import engine_settings, host_traces, packages
 from hack.cluster.commands import How, answer
 from hack.cluster.errors import ClusterError
 from hack.cluster.home import home, without_lock
+from hack.cluster.host_traces import Ours
 from hack.cluster.progress import Step
 
 START_SECONDS = 120.0
@@ -103,14 +105,24 @@ def _check(step: Step) -> None:
         packages.ensure(("docker-cli",), step)
     if os.geteuid() != 0:
         raise ClusterError("an engine of our own needs root", advice="run as root, or start Docker yourself")
-    for other in host_traces.commands_of("dockerd"):
-        place = home_of(other)
-        if place is not None and place != home().root:
-            raise ClusterError(
-                f"the engine of another state folder runs, and the two share addresses: {place}",
-                advice=f"DESIST_HOME={place} make cluster-down ARGS=--all; or use that folder",
-            )
+    for place in others():
+        raise ClusterError(
+            f"the engine of another state folder runs, and the two share addresses: {place}",
+            advice=f"DESIST_HOME={place} make cluster-down ARGS=--all; or use that folder",
+        )
     engine_settings.raise_limits()
+
+
+def others() -> list[Path]:
+    """State folders of other engines of these tools that run on this host."""
+    found = (home_of(command) for command in host_traces.commands_of("dockerd"))
+    return [place for place in found if place is not None and place != home().root]
+
+
+def traces() -> Ours:
+    """What our engine's traces on this host are told by: not by addresses while another engine has the same ones."""
+    ours = engine_settings.ours()
+    return replace(ours, addresses=None) if others() else ours
 
 
 def home_of(command: Sequence[str]) -> Path | None:
@@ -165,7 +177,7 @@ def stop() -> None:
         pid = pid_in(file, place)
         if pid is not None:
             _end(pid)
-    host_traces.remove(engine_settings.ours())
+    host_traces.remove(traces())
 
 
 def wipe() -> None:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from hack.cluster import engine as engines
-from hack.cluster import kind, readiness, tools
+from hack.cluster import kind, ownership, readiness, tools
 from hack.cluster.commands import answer
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
@@ -17,15 +17,18 @@ from hack.cluster.home import home
 
 
 def status() -> dict[str, Any]:
-    """Engine, nodes and files; `ready` is true if every node is Ready and its kubelet runs."""
+    """Engine, nodes and files; `ready` is true if every node is Ready, its kubelet runs, and all is this folder's."""
     found: dict[str, Any] = {"home": str(home().root), "kubeconfig": str(home().kubeconfig), "logs": str(home().logs)}
     try:
         engine = engines.current()
     except ClusterError:
         return found | {"engine": None, "nodes": [], "ready": False}
     answers = engine.answers()
-    nodes = _nodes(engine) if answers else []
-    ready = bool(nodes) and all(node["ready"] and node["kubelet"] for node in nodes)
+    theirs = ownership.other(engine) if answers else None
+    if theirs:
+        found["otherOwner"] = ownership.named(theirs)
+    nodes = _nodes(engine) if answers and not theirs else []
+    ready = theirs is None and bool(nodes) and all(node["ready"] and node["kubelet"] for node in nodes)
     shown = {"own": engine.own, "host": engine.host, "answers": answers}
     return found | {"engine": shown, "nodes": nodes, "ready": ready}
 
@@ -64,6 +67,8 @@ def text(found: dict[str, Any]) -> str:
     for node in found["nodes"]:
         kubelet = "kubelet runs" if node["kubelet"] else "kubelet stopped"
         lines.append(f"{node['name']:<22} {node['container']}, {kubelet}, {'Ready' if node['ready'] else 'not Ready'}")
+    if "otherOwner" in found:
+        return "\n".join([*lines, f"the cluster belongs to {found['otherOwner']}"])
     lines.append(f"kubeconfig  {found['kubeconfig']}")
     lines.append(f"logs        {found['logs']}")
     lines.append("the cluster is ready" if found["ready"] else "the cluster is not ready: make cluster-up")

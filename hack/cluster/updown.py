@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from hack.cluster import engine as engines
-from hack.cluster import engine_settings, host_traces, keys, kind, node_image, own_engine, tools
+from hack.cluster import host_traces, keys, kind, node_image, own_engine, ownership, tools
 from hack.cluster.engine import Engine
 from hack.cluster.errors import ClusterError
 from hack.cluster.home import home
@@ -22,6 +22,9 @@ def up() -> None:
     progress = Progress(6)
     with progress.step("engine") as step:
         engine = engines.find_or_start(step)
+    # Before a quarter of an hour's compiling, too.
+    if not ownership.asked():
+        ownership.check(engine)
     for name in tools.TOOLS:
         with progress.step(name) as step:
             _find_tool(name, step)
@@ -45,7 +48,7 @@ def down(everything: bool) -> None:
     if not everything:
         return
     with progress.step("engine") as step:
-        own = engine_settings.ours()
+        own = own_engine.traces()
         own_engine.stop()
         chosen = home().engine / "chosen.json"
         found = chosen.exists() and not engines.current().own
@@ -69,8 +72,11 @@ def _delete_cluster(step: Step, everything: bool) -> None:
             raise
         kind.forget()
         return step.result(f"not deleted, since its engine does not start; it is never used again: {error.message}")
+    theirs = ownership.other(engine)
+    if theirs and not ownership.asked():
+        return step.result(f"there is none of this state folder; that of {ownership.named(theirs)} stays")
     kind.delete(engine)
-    step.result("deleted")
+    step.result(f"deleted, though it belonged to {ownership.named(theirs)}" if theirs else "deleted")
 
 
 def _bring_up(engine: Engine, step: Step) -> None:
@@ -88,7 +94,7 @@ def _bring_up(engine: Engine, step: Step) -> None:
 
 def leftovers() -> int:
     """Print what an engine of our own has on this host; 0 if that is nothing, else 1."""
-    left = host_traces.left(engine_settings.ours())
+    left = host_traces.left(own_engine.traces())
     if own_engine.alive():
         print("the engine runs; make cluster-down ARGS=--all stops it. On this host it has:")
     print("\n".join(left) if left else "nothing is left on this host")
