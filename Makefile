@@ -12,10 +12,10 @@ TIMED = since=$$(date +%s) && hack/setup && $(PY) -m hack.timing --since $$since
 
 # Targets use one cluster and one .venv, so that -j would only make them wait for each other.
 .NOTPARALLEL:
-.PHONY: all-tests help setup cluster-up cluster-down cluster-status images install demo figures test check lint unit launcher-test cluster-test generate format
+.PHONY: all-tests help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit launcher-test cluster-test generate format
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from the lock file (every other target does it by itself)
 	@hack/setup
@@ -66,6 +66,9 @@ install: setup images ## Install this checkout's chart on the cluster
 
 figures: setup install ## Measure what the README quotes: latencies, memory, sizes
 	@$(PY) -m hack.bench.figures $(ARGS)
+
+bench-j5: setup install ## Ten thousand executions, and one namespace's trouble beside another's stops (ARGS='--help')
+	@$(PY) -m hack.bench.j5 $(ARGS)
 
 generate: setup ## Write the generated files (crds/, docs/conformance.md)
 	@$(PY) -m hack.generators.crds

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 from hack import timing
 from hack.bench.probe import DEAF, POLITE, Cluster, Stop, find_process, resident
+from hack.bench.spread import spread
 from hack.cluster.api import cluster_lock, docker_env
 from hack.image import images
 
@@ -72,14 +72,6 @@ def measure(runs: int, idle: float) -> dict[str, Any]:
 def _stopped(cluster: Cluster, mode: str, name: str, marker: str) -> Stop:
     print(f"{mode} of {name}", file=sys.stderr)
     return cluster.stop(name, mode, marker)
-
-
-def spread(seconds: list[float]) -> dict[str, float]:
-    """Minimum, median, 95th percentile and maximum in seconds."""
-    ordered = sorted(seconds)
-    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    values = {"min": ordered[0], "p50": statistics.median(ordered), "p95": p95, "max": ordered[-1]}
-    return {name: round(value, 3) for name, value in values.items()}
 
 
 def image_sizes() -> dict[str, float]:

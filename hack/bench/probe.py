@@ -1,8 +1,9 @@
 """Measures one stop from outside: when it was requested, signalled, when the process died, when the phase was terminal.
 
 Method: the process writes the time at which its SIGTERM handler runs to its log (the nodes share this machine's
-clock). Its death is the moment at which a pidfd of it becomes readable. The terminal phase counts from the arrival of
-the watch event. The request counts from just before the PATCH is sent, so the client's own time is included.
+clock). Its death is the moment at which a pidfd of it becomes readable. Acceptance, escalation and
+terminal phase count from the arrival of the watch event. The request counts from just before the PATCH is sent, so the
+client's own time is included.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from hack.cluster.api import kubeconfig
 GROUP, VERSION, PLURAL = "desist.dev", "v1alpha1", "workflowexecutions"
 NAMESPACE = "desist-figures"
 TERMINAL = ("Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated")
+STOPPING = ("Cancelling", "ForceCancelling", "Terminating", "KillCancelling")
 
 POLITE = """
 import signal, sys, time
@@ -43,27 +46,31 @@ class Stop:
     """One stop's times, in seconds since the epoch."""
 
     requested: float
+    accepted: float
     signalled: float
+    killing: float
+    """Where it became a Kill by itself: when; else the same as `accepted`."""
     dead: float
     terminal: float
 
 
 class Cluster:
-    """The cluster's API, in the namespace of the figures."""
+    """The cluster's API, in one namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = NAMESPACE) -> None:
         config.load_kube_config(str(kubeconfig()))
+        self.namespace = namespace
         self.core: Any = client.CoreV1Api()
         self.custom: Any = client.CustomObjectsApi()
 
     def fresh_namespace(self) -> None:
         """Remove what an earlier measurement left, and make the namespace."""
         try:
-            self.core.create_namespace({"metadata": {"name": NAMESPACE}})
+            self.core.create_namespace({"metadata": {"name": self.namespace}})
         except client.ApiException as error:
             if error.status != 409:
                 raise
-        self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL)
+        self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL)
 
     def start(self, name: str, program: str) -> str:
         """Create an execution and wait until its process runs; the marker in its arguments."""
@@ -87,42 +94,56 @@ class Cluster:
             "metadata": {"name": name},
             "spec": {"workflowSpec": {"template": template, "stopPolicy": {"gracePeriodSeconds": 5}}},
         }
-        self.custom.create_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL, body)
+        self.custom.create_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, body)
         self.until(name, ("Running",))
         return marker
 
-    def until(self, name: str, phases: tuple[str, ...]) -> dict[str, Any]:
-        """Wait, on a watch, for one of the phases; the object."""
+    def until(self, name: str, phases: tuple[str, ...]) -> None:
+        """Wait, on a watch, for one of the phases."""
+        self._first_of(self._phases(name), phases)
+
+    def _first_of(self, stream: Iterator[tuple[str, dict[str, Any]]], phases: tuple[str, ...]) -> dict[str, Any]:
+        """The first state in one of the phases."""
+        for phase, found in stream:
+            if phase in phases:
+                return found
+        raise TimeoutError(f"did not reach {phases} within 120 s")
+
+    def _phases(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each state as the watch shows it, with its phase."""
         stream: Any = watch.Watch().stream(
             self.custom.list_namespaced_custom_object,
             GROUP,
             VERSION,
-            NAMESPACE,
+            self.namespace,
             PLURAL,
             field_selector=f"metadata.name={name}",
             timeout_seconds=120,
         )
         for event in stream:
-            found: dict[str, Any] = event["object"]
-            if found.get("status", {}).get("phase") in phases:
-                return found
-        raise TimeoutError(f"{name} did not reach {phases} within 120 s")
+            yield event["object"].get("status", {}).get("phase", ""), event["object"]
 
-    def stop(self, name: str, mode: str, marker: str) -> Stop:
+    def stop(self, name: str, mode: str, marker: str, **request: int) -> Stop:
         """Patch, and measure until the terminal phase."""
         death = Death(marker)
         death.start()
         requested = time.time()
-        body = {"spec": {"cancellation": {"mode": mode, "reason": "figures"}}}
-        self.custom.patch_namespaced_custom_object(GROUP, VERSION, NAMESPACE, PLURAL, name, body)
-        done = self.until(name, TERMINAL)
+        body = {"spec": {"cancellation": {"mode": mode, "reason": "figures", **request}}}
+        self.custom.patch_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL, name, body)
+        stream = self._phases(name)
+        self._first_of(stream, STOPPING + TERMINAL)
+        accepted = time.time()
+        if "killAfterSeconds" in request:
+            self._first_of(stream, ("KillCancelling",))
+        killing = time.time()
+        done = self._first_of(stream, TERMINAL)
         terminal = time.time()
         death.join(timeout=10)
-        return Stop(requested, self._signalled(done), death.at, terminal)
+        return Stop(requested, accepted, self._signalled(done), killing, death.at, terminal)
 
     def _signalled(self, done: dict[str, Any]) -> float:
         pod = done["status"]["processes"][0]["pod"]
-        log = self.core.read_namespaced_pod_log(pod, NAMESPACE)
+        log = self.core.read_namespaced_pod_log(pod, self.namespace)
         return float(next(line.split()[1] for line in log.splitlines() if line.startswith("signalled")))
 
 
