@@ -3,7 +3,8 @@
 Contract: every action may be repeated, because each is guarded by what was judged: status by its resourceVersion, a
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
-for a repeated posting, which nothing waits for). Nothing here decides anything.
+for a repeated posting, which nothing waits for). Where the status could not be written, what it would have permitted
+is not done, and what was accepted before is. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -13,18 +14,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import assert_never
 
-from desist.api.meta import ObjectMeta
-from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, RecordEvent, Subject
 from desist.controller.kinds import EXECUTION
 from desist.controller.memory import Memory
+from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
+from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
-from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer
 from desist.lifecycle.plan import (
     AFTER_POST,
@@ -37,20 +36,11 @@ from desist.lifecycle.plan import (
     WakeAt,
     WriteStatus,
 )
+from desist.lifecycle.shown.derived import promises_nothing
 
 logger = logging.getLogger(__name__)
 REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
-
-
-class Outcome(Enum):
-    """How a plan went."""
-
-    DONE = "done"
-    AGAIN = "again"
-    """Something is otherwise than it was judged: decide anew, soon."""
-    GONE = "gone"
-    """The execution does not exist any more (or another one has its name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +60,39 @@ class Applier:
     """Applies plans."""
 
     cluster: Cluster
+    status: StatusWriter
     memory: Memory
     record_event: RecordEvent
     clock: Callable[[], datetime]
 
     async def apply(self, plan: Plan, record: ExecutionRecord) -> Result:
         """Do the plan for that execution. Raises kube's errors where the API server is at fault."""
-        run = _Run(self, record.metadata)
+        run = _Run(self, record)
         for action in plan.actions:
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
                 return Result(outcome, run.wake_at, run.written, run.stale)
-        return Result(Outcome.DONE, run.wake_at, run.written)
+        return Result(Outcome.UNWRITTEN if run.unwritten else Outcome.DONE, run.wake_at, run.written)
 
 
 class _Run:
     """One plan on its way."""
 
-    def __init__(self, applier: Applier, metadata: ObjectMeta) -> None:
+    def __init__(self, applier: Applier, record: ExecutionRecord) -> None:
         self._cluster = applier.cluster
         self._memory = applier.memory
         self._clock = applier.clock
         self._record_event = applier.record_event
-        self._metadata = metadata
+        self._status = applier.status
+        self._record = record
+        self._metadata = record.metadata
+        """As the last write returned it."""
         self._posted: dict[str, str] = {}
         self.wake_at: datetime | None = None
         self.written: ExecutionRecord | None = None
         self.stale: str | None = None
+        self.unwritten = False
+        """Whether the status was not written, and the rest of the plan needs none of it."""
 
     async def do(self, action: Action) -> Outcome:
         """One action."""
@@ -110,32 +106,35 @@ class _Run:
             case DeletePod():
                 return await self._delete(action)
             case EmitEvent():
-                notice = Notice(action.reason, action.message, action.warning)
-                self._record_event(Subject(EXECUTION, self._metadata), notice)
-                return Outcome.DONE
+                return self._tell(action)
             case WakeAt():
-                self.wake_at = action.when if self.wake_at is None else min(self.wake_at, action.when)
+                self._wake(action.when)
                 return Outcome.DONE
             case _:
                 assert_never(action)
 
     async def _write(self, action: WriteStatus) -> Outcome:
-        status = action.status
-        # Acceptance comes before the mailbox; what only tells of a run without a stop must not hold stops up.
-        budget = Budget.START if status.cancellation is None else Budget.STOP
-        try:
-            body = await self._cluster.replace_status(EXECUTION, self._metadata, status.wire(), budget)
-        except Outdated:
-            logger.debug("the execution changed meanwhile: deciding again")
-            return Outcome.AGAIN
-        except Vanished:
-            return Outcome.GONE
-        self.written = EXECUTION.read(body)
-        self._metadata = self.written.metadata
-        stop = action.status.cancellation
-        with log.context(run=action.status.run_id, command=stop.command_id if stop else None):
-            logger.info("phase %s", action.status.phase)
+        written = await self._status.write(self._record, action.status)
+        if written.record is not None:
+            self.written = written.record
+            self._metadata = written.record.metadata
+        if written.again_at is not None:
+            self._wake(written.again_at)
+        if written.outcome is Outcome.UNWRITTEN and promises_nothing(self._record.execution.status, action.status):
+            # What was accepted before is delivered all the same.
+            self.unwritten = True
+            return Outcome.DONE
+        return written.outcome
+
+    def _tell(self, action: EmitEvent) -> Outcome:
+        """An Event tells of what was written."""
+        if not self.unwritten:
+            notice = Notice(action.reason, action.message, action.warning)
+            self._record_event(Subject(EXECUTION, self._metadata), notice)
         return Outcome.DONE
+
+    def _wake(self, when: datetime) -> None:
+        self.wake_at = when if self.wake_at is None else min(self.wake_at, when)
 
     async def _create(self, action: CreatePod) -> Outcome:
         uid = self._metadata.uid
@@ -165,7 +164,7 @@ class _Run:
         if not action.again:
             raise error
         logger.warning("the stop of pod %s could not be posted again: %s", action.pod, error)
-        self.wake_at = min(filter(None, (self.wake_at, self._clock() + REPEAT_RETRY)))
+        self._wake(self._clock() + REPEAT_RETRY)
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:

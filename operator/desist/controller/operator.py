@@ -29,6 +29,7 @@ from desist.controller.records import WorkflowRecord
 from desist.controller.reread import Rereader
 from desist.controller.resync import Resync
 from desist.controller.settings import ControllerSettings
+from desist.controller.status import StatusWriter
 from desist.controller.store import Store
 from desist.controller.urgency import Urgency
 from desist.controller.watches import Watches
@@ -91,7 +92,7 @@ def _table(cluster: Cluster, caches: Caches, platform: Platform, recorder: Event
         memory=memory,
         observer=Observer(workflows, caches, memory, platform),
         asker=Asker(cluster),
-        applier=Applier(cluster, memory, recorder.record, utc_now),
+        applier=Applier(cluster, StatusWriter(cluster, recorder.record, utc_now), memory, recorder.record, utc_now),
         rereader=Rereader(cluster, executions, caches),
         urgent=urgency.of,
         clock=utc_now,

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from desist.controller import log
-from desist.controller.apply import Applier, Outcome, Result
+from desist.controller.apply import Applier, Result
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.executions import Executions
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
+from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
 from desist.controller.reread import Rereader
 from desist.lifecycle import decide
@@ -49,7 +50,7 @@ class ExecutionReconciler:
         """Reconcile the execution of that UID; gives when it is due again. Raises kube's errors."""
         record = self.executions.get(uid)
         if record is None:
-            self._release(uid)
+            self._forget(uid)
             return None
         with log.context(**_fields(record)):
             now = self.clock()
@@ -81,20 +82,28 @@ class ExecutionReconciler:
             self.executions.note(result.record)
         if result.outcome is Outcome.GONE:
             self.executions.forget(uid)
-            self._release(uid)
+            self._forget(uid)
             return None
         if result.outcome is Outcome.AGAIN:
             await self.rereader.execution(record.metadata)
             if result.stale is not None:
                 await self.rereader.pod(record.metadata, result.stale)
             return self.clock() + self.memory.surprised(uid)
+        if result.outcome is Outcome.UNWRITTEN:
+            return result.wake_at
         self.memory.went_well(uid)
         latest = result.record or record
         if not latest.open:
             self._release(uid)
         return result.wake_at
 
+    def _forget(self, uid: str) -> None:
+        """The execution is gone."""
+        self._release(uid)
+        self.applier.status.forget(uid)
+
     def _release(self, uid: str) -> None:
+        """Its run has ended."""
         self.caches.release(uid)
         self.memory.forget(uid)
 

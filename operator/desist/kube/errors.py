@@ -1,7 +1,7 @@
 """What the API server's refusals mean to a caller, as types.
 
 Contract: every failed call of the client raises one of these and nothing else. The type says what to do: decide again
-(`Conflict`, `NotFound`, `Gone`), tell the user (`Invalid`, `BadRequest`, `Forbidden`), or come again later
+(`Conflict`, `NotFound`, `Gone`), tell the user (`Invalid`, `BadRequest`, `Forbidden`, `TooLarge`), or come again later
 (`TooManyRequests`, `ServerUnavailable`, which may carry `retry_after`). `ServerUnavailable` after a write says nothing
 of whether the write happened. Rejected: aiohttp's exceptions let through (callers would have to know the transport).
 """
@@ -61,6 +61,10 @@ class Invalid(ApiError):
     """422: the object does not pass validation."""
 
 
+class TooLarge(ApiError):
+    """413: the request, or the object with it, is larger than the API server or its store takes."""
+
+
 class TooManyRequests(ApiError):
     """429: the API server is busy; nothing was done."""
 
@@ -80,11 +84,14 @@ TYPES: dict[int, type[ApiError]] = {
     404: NotFound,
     409: Conflict,
     410: Gone,
+    413: TooLarge,
     422: Invalid,
     429: TooManyRequests,
 }
 
 
+TOO_LARGE = ("request is too large", "message larger than max")
+"""What etcd and its client say of an object that they do not take; the API server passes it on as a 500."""
 LONGEST_WAIT = 30.0
 """Seconds of a Retry-After that are obeyed. Stops and watches wait behind it, and a server or a proxy that is in
 maintenance says minutes: asking twice a minute harms nobody."""
@@ -111,10 +118,15 @@ def error_from(status: int, body: bytes, retry_after: str | None = None) -> ApiE
     except msgspec.MsgspecError:
         told = _Status(message=body[:500].decode(errors="replace").strip())
     code = status or told.code
-    kind = AlreadyExists if told.reason == "AlreadyExists" else TYPES.get(code)
-    if kind is None:
-        kind = ServerUnavailable if code >= 500 else ApiError
-    return kind(code, told.reason or "Unknown", told.message, _seconds(retry_after, told.details))
+    return _type_of(code, told)(code, told.reason or "Unknown", told.message, _seconds(retry_after, told.details))
+
+
+def _type_of(code: int, told: _Status) -> type[ApiError]:
+    if told.reason == "AlreadyExists":
+        return AlreadyExists
+    if code >= 500:
+        return TooLarge if any(words in told.message for words in TOO_LARGE) else ServerUnavailable
+    return TYPES.get(code, ApiError)
 
 
 def _seconds(header: str | None, details: _Details | None) -> float | None:

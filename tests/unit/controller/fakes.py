@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -21,6 +22,10 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PASSED = CreateAnswer(Answer.PASSED)
 
 
+def _nothing_against(_: dict[str, Any]) -> ApiError | None:
+    return None
+
+
 @dataclass
 class FakeCluster:
     """Stands in for `Cluster`; every call is a line in `calls`."""
@@ -36,7 +41,10 @@ class FakeCluster:
     vanished: set[str] = field(default_factory=set)
     fails: set[str] = field(default_factory=set)
     """Calls to which no answer comes."""
+    refuses: dict[str, Callable[[dict[str, Any]], ApiError | None]] = field(default_factory=dict)
+    """By call: what the API server says to what is written; None: nothing against it."""
     calls: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     """Of the writes of a status, in their order."""
 
@@ -62,6 +70,8 @@ class FakeCluster:
     ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
         self.budgets.append(budget)
+        if (refused := self.refuses.get("status", _nothing_against)(status)) is not None:
+            raise refused
         held = self.objects[metadata.name]
         held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
         held["status"] = status
@@ -91,6 +101,7 @@ class FakeCluster:
         self._call("delete", f"{action.pod} under {resource_version}")
 
     def record_event(self, subject: Subject, notice: Notice) -> None:
+        self.notices.append(notice)
         self._call("event", f"{notice.reason} of version {subject.metadata.resource_version}")
 
 

@@ -10,8 +10,10 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
-from desist.controller.apply import Applier, Outcome, Result
+from desist.controller.apply import Applier, Result
 from desist.controller.memory import Memory
+from desist.controller.outcome import Outcome
+from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
 from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.plan import (
@@ -36,7 +38,8 @@ EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
 async def apply(cluster: FakeCluster, *actions: Action, memory: Memory | None = None) -> Result:
     cluster.objects.setdefault("order-1", body())
-    applier = Applier(cluster.cluster, memory or Memory(), cluster.record_event, lambda: NOW)
+    status = StatusWriter(cluster.cluster, cluster.record_event, lambda: NOW)
+    applier = Applier(cluster.cluster, status, memory or Memory(), cluster.record_event, lambda: NOW)
     return await applier.apply(Plan(actions), record())
 
 

@@ -10,15 +10,14 @@ import pytest
 from desist.api.meta import ObjectMeta
 from desist.api.status import CancellationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
-from desist.controller.apply import Applier
 from desist.controller.cluster import Cluster
 from desist.controller.events import EventRecorder, Notice, Subject
 from desist.controller.kinds import EXECUTION, WORKFLOW
-from desist.controller.memory import Memory
+from desist.controller.status import StatusWriter
 from desist.kube.client import Client
 from desist.kube.errors import TooManyRequests
 from desist.kube.lanes import Budget
-from desist.lifecycle.plan import Plan, PostMailbox, WriteStatus
+from desist.lifecycle.plan import PostMailbox
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer
 
@@ -89,6 +88,6 @@ async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_
     stop: CancellationStatus | None, budget: Budget
 ) -> None:
     fake = FakeCluster(objects={"order-1": body()})
-    plan = Plan((WriteStatus(WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)),))
-    await Applier(fake.cluster, Memory(), fake.record_event, lambda: NOW).apply(plan, record())
+    status = WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)
+    await StatusWriter(fake.cluster, fake.record_event, lambda: NOW).write(record(), status)
     assert fake.budgets == [budget]

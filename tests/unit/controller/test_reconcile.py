@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from desist.controller.apply import Applier
@@ -16,6 +16,7 @@ from desist.controller.reconcile import ExecutionReconciler
 from desist.controller.records import ExecutionRecord, WorkflowRecord, workflow_record
 from desist.controller.reread import Rereader
 from desist.controller.settings import ControllerSettings
+from desist.controller.status import StatusWriter
 from desist.controller.store import Store
 from desist.controller.urgency import Urgency
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
@@ -36,9 +37,10 @@ class Setting:
         self.executions.note(record(**parts))
         workflows: Store[WorkflowRecord] = Store()
         workflows.note(workflow_record(WORKFLOW))
-        self.seconds = 0.0
+        self.seconds = self.wall = 0.0
         self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         platform = Platform(ControllerSettings(), self.caches.runtimes)
+        status = StatusWriter(self.fake.cluster, self.fake.record_event, self.now, lambda: self.seconds)
         self.urgent = Urgency(self.caches, self.memory).of
         self.reconciler = ExecutionReconciler(
             executions=self.executions,
@@ -46,11 +48,15 @@ class Setting:
             memory=self.memory,
             observer=Observer(workflows, self.caches, self.memory, platform),
             asker=Asker(self.fake.cluster),
-            applier=Applier(self.fake.cluster, self.memory, self.fake.record_event, lambda: NOW),
+            applier=Applier(self.fake.cluster, status, self.memory, self.fake.record_event, self.now),
             rereader=Rereader(self.fake.cluster, self.executions, self.caches),
             urgent=self.urgent,
-            clock=lambda: NOW,
+            clock=self.now,
         )
+
+    def now(self) -> datetime:
+        """The wall clock stands still unless `wall` moves it."""
+        return NOW + timedelta(seconds=self.wall)
 
     @property
     def known(self) -> ExecutionRecord:

@@ -51,7 +51,8 @@ def asked_for(setting: Setting, mode: str) -> None:
     """Somebody writes another request."""
     held = setting.fake.objects["order-1"]
     held["spec"] = {**held["spec"], "cancellation": {"mode": mode}}
-    held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
+    raised = {"resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
+    held["metadata"] = {**held["metadata"], **raised, "generation": held["metadata"]["generation"] + 1}
     assert setting.executions.note(execution_record(held))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from desist.kube.errors import (
     NoAnswer,
     NotFound,
     ServerUnavailable,
+    TooLarge,
     TooManyRequests,
     Unauthorized,
+    error_from,
 )
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer, stream_answer
@@ -44,6 +47,7 @@ QUICK = ClientOptions(request_timeout=0.3, patience=0)
         (409, "Conflict", Conflict),
         (409, "AlreadyExists", AlreadyExists),
         (410, "Expired", Gone),
+        (413, "RequestEntityTooLarge", TooLarge),
         (418, "Teapot", ApiError),
         (422, "Invalid", Invalid),
         (429, "TooManyRequests", TooManyRequests),
@@ -60,6 +64,15 @@ async def test_a_failure_is_of_the_type_that_its_status_means(
             await client.get(POD)
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.reason, caught.value.message) == (status, reason, f"told {status}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["etcdserver: request is too large", "rpc error: trying to send message larger than max (3000000 vs. 2097152)"],
+)
+def test_what_the_store_finds_too_large_is_so_though_the_api_server_calls_it_its_own_fault(words: str) -> None:
+    told = json.dumps({"kind": "Status", "code": 500, "message": words}).encode()
+    assert type(error_from(500, told)) is TooLarge
 
 
 @pytest.mark.parametrize("fault", [broken, silent])

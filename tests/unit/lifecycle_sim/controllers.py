@@ -20,12 +20,14 @@ from desist.lifecycle.plan import (
     CreatePod,
     DeletePod,
     EmitEvent,
+    Plan,
     PostMailbox,
     WakeAt,
     WriteStatus,
 )
 from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings
+from desist.lifecycle.shown.contention import Contention, contested, written
 from tests.support.builders import T0, at
 from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing
 from tests.unit.lifecycle_sim.audit import Audit
@@ -73,6 +75,7 @@ class Controller:
         self.nodes: dict[str, NodeView] = {}
         self.refusal: tuple[str, CreateAnswer] | None = None
         self.posted: dict[str, str] = {}
+        self.contention: Contention | None = None
         self.cursors = dict.fromkeys(KINDS, len(self.api.log))
         for kind in KINDS:
             self.relist(kind)
@@ -155,8 +158,21 @@ class Controller:
         self.judged = self.observe()
         plan = decide(self.judged, at(self.api.clock.now))
         self.audit.planned(self.judged, plan, self.answered)
-        self.plan = list(plan.actions)
+        self.plan = self._uncontested(plan)
         self.posted = {}
+
+    def _uncontested(self, plan: Plan) -> list[Action]:
+        """The plan's actions; what another one sees differently, and is only derived, is put off."""
+        write = next((action for action in plan.actions if isinstance(action, WriteStatus)), None)
+        if write is None:
+            return list(plan.actions)
+        now = at(self.api.clock.now)
+        found = contested(self.contention, self.execution.status, write.status, now)
+        if found is None or found.until is None:
+            return list(plan.actions)
+        self.contention = found
+        rest = [action for action in plan.actions if not isinstance(action, WriteStatus | EmitEvent)]
+        return [*rest, WakeAt(found.until)]
 
     def act(self, fate: Fate = Fate.DONE) -> None:
         """Do the next action of the plan, or make one."""
@@ -194,9 +210,10 @@ class Controller:
             case WriteStatus():
                 assert self.judged is not None
                 before = self.execution
-                written = self.api.put_status(before.metadata.resource_version, action.status)
-                self.audit.wrote(self.judged, before, written)
-                self._note(written)
+                stored = self.api.put_status(before.metadata.resource_version, action.status)
+                self.audit.wrote(self.judged, before, stored)
+                self.contention = written(self.contention, before.status, action.status)
+                self._note(stored)
             case CreatePod():
                 self._create(action)
             case PostMailbox():

@@ -1,0 +1,17 @@
+"""How a plan, or a part of one, went."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How it went."""
+
+    DONE = "done"
+    AGAIN = "again"
+    """Something is otherwise than it was judged: decide anew, soon."""
+    GONE = "gone"
+    """The execution does not exist any more (or another one has its name)."""
+    UNWRITTEN = "unwritten"
+    """The status was not written; what it would have permitted anew was not done."""

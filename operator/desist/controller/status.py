@@ -1,0 +1,176 @@
+"""How the status of an execution is written, also where that is refused, and where two controllers disagree.
+
+Contract: one PUT under the resourceVersion that was judged. `write` gives what came of it, and raises kube's errors
+where the API server is at fault.
+- An object that has no room for the status (413) gets it without its texts (`lean`), now and for LEAN_FOR; nothing is
+  written where that is stored already.
+- A refusal is said in a Warning Event and in the log, and is not tried again before a back-off of 1 s, doubling to a
+  minute, is over; a changed spec ends it, because a stop may be in it. Until then nothing of that status is promised.
+- Fields that are only derived are not fought over (`contention`).
+All of it is memory: a restart tries again, and says the same.
+Rejected: raising a refusal (the queue's back-off says nothing to the user, and an urgent add overtakes it: an object
+whose status is refused would be written as fast as its pod changes).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from desist.controller import log
+from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.events import Notice, RecordEvent, Subject
+from desist.controller.kinds import EXECUTION
+from desist.controller.outcome import Outcome
+from desist.controller.records import ExecutionRecord
+from desist.kube.errors import ApiError, BadRequest, Forbidden, Invalid, TooLarge
+from desist.kube.lanes import Budget
+from desist.lifecycle.shown.contention import Contention, contested, written
+from desist.lifecycle.shown.lean import lean
+from desist.lifecycle.view import Status
+
+logger = logging.getLogger(__name__)
+
+STATUS_REFUSED = "StatusRefused"
+"""Reason of the Event."""
+FIRST = 1.0
+"""Seconds before a refused write is tried again; doubles each time in a row."""
+LONGEST = 60.0
+LEAN_FOR = 600.0
+"""Seconds before a status that did not fit is tried whole again; sooner where the spec has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a write."""
+
+    outcome: Outcome
+    """DONE, AGAIN, GONE or UNWRITTEN."""
+    record: ExecutionRecord | None = None
+    """The execution as the write returned it."""
+    again_at: datetime | None = None
+    """UNWRITTEN: when it is to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """What is remembered of a write that was refused; times by the clock of `StatusWriter`."""
+
+    generation: int
+    """Of the spec: with another one, nothing of this holds."""
+    times: int = 0
+    """In a row."""
+    until: float = 0.0
+    lean_until: float = 0.0
+
+
+class StatusWriter:
+    """Writes statuses. `clock` is the controller's, `seconds` one that nobody sets."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        record_event: RecordEvent,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._record_event = record_event
+        self._clock = clock
+        self._seconds = seconds
+        self._refused: dict[str, _Refused] = {}
+        self._contention: dict[str, Contention] = {}
+
+    async def write(self, record: ExecutionRecord, status: Status) -> Written:
+        """Write the status of the execution that was judged. Raises kube's errors."""
+        refused = self._known(record)
+        if (left := refused.until - self._seconds()) > 0:
+            return self._unwritten(left)
+        if refused.lean_until > self._seconds():
+            status = lean(status)
+            if status == record.execution.status:
+                return Written(Outcome.DONE)
+        if (put_off := self._put_off(record, status)) is not None:
+            return put_off
+        return await self._put(record, status, refused)
+
+    def forget(self, uid: str) -> None:
+        """The execution is gone."""
+        self._refused.pop(uid, None)
+        self._contention.pop(uid, None)
+
+    def _known(self, record: ExecutionRecord) -> _Refused:
+        known = self._refused.get(record.metadata.uid)
+        generation = record.metadata.generation
+        return known if known is not None and known.generation == generation else _Refused(generation)
+
+    def _put_off(self, record: ExecutionRecord, status: Status) -> Written | None:
+        uid, now = record.metadata.uid, self._clock()
+        contention = contested(self._contention.get(uid), record.execution.status, status, now)
+        if contention is None or contention.until is None:
+            return None
+        if contention != self._contention.get(uid):
+            logger.info("another controller sees it differently: the status waits until %s", contention.until)
+        self._contention[uid] = contention
+        return Written(Outcome.UNWRITTEN, again_at=contention.until)
+
+    async def _put(self, record: ExecutionRecord, status: Status, refused: _Refused) -> Written:
+        # Acceptance comes before the mailbox; what only tells of a run without a stop must not hold stops up.
+        budget = Budget.START if status.cancellation is None else Budget.STOP
+        try:
+            body = await self._cluster.replace_status(EXECUTION, record.metadata, status.wire(), budget)
+        except Outdated:
+            logger.debug("the execution changed meanwhile: deciding again")
+            return Written(Outcome.AGAIN)
+        except Vanished:
+            return Written(Outcome.GONE)
+        except TooLarge as error:
+            return await self._put_lean(record, status, refused, error)
+        except (BadRequest, Forbidden, Invalid) as error:
+            return self._refuse(record, refused, error)
+        return self._put_down(record, status, EXECUTION.read(body))
+
+    async def _put_lean(self, record: ExecutionRecord, status: Status, refused: _Refused, error: ApiError) -> Written:
+        small = lean(status)
+        if small == status:
+            return self._refuse(record, refused, error)
+        logger.warning("the status does not fit, its texts are left out: %s", error)
+        refused = replace(refused, lean_until=self._seconds() + LEAN_FOR)
+        self._refused[record.metadata.uid] = refused
+        if small == record.execution.status:
+            return Written(Outcome.DONE)
+        return await self._put(record, small, refused)
+
+    def _refuse(self, record: ExecutionRecord, refused: _Refused, error: ApiError) -> Written:
+        delay = min(FIRST * 2.0 ** min(refused.times, 30), LONGEST)
+        until = self._seconds() + delay
+        self._refused[record.metadata.uid] = replace(refused, times=refused.times + 1, until=until)
+        logger.error("the status is refused, again in %.0f s: %s", delay, error)
+        notice = Notice(STATUS_REFUSED, f"the API server refuses the status: {error.message}", warning=True)
+        self._record_event(Subject(EXECUTION, record.metadata), notice)
+        return self._unwritten(delay)
+
+    def _unwritten(self, seconds: float) -> Written:
+        return Written(Outcome.UNWRITTEN, again_at=self._clock() + timedelta(seconds=seconds))
+
+    def _put_down(self, record: ExecutionRecord, status: Status, made: ExecutionRecord) -> Written:
+        """Remember what was written, and say it."""
+        uid = record.metadata.uid
+        self._remember(uid, record, status)
+        stop = status.cancellation
+        with log.context(run=status.run_id, command=stop.command_id if stop else None):
+            logger.info("phase %s", status.phase)
+        return Written(Outcome.DONE, made)
+
+    def _remember(self, uid: str, record: ExecutionRecord, status: Status) -> None:
+        known = self._refused.get(uid)
+        if known is not None and known.lean_until > self._seconds():
+            self._refused[uid] = replace(known, times=0, until=0.0)
+        else:
+            self._refused.pop(uid, None)
+        contention = written(self._contention.get(uid), record.execution.status, status)
+        if contention is not None:
+            self._contention[uid] = contention

@@ -1,0 +1,176 @@
+"""A status that is refused, does not fit, or is fought over: said, written less often, and nothing else is held up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from desist.api.status import WorkflowExecutionStatus
+from desist.controller.outcome import Outcome
+from desist.controller.records import execution_record
+from desist.controller.status import LEAN_FOR, StatusWriter
+from desist.controller.views import PodRecord
+from desist.kube.errors import ApiError, BadRequest, Forbidden, Invalid, ServerUnavailable, TooLarge
+from desist.lifecycle.observed import ContainerKind, ContainerView
+from desist.lifecycle.shown.lean import lean
+from tests.unit.controller.fakes import NOW, FakeCluster, body, record
+from tests.unit.controller.test_reconcile import Setting
+from tests.unit.controller.test_stale_pods import POD, RUNNING, asked_for, asking, at_version, made
+
+Refusal = Callable[[dict[str, Any]], ApiError | None]
+REFUSALS = [Invalid(422, "Invalid", "status.x: no"), Forbidden(403, "Forbidden", "no"), BadRequest(400, "Bad", "no")]
+FULL = WorkflowExecutionStatus.model_validate(
+    {
+        "phase": "KillCancelling",
+        "runId": "R",
+        "attempt": 1,
+        "observedGeneration": 1,
+        "waitingOn": ["a node"],
+        "cancellation": {"mode": "Kill", "commandId": "C2"},
+        "commands": [
+            {"id": id_, "sequence": number, "kind": "cancellation", "mode": "Kill", "status": "Accepted"}
+            | {"source": "api", "targetScope": "instance", "reason": f"reason of {id_}", "details": f"details of {id_}"}
+            for number, id_ in enumerate(("C1", "C2"), 1)
+        ],
+    }
+)
+
+
+def large(words: str) -> Refusal:
+    """The API server finds what holds these words too large."""
+    return lambda status: TooLarge(413, "RequestEntityTooLarge", "too large") if words in str(status) else None
+
+
+class Writing:
+    """One execution and who writes its status."""
+
+    def __init__(self, refusal: Refusal | None = None) -> None:
+        self.fake = FakeCluster(objects={"order-1": body()})
+        if refusal is not None:
+            self.fake.refuses["status"] = refusal
+        self.known = record()
+        self.seconds = 0.0
+        self.writer = StatusWriter(self.fake.cluster, self.fake.record_event, lambda: NOW, lambda: self.seconds)
+
+    async def write(self, status: WorkflowExecutionStatus = FULL) -> Outcome:
+        written = await self.writer.write(self.known, status)
+        self.known = written.record or self.known
+        return written.outcome
+
+    @property
+    def tries(self) -> int:
+        return len(self.fake.budgets)
+
+
+async def test_a_status_that_does_not_fit_is_written_without_texts_but_that_of_the_command_in_force() -> None:
+    writing = Writing(large("reason of C1"))
+    assert await writing.write() is Outcome.DONE
+    assert (writing.tries, writing.known.execution.status) == (2, lean(FULL))
+    assert "reason of C2" in str(writing.known.execution.status)
+    assert writing.fake.notices == []
+
+
+async def test_what_did_not_fit_is_not_tried_whole_again_for_a_while_and_what_is_stored_is_not_written() -> None:
+    writing = Writing(large("reason of C1"))
+    await writing.write()
+    for _ in range(100):
+        assert await writing.write() is Outcome.DONE
+    assert writing.tries == 2
+    writing.seconds = LEAN_FOR + 1
+    await writing.write()
+    assert writing.tries == 3, "there may be room again"
+
+
+async def test_a_status_that_does_not_fit_without_its_texts_either_is_said() -> None:
+    writing = Writing(large("KillCancelling"))
+    assert await writing.write() is Outcome.UNWRITTEN
+    assert [(notice.warning, notice.reason) for notice in writing.fake.notices] == [(True, "StatusRefused")]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=lambda error: str(error.status))
+async def test_a_refused_status_is_said_in_a_warning_event_and_becomes_rare(error: ApiError) -> None:
+    writing = Writing(lambda _: error)
+    for _ in range(600):
+        assert await writing.write() is Outcome.UNWRITTEN
+        writing.seconds += 0.2
+    assert writing.tries <= 8
+    notice = writing.fake.notices[0]
+    assert notice.warning and error.message in notice.message
+
+
+async def test_the_next_try_of_a_refused_status_is_due_when_its_back_off_is_over() -> None:
+    writing = Writing(lambda _: REFUSALS[0])
+    for _ in range(2):
+        assert (await writing.writer.write(writing.known, FULL)).again_at == NOW + timedelta(seconds=1)
+
+
+async def test_a_changed_spec_ends_the_back_off_of_a_refused_status() -> None:
+    writing = Writing(lambda _: REFUSALS[0])
+    await writing.write()
+    writing.known = record(metadata={**body()["metadata"], "generation": 2})
+    await writing.write()
+    assert writing.tries == 2
+
+
+async def test_what_the_api_server_is_at_fault_for_is_raised() -> None:
+    writing = Writing(lambda _: ServerUnavailable(503, "Unavailable", "later"))
+    with pytest.raises(ServerUnavailable):
+        await writing.write()
+
+
+async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_written() -> None:
+    setting = asking("Kill")
+    setting.fake.vanished = {"post"}
+    await setting.reconciler.reconcile("wfx")
+    assert setting.known.unposted
+    setting.fake.vanished = set()
+    setting.fake.refuses["status"] = lambda _: REFUSALS[0]
+    sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
+    news = at_version(11, containers=(*RUNNING.containers, sidecar))
+    setting.caches.pod_changed(PodRecord("shop", "wfx", news))
+    before = len(made(setting, "status"))
+    await setting.reconciler.reconcile("wfx")
+    assert len(made(setting, "status")) == before + 1, "status would tell of the sidecar"
+    assert made(setting, "post")[-1] == f"post {POD} under 11"
+
+
+async def test_nothing_is_promised_by_a_status_that_was_refused() -> None:
+    setting = asking("Kill")
+    setting.fake.refuses["status"] = lambda _: REFUSALS[0]
+    assert await setting.reconciler.reconcile("wfx") == NOW + timedelta(seconds=1)
+    assert made(setting, "post") == []
+    assert [notice.reason for notice in setting.fake.notices] == ["StatusRefused"], "nothing that is not true is told"
+    del setting.fake.refuses["status"]
+    asked_for(setting, "Kill")
+    await setting.reconciler.reconcile("wfx")
+    assert len(made(setting, "post")) == 1
+
+
+async def test_a_start_whose_status_is_refused_makes_no_pod() -> None:
+    setting = Setting()
+    setting.fake.refuses["status"] = lambda _: REFUSALS[0]
+    await setting.reconciler.reconcile("wfx")
+    assert made(setting, "create") == []
+
+
+async def test_two_writers_that_word_it_differently_take_turns_less_and_less_often() -> None:
+    one, other = Writing(), Writing()
+    other.fake = one.fake
+    clock = {"now": 0.0}
+    for each in (one, other):
+        seconds = partial(clock.__getitem__, "now")
+        wall = partial(lambda read: NOW + timedelta(seconds=read()), seconds)
+        each.writer = StatusWriter(one.fake.cluster, one.fake.record_event, wall, seconds)
+    for _ in range(200):
+        for each, words in ((one, "as one sees it"), (other, "as the other sees it")):
+            each.known = execution_record(one.fake.objects["order-1"])
+            wanted = FULL.model_copy(update={"waiting_on": (words,)})
+            if wanted != each.known.execution.status:
+                await each.write(wanted)
+        clock["now"] += 1
+    assert one.tries <= 20
+    assert await one.write(FULL.model_copy(update={"attempt": 2})) is Outcome.DONE, "what is more than words"
