@@ -5,7 +5,8 @@ queue. A pod's last state is kept after its DELETED event (`deleted`), at most a
 that nobody asks any more: it may hold the proof. A pod that a new list no longer has (`seen` is False: its end was
 missed) is kept only if it was bound: that it never was could be told by its DELETED event alone.
 A pod that was read (`pod_read`, where a write has found that the cache is behind) takes the place of an older state of
-it, and only that: what no watch has brought, none would take away. Events that are older change nothing.
+it, and only that: what no watch has brought, none would take away. Events that are older change nothing, unless all
+versions are in doubt (`doubt`, where the cluster's own store was restored): then whatever is said of a pod next counts.
 All of it is memory only: after a restart such a pod is judged as vanished, which is the slower road to the same end.
 """
 
@@ -29,6 +30,7 @@ class Caches:
         self._deleted: dict[str, dict[str, PodView]] = {}
         self._nodes: dict[str, NodeRecord] = {}
         self._concerned: dict[str, set[str]] = defaultdict(set)
+        self._doubted: set[str] = set()
 
     def pods(self, execution: str) -> tuple[PodView, ...]:
         """The execution's pods, oldest attempt first."""
@@ -51,6 +53,7 @@ class Caches:
         """A pod was added or modified."""
         if self._knows_better(record):
             return record.execution_uid
+        self._doubted.discard(record.view.uid)
         self._pods[record.execution_uid][record.view.uid] = record
         self._deleted.get(record.execution_uid, {}).pop(record.view.uid, None)
         self._concern(record.execution_uid, record.view.node)
@@ -68,6 +71,7 @@ class Caches:
         if self._knows_better(record):
             record = siblings[record.view.uid]
         siblings.pop(record.view.uid, None)
+        self._doubted.discard(record.view.uid)
         if not siblings:
             self._pods.pop(execution, None)
         if seen or record.view.node:
@@ -89,6 +93,10 @@ class Caches:
         self._nodes.pop(name, None)
         return frozenset(self._concerned.get(name, ()))
 
+    def doubt(self) -> None:
+        """Versions have gone back: whatever is said next of a pod counts."""
+        self._doubted = {uid for pods in self._pods.values() for uid in pods}
+
     def attend(self, execution: str, nodes: Iterable[str]) -> None:
         """Wake this execution when one of these nodes changes."""
         for node in nodes:
@@ -104,6 +112,8 @@ class Caches:
 
     def _knows_better(self, record: PodRecord) -> bool:
         """Whether a later state of the same pod is known."""
+        if record.view.uid in self._doubted:
+            return False
         known = self._pods.get(record.execution_uid, {}).get(record.view.uid)
         return known is not None and int(known.view.resource_version) > int(record.view.resource_version)
 

@@ -57,7 +57,7 @@ class Operator:
         work = Work(kinds, settings.workers, utc_now)
         self.intake = Intake(kinds, work.add)
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid))
-        self._resync = Resync(cluster, self.intake, settings.resync)
+        self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder)
         self.life = Life(parts, settings)
 

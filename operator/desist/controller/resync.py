@@ -7,12 +7,16 @@ as deaf until kopf delivers something of that kind: a deaf watch fails the liven
 has come through its watch, while there are some, the operator is not ready: a connection that was made while the node's
 network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is concluded from
 it.
+A list whose version is lower than one that was known before it was asked for tells that the cluster's own store was
+restored from a backup. Then nothing that is known holds: all objects are listed anew, with their bodies (the same
+version may now hold something else), and whoever else keeps versions is told (`restored`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +41,8 @@ class Resync:
     cluster: Cluster
     intake: Intake
     interval: float
+    restored: Callable[[], None]
+    """Called where versions have gone back."""
     _deaf: dict[str, int] = field(default_factory=dict)
     """By kind: how many objects a list has shown that the watch did not deliver in time."""
     _heard: set[str] = field(default_factory=set)
@@ -76,8 +82,15 @@ class Resync:
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
-        kind = row.kind
+        kind, highest = row.kind, row.store.highest
         listed, version = await self.cluster.list_metadata(kind)
+        if version < highest:
+            logger.warning("versions of %s have gone back from %d to %d: listing anew", kind.name, highest, version)
+            row.store.doubt()
+            self.restored()
+        if row.store.doubted:
+            await self._take_back(row)
+            return
         difference = row.store.compare(listed, version)
         for uid in difference.gone:
             logger.info("a %s was deleted while nobody watched: %s", kind.name, uid)
@@ -90,6 +103,13 @@ class Resync:
         if found:
             self._deaf[kind.name] = found
             logger.error("%s", self.deaf())
+
+    async def _take_back(self, row: Managed[Any]) -> None:
+        """What is listed is what there is. Raises kube's errors; then the next round begins again."""
+        async for body in self.cluster.list(row.kind):
+            self.intake.note(row.kind, body)
+        for uid in row.store.doubted:
+            self.intake.forget(row.kind, uid)
 
     async def _read(self, kind: Kind[Any], namespace: str, name: str) -> bool:
         """Note the object as it is; False where it went meanwhile."""

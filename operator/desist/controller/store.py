@@ -4,6 +4,8 @@ Contract: `note` takes what a watch, a list or an own write says and keeps the n
 `forget` drops a record whose object is gone. `compare` says what a list knows better (the list's own
 resourceVersion matters: what was noted after the list was made is not missing). Nobody else writes here, and nothing
 is decided from it but by a reconcile. Why lists at all: kopf does not report what was deleted while its watch was cut.
+Versions only go back where the cluster's own store was restored from a backup; then all that is known is in doubt
+(`doubt`): whatever is said of an object next replaces its record, and `doubted` are those of which nothing was said.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ class Store(Generic[Record]):
         self._by_uid: dict[str, Record] = {}
         self._by_name: dict[tuple[str, str], str] = {}
         self._skipped: dict[str, int] = {}
+        self._doubted: set[str] = set()
+        self._highest = 0
 
     def __len__(self) -> int:
         return len(self._by_uid)
@@ -70,14 +74,16 @@ class Store(Generic[Record]):
 
     def note(self, record: Record) -> bool:
         """Keep the record if it is newer than what is known; says whether it was."""
-        known = self._by_uid.get(record.metadata.uid)
-        if known is not None and version(known.metadata) >= version(record.metadata):
+        said, uid = version(record.metadata), record.metadata.uid
+        if uid in self._by_uid and self._version(uid) >= said:
             return False
-        self._by_uid[record.metadata.uid] = record
+        self._doubted.discard(uid)
+        self._highest = max(self._highest, said)
+        self._by_uid[uid] = record
         named = self.named(record.metadata.namespace, record.metadata.name)
         # A late report of an object that is gone must not take the name from the one that bears it now.
-        if named is None or version(named.metadata) <= version(record.metadata):
-            self._by_name[record.metadata.namespace, record.metadata.name] = record.metadata.uid
+        if named is None or self._version(named.metadata.uid) <= said:
+            self._by_name[record.metadata.namespace, record.metadata.name] = uid
         return True
 
     def skip(self, uid: str, resource_version: str) -> None:
@@ -86,6 +92,7 @@ class Store(Generic[Record]):
 
     def forget(self, uid: str) -> Record | None:
         """Drop the record; gives it back if there was one."""
+        self._doubted.discard(uid)
         record = self._by_uid.pop(uid, None)
         if record is not None:
             key = (record.metadata.namespace, record.metadata.name)
@@ -93,19 +100,38 @@ class Store(Generic[Record]):
                 del self._by_name[key]
         return record
 
+    @property
+    def highest(self) -> int:
+        """The highest version of all that was noted."""
+        return self._highest
+
+    @property
+    def doubted(self) -> frozenset[str]:
+        """UIDs of records that were called in doubt, and of which nothing was said since."""
+        return frozenset(self._doubted)
+
+    def doubt(self) -> None:
+        """Versions have gone back: whatever is said next of an object is news."""
+        self._doubted = set(self._by_uid)
+        self._skipped.clear()
+        self._highest = 0
+
     def compare(self, listed: Mapping[str, Listed], list_version: int) -> Difference:
         """What the list (objects by UID, and the list's own version) knows better."""
         self._skipped = {uid: skipped for uid, skipped in self._skipped.items() if uid in listed}
         gone = {uid for uid, record in self._by_uid.items() if uid not in listed}
         return Difference(
-            gone=frozenset(uid for uid in gone if version(self._by_uid[uid].metadata) <= list_version),
+            gone=frozenset(uid for uid in gone if self._version(uid) <= list_version),
             behind=frozenset((o.namespace, o.name) for uid, o in listed.items() if self._is_behind(uid, o)),
         )
 
     def _is_behind(self, uid: str, listed: Listed) -> bool:
+        return max(self._skipped.get(uid, 0), self._version(uid)) < listed.version
+
+    def _version(self, uid: str) -> int:
+        """Version of the record; 0 where there is none, or it is in doubt."""
         known = self._by_uid.get(uid)
-        seen = max(self._skipped.get(uid, 0), version(known.metadata) if known is not None else 0)
-        return seen < listed.version
+        return 0 if known is None or uid in self._doubted else version(known.metadata)
 
 
 def version(metadata: ObjectMeta) -> int:

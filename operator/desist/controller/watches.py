@@ -39,6 +39,12 @@ class Watches:
         nodes = Reflector(client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw)), self.on_node)
         self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (("pods", pods), ("nodes", nodes))
 
+    def anew(self) -> None:
+        """Versions have gone back: list everything anew, and take it as it is."""
+        self._caches.doubt()
+        for _, reflector in self.reflectors:
+            reflector.anew()
+
     async def synced(self) -> None:
         """Wait until both caches hold what there is."""
         await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))

@@ -3,6 +3,8 @@
 Contract: `run` never returns and never gives up; it ends by cancellation only. Every change is told to `on_change`, in
 order and before the next one is looked at. A watch that was cut goes on where it was; one that is too old (410, as an
 event or as an answer) begins anew, and what the new list no longer has is told as DELETED with its last known record.
+`anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows that versions went
+back (a store restored from a backup), which a watch does not say; it is silent until they have caught up.
 `parse` makes a slim record of an object's JSON; None: not ours, not kept. An object that it cannot read is logged, and
 keeps its former record: one bad object never stops the others. A watch on which nothing comes, not even the server's
 own end of it, is given up (a half-open connection).
@@ -105,6 +107,8 @@ class Reflector(Generic[Record]):
         self._opened = float("inf")
         """When the present watch was let in."""
         self._running = False
+        self._leash: asyncio.Timeout | None = None
+        """Around the present list and watch."""
 
     @property
     def store(self) -> Mapping[str, Entry[Record]]:
@@ -132,6 +136,14 @@ class Reflector(Generic[Record]):
         quiet = now - self._contact
         return f"watch of {self._source}: nothing heard for {quiet:.0f} s{self._because()}" if quiet > bound else None
 
+    def anew(self) -> None:
+        """Drop the present watch, list, and tell of everything."""
+        for uid, kept in self._entries.items():
+            self._entries[uid] = Entry(msgspec.structs.replace(kept.identity, resource_version=""), kept.record)
+        self._version = ""
+        if self._leash is not None and not self._leash.expired():
+            self._leash.reschedule(self._now())
+
     async def run(self) -> None:
         """Mirror until cancelled."""
         self._running = True
@@ -146,11 +158,16 @@ class Reflector(Generic[Record]):
         self._turned, self._opened = self._now(), float("inf")
         least = 0.0
         try:
-            await self._list_and_watch()
+            async with asyncio.timeout(None) as self._leash:
+                await self._list_and_watch()
             if self._now() - self._opened >= STEADY:
                 self._failures = 0
                 return
             self._count()  # a watch that ends at once, again and again, must not become a storm
+        except TimeoutError:
+            logger.warning("watch of %s: listing anew, as was asked for", self._source)
+            self._version = ""
+            return
         except Gone as error:
             logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
             self._version = ""
@@ -162,6 +179,8 @@ class Reflector(Generic[Record]):
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
             self._version = ""
             self._count()
+        finally:
+            self._leash = None
         wait = max(least, self._timing.delay(self._failures))
         self._turned = self._now() + wait
         await asyncio.sleep(wait)

@@ -115,3 +115,24 @@ def test_only_nodes_that_exist_are_seen() -> None:
     caches.node_deleted("worker")
     assert caches.nodes(["worker"]) == ()
     assert caches.runtimes() == ()
+
+
+def test_versions_that_have_gone_back_count_once_all_are_in_doubt() -> None:
+    def at(uid: str, version: str) -> PodRecord:
+        return replace(pod(uid), view=replace(pod(uid).view, resource_version=version))
+
+    def known() -> dict[str, str]:
+        return {view.uid: view.resource_version for view in caches.pods("wfx")}
+
+    caches = Caches()
+    for uid in ("a", "b"):
+        caches.pod_changed(at(uid, "20"))
+    caches.pod_changed(at("a", "6"))
+    assert known() == {"a": "20", "b": "20"}
+    caches.doubt()
+    caches.pod_changed(at("a", "6"))
+    assert known() == {"a": "6", "b": "20"}
+    caches.pod_changed(at("a", "5"))
+    assert known() == {"a": "6", "b": "20"}
+    caches.pod_deleted(at("b", "7"), seen=True)
+    assert [view.resource_version for view in caches.deleted("wfx")] == ["7"]

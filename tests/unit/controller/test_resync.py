@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -14,8 +15,13 @@ from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Kind, Managed, tab
 from desist.controller.records import WorkflowRecord
 from desist.controller.resync import Resync
 from desist.controller.store import Listed, Store
+from desist.kube.errors import ApiError, ServerUnavailable
 from desist.kube.lanes import Budget
 from tests.unit.controller.test_store import record
+
+
+def body_of(metadata: dict[str, Any], image: str = "i") -> dict[str, Any]:
+    return {"metadata": metadata, "spec": {"template": {"spec": {"containers": [{"image": image}]}}}}
 
 
 async def _nothing(_: str) -> None:
@@ -28,20 +34,30 @@ class Setting:
     def __init__(self, listed: dict[str, Listed], version: int) -> None:
         self.store: Store[WorkflowRecord] = Store()
         self.woken: list[Key] = []
+        self.restored: list[bool] = []
+        self.bodies: list[dict[str, Any] | ApiError] = []
         self.absent: set[str] = set()
         self._listed = listed, version
         self.row = Managed(WORKFLOW, self.store, _nothing)
         rows = table(self.row, Managed(EXECUTION, Executions(), _nothing))
-        self.resync = Resync(cast(Cluster, self), Intake(rows, self.woken.append), 60)
+        self.resync = Resync(
+            cast(Cluster, self), Intake(rows, self.woken.append), 60, lambda: self.restored.append(True)
+        )
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
         return self._listed
+
+    async def list(self, kind: Kind[Any]) -> AsyncIterator[dict[str, Any]]:
+        for each in self.bodies:
+            if isinstance(each, ApiError):
+                raise each
+            yield each
 
     async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         if name in self.absent:
             raise Vanished(name)
         metadata = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "9"}
-        return {"metadata": metadata, "spec": {"template": {"spec": {}}}}
+        return body_of(metadata)
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +114,60 @@ async def test_what_went_meanwhile_does_not_count() -> None:
     setting.absent = {"new"}
     await setting.resync.compare(setting.row)
     assert setting.resync.deaf() is None
+
+
+def restored() -> Setting:
+    """The cluster's store was restored at version 6; the watch had brought 20."""
+    setting = Setting({"kept": Listed("shop", "kept", 5), "again": Listed("shop", "again", 6)}, 7)
+    for name, version in (("kept", 5), ("again", 20), ("gone", 18)):
+        setting.store.note(record(name, version, name))
+    for name, version in (("kept", 5), ("again", 6)):
+        metadata = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
+        setting.bodies.append(body_of(metadata, "as restored"))
+    return setting
+
+
+def known(setting: Setting) -> dict[str, tuple[str, bool]]:
+    """Version of each record, and whether it is as restored."""
+    return {
+        each.metadata.name: (each.metadata.resource_version, "as restored" in each.workflow.spec.template.text)
+        for each in setting.store
+    }
+
+
+async def test_after_a_restore_of_the_clusters_store_what_is_listed_is_what_there_is() -> None:
+    setting = restored()
+    await setting.resync.compare(setting.row)
+    assert known(setting) == {"kept": ("5", True), "again": ("6", True)}
+    assert setting.store.named("shop", "gone") is None
+    assert {key.uid for key in setting.woken} == {"kept", "again", "gone"}
+    assert setting.restored == [True]
+    await setting.resync.compare(setting.row)
+    assert setting.restored == [True], "once"
+    assert setting.store.note(record("again", 8, "again")), "and then versions count as ever"
+    assert not setting.store.note(record("again", 7, "again"))
+
+
+async def test_a_list_after_a_restore_that_breaks_off_is_made_again() -> None:
+    setting = restored()
+    setting.bodies.insert(1, ServerUnavailable(503, "Unavailable", "later"))
+    with pytest.raises(ServerUnavailable):
+        await setting.resync.compare(setting.row)
+    assert set(known(setting)) == {"kept", "again", "gone"}, "nothing is concluded from half a list"
+    del setting.bodies[1]
+    await setting.resync.compare(setting.row)
+    assert known(setting) == {"kept": ("5", True), "again": ("6", True)}
+
+
+async def test_what_is_noted_while_a_list_is_made_is_no_sign_of_a_restore() -> None:
+    setting = Setting({"old": Listed("shop", "old", 5)}, 7)
+    setting.store.note(record("old", 5, "old"))
+    list_metadata = setting.list_metadata
+
+    async def slow(kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
+        setting.store.note(record("young", 9, "young"))
+        return await list_metadata(kind)
+
+    setting.list_metadata = slow  # type: ignore[method-assign]
+    await setting.resync.compare(setting.row)
+    assert (set(known(setting)), setting.restored) == ({"old", "young"}, [])

@@ -9,7 +9,7 @@ import pytest
 
 from desist.kube.client import Client
 from desist.kube.listing import Change, Entry, diff
-from desist.kube.reflector import Reflector, Source
+from desist.kube.reflector import Reflector, Source, Timing
 from desist.kube.resource import NODES
 from desist.kube.wire import Identity
 from tests.unit.kube.mirrored import (
@@ -221,3 +221,30 @@ async def test_a_handler_that_fails_stops_nothing(server: Server) -> None:
             await reflector.synced.wait()
         task.cancel()
     assert seen == ["a", "b"]
+
+
+async def test_asked_to_list_anew_it_leaves_a_silent_watch_and_tells_of_everything(server: Server) -> None:
+    server.answers(
+        PATH,
+        NO_STREAMS,
+        listed(20, node("a", 3), node("b", 18), node("c", 19)),
+        stream_answer(then="hang"),
+        listed(7, node("a", 3), node("b", 6)),
+        stream_answer(event("MODIFIED", "b", 8), then="hang"),
+    )
+    async with mirror(server, Timing(watch=60)) as (reflector, told):
+        await told.wait_for("+a3", "+b18", "+c19")
+        await server.wait_for(3)
+        reflector.anew()
+        reflector.anew()
+        await told.wait_for("+a3", "+b18", "+c19", "-c?", "~a3>3", "~b18>6", "~b6>8")
+        assert reflector.stuck(asyncio.get_running_loop().time()) is None
+
+
+async def test_asked_to_list_anew_while_it_waits_after_a_failure_it_lists_when_it_is_due(server: Server) -> None:
+    server.answers(PATH, NO_STREAMS, listed(20, node("a", 19)), status_answer(503), listed(7, node("a", 6)), silent)
+    async with mirror(server) as (reflector, told):
+        await told.wait_for("+a19")
+        await server.wait_for(3)
+        reflector.anew()
+        await told.wait_for("+a19", "~a19>6")
