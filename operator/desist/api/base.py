@@ -15,7 +15,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import not_
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AwareDatetime,
@@ -39,6 +39,16 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore", use_attribute_docstrings=True
     )
+
+    def replace(self, **changes: Any) -> Self:
+        """The same value with other fields, by their Python names. Raises TypeError for a name that it does not have.
+
+        `model_copy` takes any name: a misspelled one would compare as equal and be dropped when it is written.
+        """
+        unknown = changes.keys() - type(self).model_fields.keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        return self.model_copy(update=changes)
 
     def wire(self) -> dict[str, Any]:
         """The JSON object as Kubernetes stores it: camelCase, absent fields and empty lists left out, RFC 3339."""

@@ -1,12 +1,12 @@
 """The status of a `WorkflowExecution`: everything that must outlive the controller.
 
-Contract: what was accepted is here before anything is done about it. The core builds new values with
-`model_copy(update=...)`; nothing else makes one.
+Contract: what was accepted is here before anything is done about it. The core builds new values with `replace`;
+nothing else makes one. `Stoppable` is what a run shares with whatever else can be stopped; on the wire it is flat.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from desist.api.cancellation import Cancellation
 from desist.api.markers import AnyJson, ListMap
 from desist.api.meta import Condition
 from desist.api.vocabulary import (
+    COMPLETION,
     Bucket,
     ClosedReason,
     CommandKind,
@@ -24,9 +25,11 @@ from desist.api.vocabulary import (
     HistoryType,
     Mode,
     Phase,
+    ProcessRole,
     ProcessState,
     RejectionReason,
     TargetScope,
+    UnconfirmedReason,
 )
 from desist.api.workflow import WorkflowSpec
 
@@ -89,7 +92,7 @@ class ProcessStatus(Model):
     """Node it is bound to."""
     boot_id: Short | None = None
     """Boot ID of that node, as the node itself said when the container was first seen started."""
-    role: Short = "workflow"
+    role: ProcessRole = ProcessRole.WORKFLOW
     """`workflow`, or `late-start` for a pod that no attempt wants any more and that is being stopped."""
     state: ProcessState
     """alive, unconfirmed (its node does not answer), gone (proven), unproven (closed without proof)."""
@@ -114,7 +117,7 @@ class UnconfirmedProcess(Model):
     """Node it was bound to: the one to look at."""
     since: Time
     """When it stopped being confirmed."""
-    reason: Short
+    reason: UnconfirmedReason
     """NodeLost (the node does not answer) or Unkillable (SIGKILL was due, the node answers, the process is still there)."""
 
 
@@ -193,8 +196,8 @@ class BlockedReason(Model):
     """The code with which it would be rejected; `duplicate` where it is in force already."""
 
 
-class WorkflowExecutionStatus(Model):
-    """What has happened and what is being done about the request to stop."""
+class Stoppable(Model):
+    """What can be stopped: where it is, what is being done to stop it, and the records of both."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """The generation of the spec that this status speaks of."""
@@ -208,10 +211,6 @@ class WorkflowExecutionStatus(Model):
     """ULID of the run."""
     attempt: Annotated[int, Field(ge=0)] | None = None
     """Number of the current attempt, from 1; absent before the run has begun."""
-    disruptions: Annotated[int, Field(ge=0)] | None = None
-    """How many attempts ended by a drain, an eviction, a deletion or a vanished pod."""
-    next_attempt_at: Time | None = None
-    """When the next attempt starts, while the run waits in back-off."""
     start_time: Time | None = None
     """When the run's first process started."""
     end_time: Time | None = None
@@ -222,12 +221,6 @@ class WorkflowExecutionStatus(Model):
     """What the process reported: any JSON value; null is the same as none."""
     cancellation: CancellationStatus | None = None
     """What is being done to stop the run; absent while nothing is."""
-    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """The current attempt's process first, then late starts until they are gone."""
-    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """Processes that may still run and that nobody can confirm; the run stays open."""
-    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """In words: what the run waits for."""
     commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), LEFT_OUT_EMPTY, ListMap("sequence")] = ()
     """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
     command_count: Annotated[int, Field(ge=0)] = 0
@@ -246,6 +239,47 @@ class WorkflowExecutionStatus(Model):
     """Whether mode Kill would be accepted now."""
     blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4), LEFT_OUT_EMPTY, ListMap("action")] = ()
     """For each mode that would not be accepted: why."""
+
+    @property
+    def at(self) -> Phase:
+        """The phase; Pending before anything was written."""
+        return self.phase or Phase.PENDING
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not ended."""
+        return not self.at.terminal
+
+    @property
+    def stop(self) -> CancellationStatus:
+        """What is being done to stop it; an empty one while nothing is."""
+        return self.cancellation or CancellationStatus()
+
+    def stopping(self, **changes: Any) -> Self:
+        """The same with other fields in `cancellation`, which is absent where none is left. Raises TypeError."""
+        held = self.stop.replace(**changes)
+        return self.replace(cancellation=None if held == CancellationStatus() else held)
+
+    @property
+    def in_force(self) -> CommandRecord | None:
+        """The command in force: the last that was accepted before the process ended by itself."""
+        accepted = (record for record in reversed(self.commands) if record.status is CommandStatus.ACCEPTED)
+        return next((record for record in accepted if record.superseded_by != COMPLETION), None)
+
+
+class WorkflowExecutionStatus(Stoppable):
+    """What has happened and what is being done about the request to stop."""
+
+    disruptions: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts ended by a drain, an eviction, a deletion or a vanished pod."""
+    next_attempt_at: Time | None = None
+    """When the next attempt starts, while the run waits in back-off."""
+    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """The current attempt's process first, then late starts until they are gone."""
+    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """Processes that may still run and that nobody can confirm; the run stays open."""
+    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """In words: what the run waits for."""
     workflow_spec: WorkflowSpec | None = None
     """What the run was started with; later changes of the Workflow do not count."""
     arguments: Opaque | None = None

@@ -1,11 +1,13 @@
 """Every enum value and code of the API, in its one spelling (spec, status, Events, docs).
 
-Contract: the string is what a user types or reads. Orders (modes by scope) and groupings (terminal phases) live
-here too, because users rely on them. Adding a value is an API change.
+Contract: the string is what a user types or reads. A mode is one row of `MODES` and a phase one row of `PHASES`:
+everything else that tells modes or phases apart is read from these rows. Adding a value is an API change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -16,6 +18,11 @@ class Mode(StrEnum):
     FORCE = "Force"
     TERMINATE = "Terminate"
     KILL = "Kill"
+
+    @property
+    def row(self) -> ModeRow:
+        """What the mode means."""
+        return MODES[self]
 
     @property
     def strength(self) -> int:
@@ -46,12 +53,24 @@ class Phase(StrEnum):
     TERMINATED = "Terminated"
 
     @property
+    def row(self) -> PhaseRow:
+        """What the phase means."""
+        return PHASES[self]
+
+    @property
     def terminal(self) -> bool:
-        """True where nothing follows any more."""
-        return self in TERMINAL_PHASES
+        """Whether nothing follows any more."""
+        return self.row.closed_reason is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop is in force."""
+        return self.row.mode is not None
 
-TERMINAL_PHASES = (Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED, Phase.TERMINATED)
+    @property
+    def unstopped(self) -> bool:
+        """Whether the run is open and nothing stops it."""
+        return not self.terminal and not self.stopping
 
 
 class Bucket(StrEnum):
@@ -93,6 +112,50 @@ class ProcessState(StrEnum):
     UNCONFIRMED = "unconfirmed"
     GONE = "gone"
     UNPROVEN = "unproven"
+
+
+class ProcessRole(StrEnum):
+    """What a process is to what it belongs to."""
+
+    WORKFLOW = "workflow"
+    LATE_START = "late-start"
+
+
+class ProcessReason(StrEnum):
+    """`processes[].reason` where it is ours and not the kubelet's."""
+
+    MISSED = "PodMissed"
+    FORGOTTEN = "Forgotten"
+    NEVER_CREATED = "NeverCreated"
+
+
+class UnconfirmedReason(StrEnum):
+    """Why a process is an open entry in `unconfirmed`."""
+
+    NODE_LOST = "NodeLost"
+    UNKILLABLE = "Unkillable"
+
+
+class StallReason(StrEnum):
+    """Why a run cannot begin: the reason of its condition `Stalled`."""
+
+    WORKFLOW_NOT_FOUND = "WorkflowNotFound"
+    TEMPLATE_REFUSED = "TemplateRefused"
+    ARGUMENTS_REFUSED = "ArgumentsRefused"
+    TEMPLATE_INVALID = "TemplateInvalid"
+    CREATE_REFUSED = "CreateRefused"
+
+
+class EventReason(StrEnum):
+    """Reasons of Events that are neither a history entry's type nor a condition's."""
+
+    COMMAND_REJECTED = "CommandRejected"
+    COMMAND_DUPLICATE = "CommandDuplicate"
+    LATE_START = "LateStart"
+
+
+COMPLETION = "completion"
+"""`commands[].supersededBy` where the workflow process had ended by itself."""
 
 
 class CommandStatus(StrEnum):
@@ -174,3 +237,55 @@ class ConditionStatus(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRow:
+    """What a mode means."""
+
+    phase: Phase
+    """The phase while it is carried out."""
+    end: Phase
+    """How the run ends by it."""
+    requested: HistoryType
+    """The history entry of its acceptance."""
+    becomes_kill: bool
+    """Whether killAfterSeconds turns it into a Kill."""
+
+
+MODES: Mapping[Mode, ModeRow] = {
+    Mode.CANCEL: ModeRow(Phase.CANCELLING, Phase.CANCELLED, HistoryType.CANCEL_REQUESTED, True),
+    Mode.FORCE: ModeRow(Phase.FORCE_CANCELLING, Phase.CANCELLED, HistoryType.FORCE_REQUESTED, True),
+    Mode.TERMINATE: ModeRow(Phase.TERMINATING, Phase.TERMINATED, HistoryType.TERMINATE_REQUESTED, True),
+    Mode.KILL: ModeRow(Phase.KILL_CANCELLING, Phase.CANCELLED, HistoryType.KILL_REQUESTED, False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """What a phase means."""
+
+    bucket: Bucket
+    mode: Mode | None = None
+    """The mode that is carried out in it."""
+    closed_reason: ClosedReason | None = None
+    """Why the run is closed; None: it is open."""
+    ended: HistoryType | None = None
+    """The history entry of a terminal phase."""
+
+
+def _over(bucket: Bucket, reason: ClosedReason, entry: HistoryType) -> PhaseRow:
+    return PhaseRow(bucket, closed_reason=reason, ended=entry)
+
+
+PHASES: Mapping[Phase, PhaseRow] = {
+    Phase.PENDING: PhaseRow(Bucket.RUNNING),
+    Phase.RUNNING: PhaseRow(Bucket.RUNNING),
+    **{row.phase: PhaseRow(Bucket.RUNNING, mode=mode) for mode, row in MODES.items()},
+    Phase.SUCCEEDED: _over(Bucket.COMPLETED, ClosedReason.COMPLETED, HistoryType.WORKFLOW_COMPLETED),
+    Phase.FAILED: _over(Bucket.FAILED, ClosedReason.FAILED, HistoryType.WORKFLOW_FAILED),
+    Phase.TIMED_OUT: _over(Bucket.FAILED, ClosedReason.TIMED_OUT, HistoryType.WORKFLOW_TIMED_OUT),
+    Phase.CANCELLED: _over(Bucket.FAILED, ClosedReason.CANCELLED, HistoryType.WORKFLOW_CANCELLED),
+    Phase.TERMINATED: _over(Bucket.FAILED, ClosedReason.TERMINATED, HistoryType.WORKFLOW_TERMINATED),
+}
+TERMINAL_PHASES = tuple(phase for phase in Phase if phase.terminal)

@@ -12,10 +12,7 @@ from desist.api.base import Opaque
 from desist.controller.cluster import Cluster
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.observed import Observed, Questions
-from desist.lifecycle.pod.manifest import pod_manifest
-
-DRY_RUN_ID = "0" * 26
-"""The run of a dry-run create: no real run has it, so its pod's name is nobody's."""
+from desist.lifecycle.pod.manifest import dry_run_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +23,9 @@ class Asker:
 
     async def answer(self, questions: Questions, observed: Observed) -> Observed:
         """The observation with the API server's answers in it. Raises kube's errors."""
-        if questions.trial:
+        if questions.dry_run:
             dry_run = await self.cluster.dry_run_pod(observed.execution.metadata, _first_pod(observed))
-            observed = replace(observed, trial=dry_run)
+            observed = replace(observed, dry_run=dry_run)
         if questions.live_pod is not None:
             found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
             observed = with_live_pod(observed, found)
@@ -48,4 +45,4 @@ def _first_pod(observed: Observed) -> Opaque:
     if spec is None:
         raise ValueError("a dry run needs a workflow, in place or by reference")
     arguments = observed.execution.spec.arguments
-    return pod_manifest(observed.execution, spec, arguments, DRY_RUN_ID, 1, observed.settings)
+    return dry_run_manifest(observed.execution, spec, arguments, observed.settings)

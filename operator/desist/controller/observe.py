@@ -13,7 +13,7 @@ from desist.controller.platform import Platform
 from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.store import Store
 from desist.lifecycle.observed import Observed, PodView
-from desist.lifecycle.pod.manifest import pod_name
+from desist.lifecycle.view import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,5 @@ def with_live_pod(observed: Observed, found: PodView | None) -> Observed:
 def current_pod(record: ExecutionRecord) -> str:
     """Name of the current attempt's pod; empty where there is no attempt yet."""
     status = record.execution.status
-    if status is None or status.run_id is None or status.attempt is None:
-        return ""
-    return pod_name(record.metadata.name, status.run_id, status.attempt)
+    process = current(status) if status is not None else None
+    return process.pod if process is not None else ""

@@ -79,7 +79,7 @@ def _table(cluster: Cluster, caches: Caches, platform: Platform, recorder: Event
     """One row a kind."""
     executions, memory = Executions(), Memory()
     workflows: Store[WorkflowRecord] = Store()
-    urgency = Urgency(caches, memory)
+    urgency = Urgency(caches, memory, utc_now)
 
     def waiting_for(workflow: WorkflowRecord) -> Iterator[Key]:
         metadata = workflow.metadata
@@ -94,7 +94,7 @@ def _table(cluster: Cluster, caches: Caches, platform: Platform, recorder: Event
         asker=Asker(cluster),
         applier=Applier(cluster, StatusWriter(cluster, recorder.record, utc_now), memory, recorder.record, utc_now),
         rereader=Rereader(cluster, executions, caches),
-        urgent=urgency.of,
+        awaits_stop=urgency.awaits_stop,
         clock=utc_now,
     )
     return table(

@@ -27,9 +27,12 @@ from desist.controller.observe import Observer
 from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
 from desist.controller.reread import Rereader
-from desist.lifecycle import decide
+from desist.lifecycle.decide import decide
+from desist.lifecycle.plan import Plan
 
 logger = logging.getLogger(__name__)
+ROUNDS = 8
+"""An answer may raise one more question (a pod that is found, its node); what asks more often asks for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class ExecutionReconciler:
     asker: Asker
     applier: Applier
     rereader: Rereader
-    urgent: Callable[[ExecutionRecord], bool]
+    awaits_stop: Callable[[ExecutionRecord], bool]
     clock: Callable[[], datetime]
 
     async def reconcile(self, uid: str) -> datetime | None:
@@ -63,18 +66,17 @@ class ExecutionReconciler:
         """How long to wait at most until earlier deeds are seen; None: not at all."""
         uid = record.metadata.uid
         waits = self.memory.waits(uid, self.caches.pods(uid))
-        return None if waits is None or self.urgent(record) else waits
+        return None if waits is None or self.awaits_stop(record) else waits
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:
         self.caches.attend(record.metadata.uid, record.nodes)
         observed = self.observer.assemble(record)
-        asked = decide.questions(observed, now)
-        observed = await self.asker.answer(asked, observed)
-        if asked.live_pod is not None:
-            # The pod that was found may raise a question about its node.
-            observed = await self.asker.answer(decide.questions(observed, now), observed)
-        plan = decide.decide(observed, now)
-        return await self.applier.apply(plan, record)
+        for _ in range(ROUNDS):
+            decided = decide(observed, now)
+            if isinstance(decided, Plan):
+                return await self.applier.apply(decided, record)
+            observed = await self.asker.answer(decided, observed)
+        raise AssertionError(f"after {ROUNDS} rounds of answers there is still a question: {decided}")
 
     async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
         uid = record.metadata.uid

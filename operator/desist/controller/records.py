@@ -12,7 +12,6 @@ from typing import Any
 
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import ObjectMeta
-from desist.api.vocabulary import CommandStatus
 from desist.api.workflow import Workflow
 
 
@@ -34,27 +33,6 @@ class ExecutionRecord:
         """Whether its run has not ended."""
         status = self.execution.status
         return status is None or status.phase is None or not status.phase.terminal
-
-    @property
-    def unjudged(self) -> bool:
-        """Whether a stop of the open run is asked for that no reconcile has judged."""
-        status, asked = self.execution.status, self.execution.spec.cancellation
-        observed = status.cancellation.observed if status is not None and status.cancellation is not None else None
-        return self.open and asked is not None and asked != observed
-
-    @property
-    def unposted(self) -> str | None:
-        """Id of the command in force, while status does not say yet that it was posted."""
-        status = self.execution.status
-        if not self.open or status is None or status.cancellation is None:
-            return None
-        in_force = status.cancellation.command_id
-        waiting = (
-            command.id
-            for command in status.commands
-            if command.id == in_force and command.status is CommandStatus.ACCEPTED and command.applied_at is None
-        )
-        return next(waiting, None)
 
     @property
     def awaited_workflow(self) -> str | None:

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, ROLE_LABEL, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.api.vocabulary import ProcessRole
 from desist.controller.kinds import EXECUTION
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
@@ -200,13 +201,14 @@ def pod_record(pod: RawPod) -> PodRecord | None:
     run_id = labels.get(RUN_ID_LABEL, "")
     if not _owned_by(owner, pod.metadata) or not attempt.isdecimal() or not run_id:
         return None
-    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt)))
+    role = _role(labels.get(ROLE_LABEL, ""))
+    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role))
 
 
 def wanted_view(pod: RawPod, owner: str, wanted: WantedPod) -> PodView | None:
     """The pod that was asked for by name, also where its labels were taken off; None for another's, and only then."""
     ours = pod.metadata.uid == wanted.uid or _owned_by(owner, pod.metadata)
-    return _pod_view(pod, wanted.run_id, wanted.attempt) if ours else None
+    return _pod_view(pod, wanted.run_id, wanted.attempt, ProcessRole.WORKFLOW) if ours else None
 
 
 def node_record(node: RawNode) -> NodeRecord:
@@ -223,6 +225,10 @@ def node_record(node: RawNode) -> NodeRecord:
     return NodeRecord(view, node.status.node_info.container_runtime_version)
 
 
+def _role(label: str) -> ProcessRole | None:
+    return ProcessRole(label) if label in list(ProcessRole) else None
+
+
 def _owned_by(owner: str, metadata: Metadata) -> bool:
     return any(
         ref.uid == owner and ref.kind == EXECUTION.name and ref.api_version.split("/")[0] == GROUP
@@ -230,7 +236,7 @@ def _owned_by(owner: str, metadata: Metadata) -> bool:
     )
 
 
-def _pod_view(pod: RawPod, run_id: str, attempt: int) -> PodView:
+def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) -> PodView:
     metadata, spec, status = pod.metadata, pod.spec, pod.status
     disruption = _condition(status, "DisruptionTarget", "True")
     scheduled = _condition(status, "PodScheduled", "False")
@@ -241,6 +247,7 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int) -> PodView:
         run_id=run_id,
         attempt=attempt,
         phase=status.phase,
+        role=role,
         containers=_containers(spec, status),
         node=spec.node_name,
         reason=status.reason,

@@ -19,7 +19,6 @@ from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType
 from desist.api.workflow import Workflow, WorkflowStatus
 from desist.controller import log
-from desist.controller.ask import DRY_RUN_ID
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.events import Notice, RecordEvent, Subject
 from desist.controller.kinds import WORKFLOW
@@ -28,7 +27,7 @@ from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer
-from desist.lifecycle.pod.manifest import pod_manifest
+from desist.lifecycle.pod.manifest import dry_run_manifest
 from desist.lifecycle.pod.template import refusals
 
 logger = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class WorkflowReconciler:
         if refused:
             return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
         tried = _dry_run_execution(workflow)
-        manifest = pod_manifest(tried, workflow.spec, None, DRY_RUN_ID, 1, self.platform.core_settings())
+        manifest = dry_run_manifest(tried, workflow.spec, None, self.platform.core_settings())
         answer = await self.cluster.dry_run_pod(tried.metadata, manifest)
         return judgement_of(answer)
 
@@ -124,5 +123,5 @@ def status_of(workflow: Workflow, judgement: Judgement, now: datetime) -> Workfl
 
 def _dry_run_execution(workflow: Workflow) -> WorkflowExecution:
     """An execution that exists nowhere; its pod is never made."""
-    metadata = workflow.metadata.model_copy(update={"name": workflow.metadata.name, "deletion_timestamp": None})
+    metadata = workflow.metadata.replace(name=workflow.metadata.name, deletion_timestamp=None)
     return WorkflowExecution(metadata=metadata, spec=WorkflowExecutionSpec(workflow_spec=workflow.spec))

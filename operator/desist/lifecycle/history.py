@@ -9,37 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypeVar
 
-from desist.api.status import Failure, HistoryEntry
-from desist.api.vocabulary import HistoryType, Mode, Phase
-from desist.lifecycle.view import Status
+from desist.api.status import Failure, HistoryEntry, Stoppable
+from desist.api.vocabulary import HistoryType
 
+S = TypeVar("S", bound=Stoppable)
 LIMIT = 256
 FOLDABLE = (HistoryType.POD_DISRUPTED, HistoryType.POD_VANISHED)
 
-REQUESTED = {
-    Mode.CANCEL: HistoryType.CANCEL_REQUESTED,
-    Mode.FORCE: HistoryType.FORCE_REQUESTED,
-    Mode.TERMINATE: HistoryType.TERMINATE_REQUESTED,
-    Mode.KILL: HistoryType.KILL_REQUESTED,
-}
-
-ENDED = {
-    Phase.SUCCEEDED: HistoryType.WORKFLOW_COMPLETED,
-    Phase.FAILED: HistoryType.WORKFLOW_FAILED,
-    Phase.TIMED_OUT: HistoryType.WORKFLOW_TIMED_OUT,
-    Phase.CANCELLED: HistoryType.WORKFLOW_CANCELLED,
-    Phase.TERMINATED: HistoryType.WORKFLOW_TERMINATED,
-}
-
 
 def add(
-    status: Status,
+    status: S,
     kind: HistoryType,
     time: datetime,
     command: tuple[str | None, str | None] = (None, None),
     detail: str | Failure | None = None,
-) -> Status:
+) -> S:
     """The status with one more entry. `command` is the command's id and reason; `detail` a message or a failure."""
     seq = status.history_count + 1
     entry = HistoryEntry(
@@ -51,15 +37,15 @@ def add(
         failure=detail if isinstance(detail, Failure) else None,
         message=detail if isinstance(detail, str) else None,
     )
-    return status.model_copy(update={"history": fold((*status.history, entry)), "history_count": seq})
+    return status.replace(history=fold((*status.history, entry)), history_count=seq)
 
 
-def remark(status: Status, message: str | None) -> Status:
+def remark(status: S, message: str | None) -> S:
     """The same, with a message in the entry that this pass added last."""
     if message is None:
         return status
-    last = status.history[-1].model_copy(update={"message": message})
-    return status.model_copy(update={"history": (*status.history[:-1], last)})
+    last = status.history[-1].replace(message=message)
+    return status.replace(history=(*status.history[:-1], last))
 
 
 def fold(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
@@ -81,4 +67,4 @@ def _foldable(entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryEntry]:
 def _folded(first: HistoryEntry, second: HistoryEntry) -> HistoryEntry:
     count = (first.count or 1) + (second.count or 1)
     message = f"{count} attempts were disrupted or vanished, the last of them at this time"
-    return first.model_copy(update={"count": count, "time": second.time, "message": message})
+    return first.replace(count=count, time=second.time, message=message)

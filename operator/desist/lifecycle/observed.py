@@ -1,4 +1,4 @@
-"""What one pass sees: one execution and everything of the cluster that bears on it, as frozen records.
+"""What one reconcile sees: one execution and everything of the cluster that bears on it, as frozen records.
 
 Contract: no method here decides anything. The controller (or a simulation) fills these from its caches; the core
 only reads them. A pod is in exactly one of `pods` (it exists, as a watch or a GET says) and `deleted` (its DELETED
@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from desist.api.execution import WorkflowExecution
+from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import Workflow
 from desist.lifecycle.settings import Settings
 
@@ -76,6 +77,8 @@ class PodView:
     """Reason of the condition DisruptionTarget where it is True (DeletionByPodGC, EvictionByEvictionAPI, ...)."""
     unschedulable: str = ""
     """Message of PodScheduled=False, reason Unschedulable."""
+    role: ProcessRole | None = ProcessRole.WORKFLOW
+    """What its label says that it is to the run; None: something that this version does not know."""
     mailbox: str = ""
     """The annotation desist.dev/stop as it is stored; empty: none."""
 
@@ -120,7 +123,7 @@ class CreateAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that one pass over one execution may look at."""
+    """Everything that one reconcile of one execution may look at."""
 
     execution: WorkflowExecution
     settings: Settings
@@ -132,11 +135,11 @@ class Observed:
     nodes: tuple[NodeView, ...] = ()
     """All nodes that a pod or status.processes names, as far as they exist."""
     live_nodes: tuple[str, ...] = ()
-    """Names of nodes that a GET made before the pass asked for: `nodes` has the answer, or none where it was 404."""
+    """Names of nodes that a GET made for this reconcile asked for: `nodes` has the answer, or none where it was 404."""
     live_pod: bool = False
-    """Whether a GET made before the pass asked for the current attempt's pod: `pods` has the answer, or none (404)."""
-    trial: CreateAnswer | None = None
-    """Answer to a dry-run create of the first attempt's pod, where `questions` asked for it."""
+    """Whether a GET made now asked for the current attempt's pod: `pods` has the answer, or none (404)."""
+    dry_run: CreateAnswer | None = None
+    """Answer to a dry-run create of the first attempt's pod, where it was asked for."""
     created: CreateAnswer | None = None
     """Answer to the last real create of the current attempt's pod, where it was refused."""
     field_manager: str | None = None
@@ -160,11 +163,21 @@ class WantedPod:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What the controller must ask the API server before a pass; an answer goes into the next `Observed`."""
+    """What must be asked of the API server first; the answers go into the next `Observed`.
 
-    trial: bool = False
+    A live pod that was found belongs into `pods` (and no more into `deleted`); a live node takes the place of the
+    cached one in `nodes`. Nothing is asked twice for what is already answered.
+    """
+
+    dry_run: bool = False
     """Dry-run create of the first attempt's pod (`manifest.pod_manifest`)."""
     live_pod: WantedPod | None = None
     """The current attempt's pod, where it is to be asked for live."""
     live_nodes: tuple[str, ...] = ()
     """Names of nodes to GET live."""
+
+    def __bool__(self) -> bool:
+        return self.dry_run or self.live_pod is not None or bool(self.live_nodes)
+
+
+NOTHING = Questions()

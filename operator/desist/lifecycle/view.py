@@ -1,7 +1,8 @@
-"""View: one observation at one time, with the look-ups that all steps of a pass share.
+"""View: one observation at one time, with the look-ups that all steps of a reconcile share.
 
-Contract: it finds, and never judges. The current attempt's pod is found by its UID once status has one, else by run
-and attempt, so that a pod of the same name that came later is never taken for it.
+Contract: it finds, and never judges. A pod is found by its UID once status has one, else by name, run and attempt, so
+that a pod of the same name that came later is never taken for it. What a step comes to is a `Step`: the status that
+follows, what is to be asked first, and when to look again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from datetime import datetime
 
 from desist.api.execution import WorkflowExecutionSpec
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
+from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import StopPolicy
-from desist.lifecycle.observed import Observed, PodView
-from desist.lifecycle.pod.manifest import WORKFLOW_ROLE, pod_name
+from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions
 from desist.lifecycle.pod.template import LONGEST_GRACE
-from desist.lifecycle.proof.verdict import Evidence
+from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
 Status = WorkflowExecutionStatus
@@ -24,8 +25,19 @@ DEFAULT_POD_GRACE = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a reconcile comes to."""
+
+    status: Status
+    again: tuple[datetime | None, ...] = ()
+    """Times at which the step may come to something else, by time alone; None stands for never."""
+    asks: Questions = NOTHING
+    """What must be known first; the status is then that of before."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """What a pass looks at."""
+    """What a reconcile looks at."""
 
     observed: Observed
     now: datetime
@@ -50,63 +62,47 @@ class View:
         """Whether anything may be started: not for an execution that is being deleted."""
         return self.observed.execution.metadata.deletion_timestamp is None
 
-    def present_pod(self, status: Status) -> PodView | None:
-        """The current attempt's pod, where it exists."""
-        return self._find(status, self.observed.pods)
+    def current(self, status: Status) -> Process | None:
+        """The current attempt's workflow process."""
+        held = current(status)
+        return self.process(status, held) if held else None
 
-    def last_pod(self, status: Status) -> PodView | None:
-        """The current attempt's pod in its last state that is known, also where it is deleted."""
-        return self._find(status, self.observed.deleted) or self._find(status, self.observed.pods)
+    def late(self, status: Status) -> tuple[Process, ...]:
+        """The late starts that status lists."""
+        return tuple(self.process(status, held) for held in status.processes if held.role is ProcessRole.LATE_START)
 
-    def never_seen(self, status: Status) -> bool:
-        """Whether the current attempt's pod may not have been created yet."""
-        process = current(status)
-        return process is not None and process.pod_uid is None and self.last_pod(status) is None
-
-    def absent(self, status: Status) -> bool:
-        """Whether there is no pod of the current attempt: never seen, and a live GET says so."""
-        return self.never_seen(status) and self.observed.live_pod
-
-    def unwatched(self, status: Status) -> bool:
-        """Whether the current attempt's pod is there, and only a live GET shows it."""
-        return self.observed.live_pod and self.present_pod(status) is not None
-
-    def pod_name(self, run_id: str, attempt: int) -> str:
-        """Name of an attempt's pod."""
-        return pod_name(self.observed.execution.metadata.name, run_id, attempt)
-
-    def evidence(self, status: Status, process: ProcessStatus) -> Evidence:
-        """All that bears on the current attempt's process."""
-        pod = self.last_pod(status)
-        present = self.present_pod(status)
-        return Evidence(
-            process=process,
+    def process(self, status: Status, held: ProcessStatus) -> Process:
+        """A process that status lists, with all that bears on it."""
+        present = self._find(status, held, self.observed.pods)
+        pod = self._find(status, held, self.observed.deleted) or present
+        return Process(
+            status=held,
             pod=pod,
             present=present is not None and present is pod,
-            node=self.observed.node(process.node) if process.node else None,
+            node=self.observed.node(held.node) if held.node else None,
             # Whoever may write pods may have made one of ours with any grace.
             grace_seconds=min(pod.grace_seconds if pod else _template_grace(status), LONGEST_GRACE),
             settings=self.settings,
-            node_live=process.node in self.observed.live_nodes,
-            pod_live=self.observed.live_pod,
+            node_live=held.node in self.observed.live_nodes,
+            pod_live=self.observed.live_pod and held.role is ProcessRole.WORKFLOW,
         )
 
-    def _find(self, status: Status, pods: tuple[PodView, ...]) -> PodView | None:
-        process = current(status)
-        uid = process.pod_uid if process else None
+    def _find(self, status: Status, held: ProcessStatus, pods: tuple[PodView, ...]) -> PodView | None:
+        if held.pod_uid is not None:
+            return next((pod for pod in pods if pod.uid == held.pod_uid), None)
         ours = (p for p in pods if p.run_id == status.run_id and p.attempt == status.attempt)
-        return next((p for p in ours if uid in (None, p.uid)), None)
+        return next((p for p in ours if p.name == held.pod), None)
 
 
 def current(status: Status) -> ProcessStatus | None:
-    """The current attempt's workflow process."""
-    return next((process for process in status.processes if process.role == WORKFLOW_ROLE), None)
+    """What status knows of the current attempt's workflow process."""
+    return next((process for process in status.processes if process.role is ProcessRole.WORKFLOW), None)
 
 
 def with_current(status: Status, process: ProcessStatus) -> Status:
     """The same, with another state of the current attempt's workflow process."""
-    others = tuple(p for p in status.processes if p.role != WORKFLOW_ROLE)
-    return status.model_copy(update={"processes": (process, *others)})
+    others = tuple(p for p in status.processes if p.role is not ProcessRole.WORKFLOW)
+    return status.replace(processes=(process, *others))
 
 
 def stop_policy(status: Status) -> StopPolicy:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from desist.controller.ask import DRY_RUN_ID
+from desist.lifecycle.pod.manifest import DRY_RUN_ID
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of
 from tests.support.logs import wait_until_started

@@ -9,7 +9,8 @@ from kubernetes import client
 from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle.pod.manifest import pod_manifest
+from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.pod.template import refusals
 from desist.lifecycle.settings import LauncherDelivery, Settings
 
@@ -41,7 +42,8 @@ def manifest(made: dict[str, Any], namespace: str, delivery: LauncherDelivery, *
     execution = WorkflowExecution.model_validate({"metadata": metadata, "spec": {"workflowRef": {"name": "fulfil"}}})
     settings = Settings(launcher_delivery=delivery)
     spec, arguments = WorkflowSpec(template=Opaque.of(made)), Opaque.of(more.get("arguments", {}))
-    pod: dict[str, Any] = pod_manifest(execution, spec, arguments, RUN_ID, 1, settings).value
+    wanted = WantedPod(pod_name(metadata["name"], metadata["uid"], RUN_ID, 1), RUN_ID, 1)
+    pod: dict[str, Any] = pod_manifest(execution, spec, arguments, wanted, settings).value
     return pod
 
 

@@ -13,7 +13,7 @@ from desist.controller.cluster import Cluster
 from desist.kube.client import Client
 from desist.lifecycle.observed import Answer, ContainerKind, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
-from desist.lifecycle.proof.verdict import ended
+from desist.lifecycle.proof.process import ended
 from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import WANTED, raw_pod, record_of, wanted_of
 

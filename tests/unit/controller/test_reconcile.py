@@ -41,7 +41,7 @@ class Setting:
         self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         platform = Platform(ControllerSettings(), self.caches.runtimes)
         status = StatusWriter(self.fake.cluster, self.fake.record_event, self.now, lambda: self.seconds)
-        self.urgent = Urgency(self.caches, self.memory).of
+        self.awaits_stop = Urgency(self.caches, self.memory, self.now).awaits_stop
         self.reconciler = ExecutionReconciler(
             executions=self.executions,
             caches=self.caches,
@@ -50,7 +50,7 @@ class Setting:
             asker=Asker(self.fake.cluster),
             applier=Applier(self.fake.cluster, status, self.memory, self.fake.record_event, self.now),
             rereader=Rereader(self.fake.cluster, self.executions, self.caches),
-            urgent=self.urgent,
+            awaits_stop=self.awaits_stop,
             clock=self.now,
         )
 
@@ -92,7 +92,7 @@ async def test_a_conflict_leads_to_a_fresh_look_and_to_another_reconcile_at_once
     due = await setting.reconciler.reconcile("wfx")
     assert due is not None
     assert due - NOW < timedelta(milliseconds=100)
-    assert setting.known.unjudged
+    assert setting.awaits_stop(setting.known)
     setting.fake.outdated = set()
     await setting.reconciler.reconcile("wfx")
     assert "status Cancelled" in setting.fake.calls

@@ -60,36 +60,6 @@ def test_what_cannot_be_read_is_named() -> None:
         WORKFLOW.read(body())
 
 
-def stopping(observed: str, applied: bool) -> dict[str, Any]:
-    command = {"id": "C1", "sequence": 1, "kind": "cancellation", "mode": observed, "status": "Accepted"}
-    command |= {"source": "api", "targetScope": "instance"} | ({"appliedAt": "2026-01-01T00:00:00Z"} if applied else {})
-    held = {"observed": {"mode": observed}, "mode": observed, "commandId": "C1"}
-    return {"phase": "Cancelling", "cancellation": held, "commands": [command]}
-
-
-URGENT = [
-    ("nothing asked", None, None, False, None),
-    ("asked, never seen", "Cancel", None, True, None),
-    ("asked, seen without a stop yet", "Cancel", {"phase": "Running"}, True, None),
-    ("asked more than was judged", "Kill", stopping("Cancel", True), True, None),
-    ("asked more than was judged and not posted", "Kill", stopping("Cancel", False), True, "C1"),
-    ("judged, not posted", "Cancel", stopping("Cancel", False), False, "C1"),
-    ("judged and posted", "Cancel", stopping("Cancel", True), False, None),
-    ("ended", "Kill", {"phase": "Cancelled"}, False, None),
-]
-
-
-@pytest.mark.parametrize(
-    ("mode", "status", "unjudged", "unposted"), [case[1:] for case in URGENT], ids=[case[0] for case in URGENT]
-)
-def test_a_record_knows_whether_its_stop_was_judged_and_what_was_not_posted(
-    mode: str | None, status: dict[str, Any] | None, unjudged: bool, unposted: str | None
-) -> None:
-    spec = {"cancellation": {"mode": mode}} if mode else {}
-    record = execution_record(body(spec, status))
-    assert (record.unjudged, record.unposted) == (unjudged, unposted)
-
-
 def test_an_execution_awaits_its_workflow_until_it_has_begun() -> None:
     assert execution_record(body()).awaited_workflow == "order"
     begun = {"phase": "Running", "workflowSpec": {"template": {"spec": {}}}}

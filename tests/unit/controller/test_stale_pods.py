@@ -19,7 +19,7 @@ from tests.unit.controller.fakes import NOW
 from tests.unit.controller.test_reconcile import TEMPLATE, Setting
 
 RUN = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
-POD = pod_name("order-1", RUN, 1)
+POD = pod_name("order-1", "wfx", RUN, 1)
 BEGAN = "2026-04-30T00:00:00.000000Z"
 PROCESS = {"pod": POD, "podUid": "pod-uid", "node": "node-1", "bootId": "boot-1", "role": "workflow"}
 STATUS = {
@@ -127,16 +127,15 @@ async def test_a_pod_that_was_made_and_that_no_watch_shows_is_asked_for_no_more_
 
 async def test_a_stop_is_urgent_until_it_is_posted_and_no_longer() -> None:
     setting = asking("Cancel")
-    assert setting.urgent(setting.known)
+    assert setting.awaits_stop(setting.known)
     setting.fake.outdated = {"post"}
     await setting.reconciler.reconcile("wfx")
-    assert setting.known.unposted and setting.urgent(setting.known), "judged, and refused"
+    assert setting.awaits_stop(setting.known), "judged, and refused"
     setting.fake.outdated = set()
     await setting.reconciler.reconcile("wfx")
-    assert setting.known.unposted, "status says so with its next write"
-    assert not setting.urgent(setting.known)
+    assert not setting.awaits_stop(setting.known)
     asked_for(setting, "Kill")
-    assert setting.urgent(setting.known)
+    assert setting.awaits_stop(setting.known)
 
 
 async def test_after_a_restart_the_pods_mailbox_says_what_was_posted() -> None:
@@ -145,30 +144,32 @@ async def test_after_a_restart_the_pods_mailbox_says_what_was_posted() -> None:
     posting = setting.memory.last_posting("wfx")
     assert posting is not None
     setting.memory.forget("wfx")
-    assert setting.urgent(setting.known)
+    assert setting.awaits_stop(setting.known)
     setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, mailbox=posting.text)))
-    assert not setting.urgent(setting.known)
+    assert not setting.awaits_stop(setting.known)
 
 
 async def test_what_was_posted_to_another_pod_is_not_delivered() -> None:
     setting = asking("Cancel")
     setting.fake.outdated = {"post"}
     await setting.reconciler.reconcile("wfx")
-    command = setting.known.unposted
+    status = setting.known.execution.status
+    assert status is not None and status.in_force is not None
+    command = status.in_force.id
     text = f'{{"sequence":1,"runId":"{RUN}","commandId":"{command}","mode":"Kill","signal":"SIGTERM","graceSeconds":0,'
     text += '"postedAt":"2026-05-01T00:00:00.000000Z"}'
     setting.memory.posted("wfx", PostMailbox("late", "late-uid", "1", text), "2")
-    assert setting.urgent(setting.known)
+    assert setting.awaits_stop(setting.known)
     setting.memory.posted("wfx", PostMailbox(POD, "pod-uid", "1", text), "2")
-    assert not setting.urgent(setting.known)
+    assert not setting.awaits_stop(setting.known)
 
 
 async def test_nothing_is_urgent_about_a_stop_that_a_pods_deletion_has_overtaken() -> None:
     setting = asking("Cancel")
     setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, deletion_timestamp=NOW)))
     await setting.reconciler.reconcile("wfx")
-    assert setting.known.unposted and not made(setting, "post")
-    assert not setting.urgent(setting.known)
+    assert not made(setting, "post")
+    assert not setting.awaits_stop(setting.known)
 
 
 async def test_a_stop_whose_posting_was_refused_waits_for_no_earlier_deed() -> None:

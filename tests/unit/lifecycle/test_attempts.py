@@ -7,7 +7,6 @@ import pytest
 from desist.api.vocabulary import HistoryType, Mode, Phase, ProcessState
 from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import DeletePod, PostMailbox
-from desist.lifecycle.run.late import ROLE
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
 from tests.unit.lifecycle.world import World, done
@@ -157,7 +156,7 @@ def test_a_pod_of_an_earlier_attempt_is_counted_and_then_stopped_and_its_outcome
     assert stop is not None
     assert (post.uid, stop.grace_seconds) == ("late", 0)
     assert world.status.late_starts == 1
-    assert [p.role for p in world.status.processes] == ["workflow", ROLE]
+    assert [p.role for p in world.status.processes] == ["workflow", "late-start"]
     world.settle(1)
     assert world.status.late_starts == 1
     world.pods["late-late"] = world.pods["late-late"].exited(0, receipt()).over()

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.decide import questions
 from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import WriteStatus
-from tests.support.builders import at, make_node, receipt
-from tests.unit.lifecycle.world import World
+from tests.support.builders import make_node, receipt
+from tests.unit.lifecycle.world import World, questions
 
 NODE = make_node()
 BOOTED = make_node(boot_id="boot-2")
@@ -31,7 +30,7 @@ def bound() -> World:
 def asked(world: World) -> tuple[str, ...]:
     """The nodes that the next pass asks for."""
     seen = replace(world.observe(), nodes=tuple(world.cached_nodes or ()), live_nodes=())
-    return questions(seen, at(world.seconds)).live_nodes
+    return questions(seen, world.seconds).live_nodes
 
 
 @stale

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.decide import questions
 from desist.lifecycle.observed import WantedPod
 from desist.lifecycle.plan import DeletePod, WakeAt
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_execution, receipt
-from tests.unit.lifecycle.world import World, done
+from tests.unit.lifecycle.world import World, done, questions
 
 
 def hidden(world: World) -> PodBuilder:
@@ -74,18 +73,18 @@ def test_it_is_looked_at_again_and_again_since_no_watch_tells_of_it() -> None:
 
 def test_the_question_names_the_attempt_and_the_uid_and_is_asked_once_a_pass() -> None:
     world = World().running()
-    assert questions(world.observe(), at(2)).live_pod is None
+    assert questions(world.observe(), 2).live_pod is None
     process = unlabelled(world).status.processes[0]
     seen = replace(world.observe(), live_pod=False, pods=(), deleted=tuple(world.deleted))
-    assert questions(seen, at(2)).live_pod == WantedPod(process.pod, world.status.run_id or "", 1, process.pod_uid)
-    assert questions(replace(seen, live_pod=True), at(2)).live_pod is None
+    assert questions(seen, 2).live_pod == WantedPod(process.pod, world.status.run_id or "", 1, process.pod_uid)
+    assert questions(replace(seen, live_pod=True), 2).live_pod is None
 
 
 def test_a_pod_whose_end_was_reported_before_it_vanished_is_not_asked_for() -> None:
     world = World().running()
     world.pods[world.pod.obj().name] = world.pod.exited(0, receipt()).over()
     world.lose_pod(seen=True)
-    assert questions(replace(world.observe(), live_pod=False), at(2)).live_pod is None
+    assert questions(replace(world.observe(), live_pod=False), 2).live_pod is None
 
 
 def never_shown(world: World) -> World:
@@ -139,7 +138,7 @@ def test_a_pod_that_was_just_created_is_not_asked_for() -> None:
     world = World(creates=False)
     world.step()
     unseen = replace(world.observe(), live_pod=False)
-    assert questions(unseen, at(4.9)).live_pod is None
-    asked = questions(unseen, at(5)).live_pod
+    assert questions(unseen, 4.9).live_pod is None
+    asked = questions(unseen, 5).live_pod
     assert asked == WantedPod(world.status.processes[0].pod, world.status.run_id or "", 1)
-    assert questions(replace(unseen, live_pod=True), at(5)).live_pod is None
+    assert questions(replace(unseen, live_pod=True), 5).live_pod is None

@@ -9,14 +9,12 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase
-from desist.lifecycle.decide import decide, questions
-from desist.lifecycle.observed import Answer, CreateAnswer, Observed, WantedPod
-from desist.lifecycle.plan import CreatePod, Plan, WakeAt, WriteStatus
-from desist.lifecycle.run import start
+from desist.lifecycle.decide import decide
+from desist.lifecycle.observed import Answer, CreateAnswer, Observed, Questions, WantedPod
+from desist.lifecycle.plan import CreatePod, WakeAt, WriteStatus
 from desist.lifecycle.settings import Settings
-from desist.lifecycle.view import View
 from tests.support.builders import TEMPLATE, at, make_execution, make_spec, make_workflow
-from tests.unit.lifecycle.world import World, done
+from tests.unit.lifecycle.world import World, decided, done, questions
 
 
 def condition(world: World, kind: ConditionType) -> Condition:
@@ -33,27 +31,20 @@ def test_the_first_write_is_the_first_attempt_and_the_pod_is_created_after_it() 
     assert created.name == world.status.processes[0].pod == created.manifest.value["metadata"]["name"]
 
 
-def test_nothing_is_written_while_the_answer_to_the_trial_is_missing() -> None:
+def test_nothing_is_written_while_the_answer_to_the_dry_run_is_missing() -> None:
     seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
-    assert questions(seen, at(0)).trial
-    assert decide(seen, at(0)) == Plan()
+    assert questions(seen, 0).dry_run
+    assert isinstance(decide(seen, at(0)), Questions)
 
 
-def test_the_trial_is_asked_for_only_where_the_run_would_begin() -> None:
+def test_the_dry_run_is_asked_for_only_where_the_run_would_begin() -> None:
     cancelled = Observed(make_execution().cancelled(Mode.CANCEL).obj(), Settings(), workflow=make_workflow())
-    assert not questions(cancelled, at(0)).trial
+    assert not questions(cancelled, 0).dry_run
     missing = Observed(make_execution().obj(), Settings())
-    assert not questions(missing, at(0)).trial
+    assert not questions(missing, 0).dry_run
     world = World()
     world.step()
-    assert not questions(world.observe(), at(1)).trial
-
-
-def test_the_tried_pod_is_the_one_that_would_be_created() -> None:
-    world = World()
-    tried = start.trial_manifest(View(world.observe(), at(0)))
-    created = next(a for a in world.step().actions if isinstance(a, CreatePod))
-    assert tried == created.manifest
+    assert not questions(world.observe(), 1).dry_run
 
 
 def test_a_run_keeps_what_it_was_started_with_and_started_says_what_differs_by_now() -> None:
@@ -87,8 +78,8 @@ STALLS = [
      {"workflow": make_workflow(template=Opaque.of({**TEMPLATE, "more": nested(64)}))}, {},
      "TemplateRefused", "64 levels"),
     ("a template that the API server refuses",
-     {"trial": CreateAnswer(Answer.INVALID, "spec.x: Invalid")}, {}, "TemplateInvalid", "spec.x: Invalid"),
-    ("a quota of zero", {"trial": CreateAnswer(Answer.REFUSED, "exceeded quota")}, {}, "CreateRefused", "quota"),
+     {"dry_run": CreateAnswer(Answer.INVALID, "spec.x: Invalid")}, {}, "TemplateInvalid", "spec.x: Invalid"),
+    ("a quota of zero", {"dry_run": CreateAnswer(Answer.REFUSED, "exceeded quota")}, {}, "CreateRefused", "quota"),
 ]  # fmt: skip
 
 
@@ -138,13 +129,13 @@ def test_a_run_begins_once_what_kept_it_is_gone() -> None:
 
 @pytest.mark.parametrize(("answer", "seconds"), [(Answer.REFUSED, 10), (Answer.INVALID, 60)])
 def test_a_first_pod_that_is_refused_is_tried_again_since_a_policy_may_change(answer: Answer, seconds: float) -> None:
-    world = World(trial=CreateAnswer(answer, "denied"))
+    world = World(dry_run=CreateAnswer(answer, "denied"))
     world.settle()
     assert [a.when for a in world.plan().actions if isinstance(a, WakeAt)] == [at(seconds)]
     writes = world.writes
     world.settle(seconds)
     assert world.writes == writes, "the same refusal is said once"
-    world.trial = CreateAnswer(Answer.PASSED)
+    world.dry_run = CreateAnswer(Answer.PASSED)
     world.settle(seconds)
     assert world.status.run_id is not None
 
@@ -197,18 +188,18 @@ def test_a_workflow_in_place_is_taken_with_its_own_deadline() -> None:
 
 def test_what_is_answered_is_not_asked_again() -> None:
     seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
-    assert not questions(replace(seen, trial=CreateAnswer(Answer.REFUSED)), at(0)).trial
+    assert not questions(replace(seen, dry_run=CreateAnswer(Answer.REFUSED)), 0).dry_run
     world = World(creates=False)
     world.step()
     world.execution = world.execution.cancelled(Mode.CANCEL)
     absent = world.observe()
     assert absent.live_pod
-    assert questions(absent, at(1)).live_pod is None
-    asked = questions(replace(absent, live_pod=False), at(1)).live_pod
+    assert questions(absent, 1).live_pod is None
+    asked = questions(replace(absent, live_pod=False), 1).live_pod
     assert asked == WantedPod(world.status.processes[0].pod, world.status.run_id or "", 1)
 
 
-def test_a_rejection_is_written_though_the_trial_has_no_answer_yet() -> None:
+def test_a_rejection_is_written_though_the_dry_run_has_no_answer_yet() -> None:
     other_run = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
     seen = Observed(make_execution().cancelled(Mode.CANCEL, run_id=other_run).obj(), Settings(), make_workflow())
-    assert next(type(action) for action in decide(seen, at(0)).actions) is WriteStatus
+    assert isinstance(decided(seen, 0).actions[0], WriteStatus)

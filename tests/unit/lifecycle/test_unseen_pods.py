@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.decide import decide
 from desist.lifecycle.observed import Answer, CreateAnswer
-from desist.lifecycle.plan import CreatePod, DeletePod, WriteStatus
+from desist.lifecycle.plan import CreatePod, DeletePod
 from tests.support.builders import at, make_execution, receipt
-from tests.unit.lifecycle.world import World, done
+from tests.unit.lifecycle.world import World, done, questions
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -47,15 +46,12 @@ def test_a_stop_before_the_pod_was_seen_is_delivered_where_there_is_one() -> Non
     assert [a.uid for a in world.done if isinstance(a, DeletePod)] == ["uid-1"]
 
 
-def test_a_stop_that_was_accepted_while_the_pod_was_in_doubt_ends_once_it_is_known_to_be_absent() -> None:
+def test_a_stop_is_answered_once_it_is_known_whether_there_is_a_pod() -> None:
     world = World(creates=False)
     world.step()
     world.execution = world.execution.cancelled(Mode.KILL)
     doubtful = replace(world.observe(), live_pod=False)
-    write = decide(doubtful, at(1)).actions[0]
-    assert isinstance(write, WriteStatus)
-    world.execution = world.execution.with_status(write.status)
-    assert world.phase is Phase.KILL_CANCELLING
+    assert questions(doubtful, 1).live_pod is not None, "it is not answered while the pod is in doubt"
     world.settle(1)
     assert world.status.phase is Phase.CANCELLED
 

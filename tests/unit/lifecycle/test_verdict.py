@@ -7,12 +7,10 @@ from dataclasses import replace
 import pytest
 
 from desist.api.status import ProcessStatus
-from desist.api.vocabulary import ProcessState
+from desist.api.vocabulary import ProcessReason, ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView, PodView
+from desist.lifecycle.proof.process import CLOSED, Process
 from desist.lifecycle.proof.verdict import (
-    CLOSED,
-    MISSED,
-    Evidence,
     needs_live_node,
     needs_live_pod,
     next_change,
@@ -40,7 +38,7 @@ def judge(
     present: bool = True,
     missed: float | None = None,
     **process: object,
-) -> Evidence:
+) -> Process:
     view: PodView | None = pod.obj() if pod else None
     found = ProcessStatus(
         pod="pod",
@@ -49,12 +47,12 @@ def judge(
         boot_id="boot-1",
         state=ALIVE,
         since=at(0 if missed is None else missed),
-        reason=None if missed is None else MISSED,
+        reason=None if missed is None else ProcessReason.MISSED,
     ).model_copy(update=process)
-    return Evidence(found, view, present, seen, 30.0, Settings(), node_live=True, pod_live=True)
+    return Process(found, view, present, seen, 30.0, Settings(), node_live=True, pod_live=True)
 
 
-def vanished(seen: NodeView | None, missed: float, pod: PodBuilder | None = None, **process: object) -> Evidence:
+def vanished(seen: NodeView | None, missed: float, pod: PodBuilder | None = None, **process: object) -> Process:
     return judge(pod, seen, present=False, missed=missed, **process)
 
 
@@ -111,7 +109,7 @@ CASES = [
 
 @pytest.mark.conformance("C7", "C14", "C15")
 @pytest.mark.parametrize(("evidence", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_each_line_of_the_table_of_proof(evidence: Evidence, expected: ProcessState) -> None:
+def test_each_line_of_the_table_of_proof(evidence: Process, expected: ProcessState) -> None:
     assert verdict(evidence, at(NOW)) is expected
 
 
@@ -127,7 +125,7 @@ BY_NODE = {
 
 @pytest.mark.parametrize(("name", "evidence", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_what_only_a_cached_node_says_is_no_proof_and_is_asked_for(
-    name: str, evidence: Evidence, expected: ProcessState
+    name: str, evidence: Process, expected: ProcessState
 ) -> None:
     cached = replace(evidence, node_live=False)
     assert (verdict(cached, at(NOW)) is not expected) == (name in BY_NODE)
@@ -145,7 +143,7 @@ BY_ABSENCE = {
 
 @pytest.mark.parametrize(("name", "evidence", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_a_pod_that_only_the_cache_misses_closes_nothing_and_is_asked_for(
-    name: str, evidence: Evidence, expected: ProcessState
+    name: str, evidence: Process, expected: ProcessState
 ) -> None:
     cached = replace(evidence, pod_live=False)
     assert (verdict(cached, at(NOW)) is not expected) == (name in BY_ABSENCE)
@@ -155,13 +153,13 @@ def test_a_pod_that_only_the_cache_misses_closes_nothing_and_is_asked_for(
 
 
 @pytest.mark.parametrize(("evidence", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_verdict_never_changes_by_time_before_it_is_announced(evidence: Evidence, expected: ProcessState) -> None:
+def test_a_verdict_never_changes_by_time_before_it_is_announced(evidence: Process, expected: ProcessState) -> None:
     announced = next_change(evidence, at(NOW))
     last = at(NOW + 10_000) if announced is None else announced
     for seconds in (0.001, 0.5, 1, 29, 30, 31, 59, 60, 61, 5_000):
         moment = at(NOW + seconds)
         # A pod whose absence is not marked yet counts from the pass that marks it.
-        marked = evidence.present or evidence.process.reason == MISSED
+        marked = evidence.present or evidence.status.reason == ProcessReason.MISSED
         if moment < last and marked:
             assert verdict(evidence, moment) is expected
 

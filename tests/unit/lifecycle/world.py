@@ -14,8 +14,8 @@ from desist.api.status import CommandRecord, WorkflowExecutionStatus
 from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
 from desist.controller.observe import with_live_pod
-from desist.lifecycle.decide import decide, questions
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
+from desist.lifecycle.decide import decide
+from desist.lifecycle.observed import NOTHING, Answer, CreateAnswer, NodeView, Observed, PodView, Questions
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,
@@ -38,7 +38,7 @@ class World:
     execution: ExecutionBuilder = field(default_factory=make_execution)
     workflow: Workflow | None = field(default_factory=make_workflow)
     settings: Settings = field(default_factory=Settings)
-    trial: CreateAnswer | None = field(default_factory=lambda: CreateAnswer(Answer.PASSED))
+    dry_run: CreateAnswer | None = field(default_factory=lambda: CreateAnswer(Answer.PASSED))
     created: CreateAnswer | None = None
     creates: bool = True
     """Whether a create takes effect."""
@@ -88,14 +88,13 @@ class World:
             created=self.created,
             field_manager=self.field_manager,
         )
-        asked = questions(seen, at(self.seconds))
-        trial = self.trial if asked.trial else None
-        nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
-        seen = replace(seen, trial=trial, nodes=nodes, live_nodes=asked.live_nodes)
-        if asked.live_pod is None:
-            return seen
-        seen = with_live_pod(seen, self._live(asked.live_pod.name))
-        return replace(seen, live_nodes=(*seen.live_nodes, *questions(seen, at(self.seconds)).live_nodes))
+        while (asked := questions(seen, self.seconds)) and not (asked.dry_run and self.dry_run is None):
+            dry_run = self.dry_run if asked.dry_run else seen.dry_run
+            nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
+            seen = replace(seen, dry_run=dry_run, nodes=nodes, live_nodes=(*seen.live_nodes, *asked.live_nodes))
+            if asked.live_pod is not None:
+                seen = with_live_pod(seen, self._live(asked.live_pod.name))
+        return seen
 
     def _live(self, name: str) -> PodView | None:
         builder = self.pods.get(name) or self.unlabelled.get(name)
@@ -103,7 +102,7 @@ class World:
 
     def plan(self) -> Plan:
         """What a pass plans now; nothing is done."""
-        plan = decide(self.observe(), at(self.seconds))
+        plan = decided(self.observe(), self.seconds)
         check_shape(plan, self.seconds)
         return plan
 
@@ -176,10 +175,11 @@ class World:
                 pass
 
     def _check_rest(self) -> None:
-        """What was written is not written again; a run that has just ended may still answer a request."""
-        again = decide(self.observe(), at(self.seconds)).actions
-        ended = self.status.phase is not None and self.status.phase.terminal
-        assert ended or not [action for action in again if isinstance(action, WriteStatus)]
+        """What was written is not written again; a run that has just ended may still answer a request, and one that
+        has just rejected one may still begin or stall."""
+        again = decided(self.observe(), self.seconds).actions
+        writes = [action.status for action in again if isinstance(action, WriteStatus)]
+        assert not self.status.open or self.status.attempt is None or not writes
 
     def _create(self, action: CreatePod) -> None:
         if self.created is not None and self.created.at is not None:
@@ -214,6 +214,19 @@ class World:
             return
         grace = pod.grace_seconds if action.grace_seconds is None else action.grace_seconds
         self._change(pod.name, pod.uid, deletion_timestamp=at(self.seconds + grace), deletion_grace_seconds=grace)
+
+
+def questions(seen: Observed, seconds: float) -> Questions:
+    """What must be asked before anything is decided."""
+    asked = decide(seen, at(seconds))
+    return asked if isinstance(asked, Questions) else NOTHING
+
+
+def decided(seen: Observed, seconds: float) -> Plan:
+    """The plan for an observation that leaves nothing to ask."""
+    plan = decide(seen, at(seconds))
+    assert isinstance(plan, Plan), f"there is a question left: {plan}"
+    return plan
 
 
 def check_shape(plan: Plan, seconds: float) -> None:

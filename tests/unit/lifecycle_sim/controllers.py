@@ -12,8 +12,8 @@ from typing import assert_never
 
 from desist.api.execution import WorkflowExecution
 from desist.controller.observe import with_live_pod
-from desist.lifecycle.decide import decide, questions
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView
+from desist.lifecycle.decide import decide
+from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView, Questions
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,
@@ -25,12 +25,13 @@ from desist.lifecycle.plan import (
     WakeAt,
     WriteStatus,
 )
-from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.shown.contention import Contention, contested, written
+from desist.lifecycle.view import current
 from tests.support.builders import T0, at
 from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing
 from tests.unit.lifecycle_sim.audit import Audit
+from tests.unit.lifecycle_sim.check_plan import decided
 
 KINDS = ("execution", "pods", "nodes")
 BACK_OFF = 1.0
@@ -121,7 +122,8 @@ class Controller:
     def observe(self) -> Observed:
         """What a pass sees, with the answers to its questions."""
         status = self.execution.status
-        attempt = pod_name(self.execution.metadata.name, status.run_id or "", status.attempt or 0) if status else ""
+        process = current(status) if status else None
+        attempt = process.pod if process else ""
         refused, answer = self.refusal or ("", None)
         named = {pod.node for pod in (*self.pods.values(), *self.deleted.values())}
         named |= {process.node or "" for process in (status.processes if status else ())}
@@ -138,14 +140,13 @@ class Controller:
 
     def answered(self, seen: Observed) -> Observed:
         """The observation with what the API server says to the core's questions."""
-        asked = questions(seen, at(self.api.clock.now))
-        trial = CreateAnswer(self.api.answer, "as it was tried") if asked.trial else None
-        seen = replace(seen, trial=trial or seen.trial)
-        seen = self._with_live_nodes(seen, asked.live_nodes)
-        if asked.live_pod is None:
-            return seen
-        seen = with_live_pod(seen, self.api.pods.get(asked.live_pod.name))
-        return self._with_live_nodes(seen, questions(seen, at(self.api.clock.now)).live_nodes)
+        while isinstance(asked := decide(seen, at(self.api.clock.now)), Questions):
+            if asked.dry_run:
+                seen = replace(seen, dry_run=CreateAnswer(self.api.answer, "as it was tried"))
+            if asked.live_pod is not None:
+                seen = with_live_pod(seen, self.api.pods.get(asked.live_pod.name))
+            seen = self._with_live_nodes(seen, asked.live_nodes)
+        return seen
 
     def _with_live_nodes(self, seen: Observed, names: tuple[str, ...]) -> Observed:
         cached = tuple(node for node in seen.nodes if node.name not in names)
@@ -156,7 +157,7 @@ class Controller:
         """Observe and decide; nothing is done yet."""
         self.wake = None
         self.judged = self.observe()
-        plan = decide(self.judged, at(self.api.clock.now))
+        plan = decided(self.judged, self.api.clock.now)
         self.audit.planned(self.judged, plan, self.answered)
         self.plan = self._uncontested(plan)
         self.posted = {}

@@ -10,7 +10,8 @@ from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy, WorkflowSpec
-from desist.lifecycle.pod.manifest import pod_manifest
+from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.settings import LauncherDelivery, Settings
 from desist.lifecycle.wire.mailbox import Stop
 
@@ -54,7 +55,9 @@ def pod(
     spec = WorkflowSpec(template=Opaque.of(given or template()), stop_policy=StopPolicy(signal=signal))
     settings = Settings(launcher_image="registry.example/launcher:1", launcher_delivery=delivery)
     wrapped = None if arguments is None else Opaque.of(arguments)
-    made: dict[str, Any] = pod_manifest(execution(name), spec, wrapped, RUN_ID, 1, settings).value
+    made_for = execution(name)
+    wanted = WantedPod(pod_name(name, made_for.metadata.uid, RUN_ID, 1), RUN_ID, 1)
+    made: dict[str, Any] = pod_manifest(made_for, spec, wrapped, wanted, settings).value
     return made
 
 

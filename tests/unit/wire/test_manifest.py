@@ -18,6 +18,8 @@ DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 SUBDOMAINS = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True)
 
+UID = "8a4b0b8e-5d0c-4a53-a2b1-0f6a1d4e9c11"
+
 
 def workflow(made: dict[str, Any]) -> dict[str, Any]:
     container: dict[str, Any] = made["spec"]["containers"][0]
@@ -25,12 +27,12 @@ def workflow(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def env(made: dict[str, Any]) -> dict[str, str]:
-    return {entry["name"]: entry["value"] for entry in workflow(made)["env"]}
+    return {entry["name"]: entry.get("value", "") for entry in workflow(made)["env"]}
 
 
 @given(SUBDOMAINS, st.integers(1, 10**9))
 def test_a_pods_name_is_a_dns_label_whatever_the_executions_name(name: str, attempt: int) -> None:
-    made = pod_name(name, RUN_ID, attempt)
+    made = pod_name(name, UID, RUN_ID, attempt)
     assert len(made) <= 63
     assert DNS_LABEL.fullmatch(made)
 
@@ -42,13 +44,16 @@ def test_a_label_holds_any_executions_name(name: str) -> None:
     assert LABEL_VALUE.fullmatch(value)
 
 
-def test_a_pods_name_begins_with_its_execution_and_attempt() -> None:
-    assert re.fullmatch(r"order-123-2-[a-z2-7]{10}", pod_name("order-123", RUN_ID, 2))
+def test_a_pods_name_begins_with_its_execution_and_ends_in_its_attempt() -> None:
+    assert re.fullmatch(r"order-123-[a-z2-7]{10}-2", pod_name("order-123", UID, RUN_ID, 2))
 
 
 def test_each_execution_run_and_attempt_has_a_name_of_its_own_and_always_the_same() -> None:
     cases = [
-        (n, r, a) for n in ("a", "a.b", "a-b", "a" * 250, "a" * 251) for r in (RUN_ID, RUN_ID[::-1]) for a in (1, 2)
+        ("a" * 250, uid, run_id, attempt)
+        for uid in (UID, UID[::-1])
+        for run_id in (RUN_ID, RUN_ID[::-1])
+        for attempt in (1, 2, 11, 12)
     ]
     assert len({pod_name(*case) for case in cases}) == len(cases)
     assert [pod_name(*case) for case in cases] == [pod_name(*case) for case in cases]
@@ -61,20 +66,19 @@ def test_long_names_that_differ_at_their_end_have_labels_that_differ() -> None:
 
 def test_the_pod_belongs_to_its_execution_by_uid() -> None:
     metadata = pod()["metadata"]
-    uid = "8a4b0b8e-5d0c-4a53-a2b1-0f6a1d4e9c11"
-    assert (metadata["namespace"], metadata["name"]) == ("shop", pod_name("order-123", RUN_ID, 1))
+    assert (metadata["namespace"], metadata["name"]) == ("shop", pod_name("order-123", UID, RUN_ID, 1))
     assert metadata["ownerReferences"] == [
         {
             "apiVersion": "desist.dev/v1alpha1",
             "kind": "WorkflowExecution",
             "name": "order-123",
-            "uid": uid,
+            "uid": UID,
             "controller": True,
             "blockOwnerDeletion": False,
         }
     ]
     assert metadata["labels"] == {
-        meta.EXECUTION_UID_LABEL: uid,
+        meta.EXECUTION_UID_LABEL: UID,
         meta.EXECUTION_LABEL: "order-123",
         meta.RUN_ID_LABEL: RUN_ID,
         meta.ATTEMPT_LABEL: "1",

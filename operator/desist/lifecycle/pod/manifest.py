@@ -26,25 +26,30 @@ from desist.api.meta import (
     RUN_ID_LABEL,
     STOP_ANNOTATION,
 )
+from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle.observed import WantedPod
 from desist.lifecycle.pod.template import termination_bytes
 from desist.lifecycle.settings import LauncherDelivery, Settings
 
 LABEL_LIMIT = 63
-WORKFLOW_ROLE = "workflow"
 LAUNCHER = "/desist/bin/desist-launcher"
 MAILBOX = "/desist/mailbox"
 OUTCOME = "/desist/outcome/outcome.json"
 TERMINATION_LOG = "/dev/termination-log"
 UNPRIVILEGED_USER = 65532
+DRY_RUN_ID = "0" * 26
+"""The run of a dry-run create: no real run has it, so its pod's name is nobody's."""
 
 Json = dict[str, Any]
 
 
-def pod_name(execution_name: str, run_id: str, attempt: int) -> str:
-    """Name of the pod of an attempt (from 1): a DNS label of at most 63 characters, another one for each attempt."""
-    end = f"-{attempt}-{_hash(execution_name, run_id, str(attempt))}"
+def pod_name(execution_name: str, execution_uid: str, run_id: str, attempt: int) -> str:
+    """Name of the pod of an attempt (from 1): a DNS label of at most 63 characters, another one for each attempt.
+
+    It ends in the attempt, so that whoever sees only names can tell which pod of a run is the later one.
+    """
+    end = f"-{_hash(execution_uid, run_id)}-{attempt}"
     start = execution_name.lower().replace(".", "-")[: LABEL_LIMIT - len(end)].rstrip("-")
     return start + end
 
@@ -53,21 +58,32 @@ def pod_manifest(
     execution: WorkflowExecution,
     spec: WorkflowSpec,
     arguments: Opaque | None,
-    run_id: str,
-    attempt: int,
+    wanted: WantedPod,
     settings: Settings,
 ) -> Opaque:
-    """The complete v1 Pod of an attempt (from 1) of a run; `arguments` absent: the process reads `{}`."""
+    """The complete v1 Pod of an attempt of a run; `arguments` absent: the process reads `{}`."""
     template = spec.template.value
     pod = template["spec"]
     _add_volumes(pod, settings)
     if settings.launcher_delivery is LauncherDelivery.INIT_CONTAINER:
         pod["initContainers"] = [_installer(pod, settings), *(pod.get("initContainers") or [])]
     limit = termination_bytes(len(pod["containers"]) + len(pod.get("initContainers") or []))
-    environment = {
+    _wrap(pod["containers"][0], _environment(execution, spec, wanted, limit))
+    pod["restartPolicy"] = "Never"
+    metadata = _metadata(execution, template.get("metadata") or {}, wanted)
+    metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
+    return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+
+
+def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: WantedPod, limit: int) -> list[Json]:
+    """First in the container, so that the template's own variables may refer to them."""
+    said = {
         "DESIST_EXECUTION": execution.metadata.name,
-        "DESIST_RUN_ID": run_id,
-        "DESIST_ATTEMPT": str(attempt),
+        "DESIST_EXECUTION_UID": execution.metadata.uid,
+        "DESIST_NAMESPACE": execution.metadata.namespace,
+        "DESIST_RUN_ID": wanted.run_id,
+        "DESIST_ATTEMPT": str(wanted.attempt),
+        "DESIST_POD_NAME": wanted.name,
         "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
         "DESIST_OUTCOME": OUTCOME,
         "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
@@ -75,11 +91,16 @@ def pod_manifest(
         "DESIST_MAILBOX": MAILBOX,
         "DESIST_TERMINATION_LOG": TERMINATION_LOG,
     }
-    _wrap(pod["containers"][0], environment)
-    pod["restartPolicy"] = "Never"
-    metadata = _metadata(execution, template.get("metadata") or {}, run_id, attempt)
-    metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
-    return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+    uid = {"name": "DESIST_POD_UID", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}}
+    return [*({"name": name, "value": value} for name, value in said.items()), uid]
+
+
+def dry_run_manifest(
+    execution: WorkflowExecution, spec: WorkflowSpec, arguments: Opaque | None, settings: Settings
+) -> Opaque:
+    """The pod with which a start is tried before anything is written."""
+    name = pod_name(execution.metadata.name, execution.metadata.uid, DRY_RUN_ID, 1)
+    return pod_manifest(execution, spec, arguments, WantedPod(name, DRY_RUN_ID, 1), settings)
 
 
 def wanted_pod(manifest: Opaque) -> WantedPod:
@@ -89,19 +110,19 @@ def wanted_pod(manifest: Opaque) -> WantedPod:
     return WantedPod(metadata["name"], labels[RUN_ID_LABEL], int(labels[ATTEMPT_LABEL]))
 
 
-def _metadata(execution: WorkflowExecution, given: Json, run_id: str, attempt: int) -> Json:
+def _metadata(execution: WorkflowExecution, given: Json, wanted: WantedPod) -> Json:
     owner = execution.metadata
     return {
         **{name: value for name, value in given.items() if name == "finalizers"},
-        "name": pod_name(owner.name, run_id, attempt),
+        "name": wanted.name,
         "namespace": owner.namespace,
         "labels": _users(given.get("labels"))
         | {
             EXECUTION_UID_LABEL: owner.uid,
             EXECUTION_LABEL: _label(owner.name),
-            RUN_ID_LABEL: run_id,
-            ATTEMPT_LABEL: str(attempt),
-            ROLE_LABEL: WORKFLOW_ROLE,
+            RUN_ID_LABEL: wanted.run_id,
+            ATTEMPT_LABEL: str(wanted.attempt),
+            ROLE_LABEL: ProcessRole.WORKFLOW.value,
         },
         "annotations": _users(given.get("annotations")),
         "ownerReferences": [
@@ -138,14 +159,10 @@ def _projected(path: str, annotation: str) -> Json:
     return {"items": [{"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}]}
 
 
-def _wrap(container: Json, environment: dict[str, str]) -> None:
+def _wrap(container: Json, environment: list[Json]) -> None:
     """Put the launcher in front of the workflow process's command."""
     container["command"] = [LAUNCHER, "run", "--", *container["command"]]
-    # First, so that the template's own variables may refer to them.
-    container["env"] = [
-        *({"name": name, "value": value} for name, value in environment.items()),
-        *(container.get("env") or []),
-    ]
+    container["env"] = [*environment, *(container.get("env") or [])]
     container["volumeMounts"] = [
         *(container.get("volumeMounts") or []),
         {"name": "desist-launcher", "mountPath": "/desist/bin", "readOnly": True},

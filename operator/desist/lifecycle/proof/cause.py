@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from desist.api.vocabulary import ProcessState
+from desist.api.vocabulary import ProcessReason, ProcessState
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.end import Cause, End
-from desist.lifecycle.proof.verdict import FORGOTTEN, Evidence, ended, rebooted, reported_end
+from desist.lifecycle.proof.process import Process, ended, reported_end
+from desist.lifecycle.proof.verdict import rebooted
 from desist.lifecycle.wire import termination
 
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
@@ -32,14 +33,14 @@ CLOCK_SKEW = timedelta(seconds=5)
 """By how much a node's clock may be behind the API server's."""
 
 
-def end_of(evidence: Evidence, state: ProcessState) -> End:
+def end_of(process: Process, state: ProcessState) -> End:
     """How the process ended. To be asked once its end is reported, or the verdict is `gone` or `unproven`."""
-    pod = evidence.pod
-    if pod is None or _lost_with_node(evidence, pod, state):
+    pod = process.pod
+    if pod is None or _lost_with_node(process, pod, state):
         gone = state is ProcessState.GONE
-        return End(Cause.DISRUPTED if gone else Cause.VANISHED, message=_lost(evidence, gone))
+        return End(Cause.DISRUPTED if gone else Cause.VANISHED, message=_lost(process, gone))
     said = termination.parse(pod.workflow.message)
-    cause = _cause(evidence, pod, said.receipt)
+    cause = _cause(process, pod, said.receipt)
     outcome = said.outcome if reported_end(pod.workflow) else None
     return End(
         cause=cause,
@@ -68,12 +69,12 @@ def exit_signal(container: ContainerView) -> int | None:
     return code - SIGNAL_BASE if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + 64 else None
 
 
-def _cause(evidence: Evidence, pod: PodView, receipt: termination.Receipt | None) -> Cause:
+def _cause(process: Process, pod: PodView, receipt: termination.Receipt | None) -> Cause:
     workflow = pod.workflow
-    disrupted = _disrupted(evidence, pod)
+    disrupted = _disrupted(process, pod)
     if not reported_end(workflow):
         return Cause.INIT if failed_init(pod) and not disrupted else Cause.DISRUPTED
-    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(evidence)
+    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(process)
     if workflow.exit_code != 0 and lost:
         return Cause.DISRUPTED
     if workflow.exit_code != 0 and workflow.reason == "OOMKilled":
@@ -116,8 +117,8 @@ def _stopped_by_image(pod: PodView, passed: termination.PassedSignal | None) -> 
     return bool(possible) and passed.at >= min(possible) - CLOCK_SKEW
 
 
-def _disrupted(evidence: Evidence, pod: PodView) -> bool:
-    deleted = pod.deletion_timestamp is not None or not evidence.present
+def _disrupted(process: Process, pod: PodView) -> bool:
+    deleted = pod.deletion_timestamp is not None or not process.present
     return deleted or bool(pod.disruption_reason) or pod.reason in NODE_REASONS
 
 
@@ -130,20 +131,20 @@ def failed_init(pod: PodView) -> ContainerView | None:
     return None
 
 
-def _lost_with_node(evidence: Evidence, pod: PodView, state: ProcessState) -> bool:
+def _lost_with_node(process: Process, pod: PodView, state: ProcessState) -> bool:
     """Whether the process is closed by what its node says, or by time, and no report of the pod's tells its end."""
-    by_node = state is ProcessState.GONE and bool(evidence.process.node) and not ended(pod)
+    by_node = state is ProcessState.GONE and bool(process.status.node) and not ended(pod)
     return not reported_end(pod.workflow) and (by_node or state is ProcessState.UNPROVEN)
 
 
-def _lost(evidence: Evidence, gone: bool) -> str:
-    where = f" on node {evidence.process.node}" if evidence.process.node else ""
-    if evidence.process.reason == FORGOTTEN:
-        return f"pod {evidence.process.pod}{where} was given up without proof of its end"
-    if evidence.process.pod_uid is None:
+def _lost(process: Process, gone: bool) -> str:
+    where = f" on node {process.status.node}" if process.status.node else ""
+    if process.status.reason == ProcessReason.FORGOTTEN:
+        return f"pod {process.status.pod}{where} was given up without proof of its end"
+    if process.status.pod_uid is None:
         return "no process was running"
     how = "ended with its node" if gone else "vanished, and its end was never reported"
-    return f"pod {evidence.process.pod}{where} {how}"
+    return f"pod {process.status.pod}{where} {how}"
 
 
 def _message(cause: Cause, pod: PodView, said: termination.Termination) -> str:

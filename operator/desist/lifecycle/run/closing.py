@@ -8,31 +8,28 @@ Between them `failure` (or its absence) says which phase that will be.
 from __future__ import annotations
 
 from desist.api.status import CommandRecord, Failure, ProcessStatus
-from desist.api.vocabulary import Bucket, ClosedReason, CommandStatus, FailureCategory, Mode, Phase, ProcessState
+from desist.api.vocabulary import (
+    COMPLETION,
+    ClosedReason,
+    CommandStatus,
+    FailureCategory,
+    Phase,
+    ProcessReason,
+    ProcessState,
+)
 from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.proof.end import Cause, End
-from desist.lifecycle.proof.verdict import CLOSED
-from desist.lifecycle.run.outcome import Column, Result, column, outcome
+from desist.lifecycle.proof.process import CLOSED
+from desist.lifecycle.run.outcome import Column, Result, column, modes_end, outcome
 from desist.lifecycle.view import Status, View, current, with_current
 
-COMPLETION = "completion"
-NEVER_CREATED = "NeverCreated"
-
-CLOSED_REASON = {
-    Phase.SUCCEEDED: ClosedReason.COMPLETED,
-    Phase.FAILED: ClosedReason.FAILED,
-    Phase.TIMED_OUT: ClosedReason.TIMED_OUT,
-    Phase.CANCELLED: ClosedReason.CANCELLED,
-    Phase.TERMINATED: ClosedReason.TERMINATED,
+_CATEGORY_OF = {
+    Phase.CANCELLED: FailureCategory.CANCELLED,
+    Phase.TERMINATED: FailureCategory.TERMINATED,
+    Phase.TIMED_OUT: FailureCategory.TIMED_OUT,
 }
-
-_PHASE_OF = {
-    FailureCategory.CANCELLED: Phase.CANCELLED,
-    FailureCategory.TERMINATED: Phase.TERMINATED,
-    FailureCategory.TIMED_OUT: Phase.TIMED_OUT,
-}
-_CATEGORY_OF = {phase: category for category, phase in _PHASE_OF.items()}
+_PHASE_OF = {category: phase for phase, category in _CATEGORY_OF.items()}
 
 _FAILED_BY = {
     Cause.OUT_OF_MEMORY: FailureCategory.OUT_OF_MEMORY,
@@ -41,23 +38,10 @@ _FAILED_BY = {
     Cause.START: FailureCategory.START,
 }
 
-_ENDS_AS = {
-    Mode.CANCEL: Phase.CANCELLED,
-    Mode.FORCE: Phase.CANCELLED,
-    Mode.KILL: Phase.CANCELLED,
-    Mode.TERMINATE: Phase.TERMINATED,
-}
-
-
-def modes_end(status: Status) -> Phase:
-    """The phase that the strongest request accepted before a deadline names; without one: TimedOut."""
-    mode = status.cancellation.end_mode if status.cancellation else None
-    return _ENDS_AS[mode] if mode else Phase.TIMED_OUT
-
 
 def end_phase(status: Status, end: End) -> Phase | None:
     """The terminal phase that the end of the process leads to; None: the run goes on with another attempt."""
-    in_force = column(status.phase or Phase.PENDING)
+    in_force = column(status.at)
     match outcome(in_force, end):
         case Result.SUCCEEDED:
             return Phase.SUCCEEDED
@@ -76,14 +60,13 @@ def finish(view: View, status: Status, phase: Phase, end: End) -> Status:
     category = _CATEGORY_OF.get(phase) or _failed_by(status, end)
     failure = None if phase is Phase.SUCCEEDED else _failure(view, status, category, end)
     ended = min(end.at or view.now, view.now)
-    update = {"failure": failure, "result": end.result, "end_time": max(ended, status.start_time or ended)}
-    return status.model_copy(update=update)
+    return status.replace(failure=failure, result=end.result, end_time=max(ended, status.start_time or ended))
 
 
 def refuse(view: View, status: Status, message: str) -> Status:
     """Fail a run whose pod the API server refuses for what its template says."""
     failed = _failure(view, status, FailureCategory.TEMPLATE, End(Cause.START, message=message))
-    return close(view, status.model_copy(update={"failure": failed, "end_time": view.now}))
+    return close(view, status.replace(failure=failed, end_time=view.now))
 
 
 def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
@@ -96,32 +79,24 @@ def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
 
 def never_created(view: View, process: ProcessStatus) -> ProcessStatus:
     """The process of a pod that there never was."""
-    return process.model_copy(update={"state": ProcessState.GONE, "reason": NEVER_CREATED, "since": view.now})
+    return process.replace(state=ProcessState.GONE, reason=ProcessReason.NEVER_CREATED, since=view.now)
 
 
 def close(view: View, status: Status) -> Status:
     """The terminal write of a run that `finish` has judged."""
     phase = _PHASE_OF.get(status.failure.category, Phase.FAILED) if status.failure else Phase.SUCCEEDED
-    reason = CLOSED_REASON[phase]
-    force = in_force(status)
-    closed = status.model_copy(
-        update={
-            "phase": phase,
-            "closed_reason": reason,
-            "bucket": Bucket.COMPLETED if phase is Phase.SUCCEEDED else Bucket.FAILED,
-            "commands": tuple(_outcome(record, reason, record is force) for record in status.commands),
-            "unconfirmed": (),
-            "next_attempt_at": None,
-        }
+    reason, ended, force = phase.row.closed_reason, phase.row.ended, status.in_force
+    assert reason is not None and ended is not None, "the phase is terminal"
+    closed = status.replace(
+        phase=phase,
+        closed_reason=reason,
+        bucket=phase.row.bucket,
+        commands=tuple(_outcome(record, reason, record is force) for record in status.commands),
+        unconfirmed=(),
+        next_attempt_at=None,
     )
     command = (force.id, force.reason) if force else (None, None)
-    return history.add(closed, history.ENDED[phase], view.now, command, status.failure)
-
-
-def in_force(status: Status) -> CommandRecord | None:
-    """The command in force: the last that was accepted before the workflow process ended."""
-    accepted = (record for record in reversed(status.commands) if record.status is CommandStatus.ACCEPTED)
-    return next((record for record in accepted if record.superseded_by != COMPLETION), None)
+    return history.add(closed, ended, view.now, command, status.failure)
 
 
 def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> CommandRecord:
@@ -129,11 +104,11 @@ def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> Comman
         return record
     own_end = reason in (ClosedReason.COMPLETED, ClosedReason.FAILED)
     superseded = COMPLETION if force and own_end else record.superseded_by
-    return record.model_copy(update={"outcome": reason, "superseded_by": superseded})
+    return record.replace(outcome=reason, superseded_by=superseded)
 
 
 def _failed_by(status: Status, end: End) -> FailureCategory:
-    by_outcome = end.says is not None and column(status.phase or Phase.PENDING) is not Column.STOPPING
+    by_outcome = end.says is not None and column(status.at) is not Column.STOPPING
     return FailureCategory.APPLICATION if by_outcome else _FAILED_BY.get(end.cause, FailureCategory.APPLICATION)
 
 
@@ -148,7 +123,7 @@ def _failure(view: View, status: Status, category: FailureCategory, end: End) ->
 
 
 def _text(status: Status, category: FailureCategory, end: End) -> str:
-    force = in_force(status)
+    force = status.in_force
     if category not in _PHASE_OF:
         return end.message or category.value
     why = f": {force.reason}" if force and force.reason else ""

@@ -8,46 +8,48 @@ than the status at hand is none: the status is stale, and the pod is not touched
 from __future__ import annotations
 
 from desist.api.status import ProcessStatus
-from desist.api.vocabulary import ProcessState
+from desist.api.vocabulary import ProcessRole, ProcessState
 from desist.lifecycle.observed import PodView
-from desist.lifecycle.proof.verdict import ended
+from desist.lifecycle.proof.process import ended
 from desist.lifecycle.view import Status, View, current
 
-ROLE = "late-start"
 LISTED_AT_MOST = 8
 """More of them wait until these are gone."""
 
 
 def note(view: View, status: Status) -> Status:
-    """Step: list and count the late starts."""
+    """The status with the late starts listed and counted."""
     late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod) and not _node_removed(view, pod)}
-    listed = [p for p in status.processes if p.role == ROLE and p.pod_uid in late]
+    listed = [p for p in _listed(status) if p.pod_uid in late]
     known = {process.pod_uid for process in listed}
     new = [_process(view, pod) for uid, pod in late.items() if uid not in known]
     new = new[: LISTED_AT_MOST - len(listed)]
-    others = tuple(p for p in status.processes if p.role != ROLE)
-    update: dict[str, object] = {"processes": (*others, *listed, *new)}
-    if new:
-        update["late_starts"] = (status.late_starts or 0) + len(new)
-    return status.model_copy(update=update)
+    others = tuple(p for p in status.processes if p.role is not ProcessRole.LATE_START)
+    counted = (status.late_starts or 0) + len(new) if new else status.late_starts
+    return status.replace(processes=(*others, *listed, *new), late_starts=counted)
 
 
 def unwanted(view: View, status: Status) -> tuple[PodView, ...]:
     """The pods that are to be stopped at once: the listed late starts, and what outlives the run's end."""
-    listed = {process.pod_uid for process in status.processes if process.role == ROLE}
+    listed = {process.pod_uid for process in _listed(status)}
     return tuple(pod for pod in view.observed.pods if pod.uid in listed or _outlives(view, status, pod))
 
 
 def is_late(status: Status, pod: PodView) -> bool:
     """Whether no attempt wants this pod, and it has not ended."""
-    if status.run_id is None or status.attempt is None or pod.run_id > status.run_id or ended(pod):
+    if pod.role is not ProcessRole.WORKFLOW or status.run_id is None or status.attempt is None:
+        return False
+    if pod.run_id > status.run_id or ended(pod):
         return False
     if pod.run_id < status.run_id or pod.attempt != status.attempt:
         return pod.run_id < status.run_id or pod.attempt < status.attempt
     process = current(status)
     uid = process.pod_uid if process else None
-    over = status.phase is not None and status.phase.terminal
-    return over if uid is None else uid != pod.uid
+    return not status.open if uid is None else uid != pod.uid
+
+
+def _listed(status: Status) -> list[ProcessStatus]:
+    return [process for process in status.processes if process.role is ProcessRole.LATE_START]
 
 
 def _node_removed(view: View, pod: PodView) -> bool:
@@ -59,8 +61,7 @@ def _node_removed(view: View, pod: PodView) -> bool:
 def _outlives(view: View, status: Status, pod: PodView) -> bool:
     """Whether the run's own pod may still run though the run has ended: without proof, or by its node's word."""
     process = current(status)
-    over = status.phase is not None and status.phase.terminal
-    if not over or process is None or process.pod_uid != pod.uid or ended(pod):
+    if status.open or process is None or process.pod_uid != pod.uid or ended(pod):
         return False
     return process.state is ProcessState.UNPROVEN or _node_is_back(view, process, pod)
 
@@ -78,7 +79,7 @@ def _process(view: View, pod: PodView) -> ProcessStatus:
         pod=pod.name,
         pod_uid=pod.uid,
         node=pod.node or None,
-        role=ROLE,
+        role=ProcessRole.LATE_START,
         state=ProcessState.ALIVE,
         since=view.now,
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import assert_never
 
-from desist.api.vocabulary import Phase
+from desist.api.status import Stoppable
+from desist.api.vocabulary import Mode, Phase
 from desist.lifecycle.proof.end import Cause, End
 
 
@@ -64,12 +66,24 @@ SAID: Mapping[Phase, Result] = {
     Phase.CANCELLED: Result.CANCELLED,
 }
 
-_COLUMN = {Phase.PENDING: Column.RUNNING, Phase.RUNNING: Column.RUNNING, Phase.CANCELLING: Column.CANCELLING}
-
 
 def column(phase: Phase) -> Column:
     """The column of an open phase."""
-    return _COLUMN.get(phase, Column.STOPPING)
+    match phase.row.mode:
+        case None:
+            return Column.RUNNING
+        case Mode.CANCEL:
+            return Column.CANCELLING
+        case Mode.FORCE | Mode.TERMINATE | Mode.KILL:
+            return Column.STOPPING
+        case _:
+            assert_never(phase.row.mode)
+
+
+def modes_end(status: Stoppable) -> Phase:
+    """The phase that the strongest request accepted before a deadline names; without one: TimedOut."""
+    mode = status.stop.end_mode
+    return mode.row.end if mode else Phase.TIMED_OUT
 
 
 def outcome(in_force: Column, end: End) -> Result:

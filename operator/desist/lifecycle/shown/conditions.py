@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desist.api.meta import Condition
-from desist.api.vocabulary import ConditionStatus, ConditionType, Phase
-from desist.lifecycle.run.reports import NODE_LOST, UNKILLABLE
+from desist.api.vocabulary import ConditionStatus, ConditionType, Phase, UnconfirmedReason
 from desist.lifecycle.run.start import Stall, stall
 from desist.lifecycle.view import Status, View
 
@@ -34,7 +33,7 @@ def with_conditions(view: View, status: Status) -> Status:
     rare = (ConditionType.NODE_LOST, ConditionType.UNKILLABLE)
     facts = [f for f in _facts(view, status) if f.true or f.type not in rare or f.type in before]
     conditions = tuple(_condition(view, fact, before.get(fact.type)) for fact in facts)
-    return status.model_copy(update={"conditions": conditions})
+    return status.replace(conditions=conditions)
 
 
 def _condition(view: View, fact: _Fact, before: Condition | None) -> Condition:
@@ -51,7 +50,7 @@ def _condition(view: View, fact: _Fact, before: Condition | None) -> Condition:
 
 
 def _facts(view: View, status: Status) -> tuple[_Fact, ...]:
-    phase = status.phase or Phase.PENDING
+    phase = status.at
     stalled = _stalled(phase, status, stall(view, status))
     over = phase.terminal
     return (
@@ -60,8 +59,8 @@ def _facts(view: View, status: Status) -> tuple[_Fact, ...]:
         _Fact(ConditionType.CANCELLED, phase in _CANCELLED, phase.value, _end_message(status) if over else ""),
         stalled,
         _Fact(ConditionType.RECONCILING, not over and not stalled.true, phase.value, "; ".join(status.waiting_on)),
-        _open(status, ConditionType.NODE_LOST, NODE_LOST),
-        _open(status, ConditionType.UNKILLABLE, UNKILLABLE),
+        _open(status, ConditionType.NODE_LOST, UnconfirmedReason.NODE_LOST),
+        _open(status, ConditionType.UNKILLABLE, UnconfirmedReason.UNKILLABLE),
     )
 
 
@@ -73,13 +72,13 @@ def _started(view: View, status: Status) -> _Fact:
 
 def _differs(view: View, status: Status) -> str:
     """What the execution says by now, and what runs, where they differ."""
-    if status.phase is None or status.phase.terminal or status.workflow_spec is None:
+    if not status.open or status.workflow_spec is None:
         return ""
     own, spec = view.spec, status.workflow_spec
     deadline = own.active_deadline_seconds
     in_place = own.workflow_spec
     if in_place is not None:
-        in_place = in_place.model_copy(update={"active_deadline_seconds": spec.active_deadline_seconds})
+        in_place = in_place.replace(active_deadline_seconds=spec.active_deadline_seconds)
     changed = {
         "arguments": own.arguments != status.arguments,
         "activeDeadlineSeconds": deadline is not None and deadline != spec.active_deadline_seconds,
@@ -97,7 +96,7 @@ def _stalled(phase: Phase, status: Status, cannot_begin: Stall | None) -> _Fact:
     return _Fact(ConditionType.STALLED, False, phase.value)
 
 
-def _open(status: Status, kind: ConditionType, reason: str) -> _Fact:
+def _open(status: Status, kind: ConditionType, reason: UnconfirmedReason) -> _Fact:
     entries = [entry for entry in status.unconfirmed if entry.reason == reason]
     words = "; ".join(f"pod {entry.pod} on node {entry.node}" for entry in entries)
     return _Fact(kind, bool(entries), reason if entries else "Resolved", words)

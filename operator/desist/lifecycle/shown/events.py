@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry
-from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, HistoryType
+from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.view import Status
 
@@ -41,7 +41,7 @@ def _commands(before: Status, after: Status) -> Iterator[EmitEvent]:
         rejected = record.status is CommandStatus.REJECTED
         code = f" ({record.rejection_reason})" if record.rejection_reason else ""
         text = f"{record.mode.value}{code}: {record.message}{_by(record)}"
-        yield _event(rejected, "CommandRejected" if rejected else "CommandDuplicate", text)
+        yield _event(rejected, EventReason.COMMAND_REJECTED if rejected else EventReason.COMMAND_DUPLICATE, text)
 
 
 def _by(record: CommandRecord) -> str:
@@ -66,7 +66,7 @@ def _text(entry: HistoryEntry, status: Status) -> str:
 
 
 def _conditions(before: Status, after: Status) -> Iterator[EmitEvent]:
-    if after.phase is not None and after.phase.terminal:
+    if not after.open:
         return
     known = {condition.type: condition for condition in before.conditions}
     for condition in after.conditions:
@@ -82,4 +82,4 @@ def _news(before: Condition | None, after: Condition) -> bool:
 
 def _late(before: Status, after: Status) -> Iterator[EmitEvent]:
     if (after.late_starts or 0) > (before.late_starts or 0):
-        yield _event(True, "LateStart", "a pod that no attempt wants any more is being stopped")
+        yield _event(True, EventReason.LATE_START, "a pod that no attempt wants any more is being stopped")

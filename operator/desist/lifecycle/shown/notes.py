@@ -13,14 +13,15 @@ from desist.api.vocabulary import CommandStatus, HistoryType
 from desist.lifecycle import history
 from desist.lifecycle.observed import PodView
 from desist.lifecycle.stop import delivery
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.view import Status, View, stop_policy
 from desist.lifecycle.wire import mailbox, termination
 
 
 def before_step(view: View, status: Status) -> Status:
-    """The status with what is known about postings and readings, for a pass that will write."""
-    pod = view.last_pod(status)
-    if pod is None or status.phase is None or status.phase.terminal:
+    """The status with what is known about postings and readings, for a reconcile that will write."""
+    process = view.current(status)
+    pod = process.pod if process else None
+    if pod is None or status.phase is None or not status.open:
         return status
     stop = mailbox.parse(pod.mailbox)
     if stop is not None:
@@ -34,14 +35,14 @@ def before_step(view: View, status: Status) -> Status:
 
 def after_step(view: View, status: Status) -> Status:
     """The status with the time at which SIGKILL is due, for a status that will be written."""
-    held = status.cancellation
-    pod = view.present_pod(status)
-    if held is None or pod is None or status.phase is None or status.phase.terminal:
+    process, held = view.current(status), status.cancellation
+    if process is None or process.present_pod is None or held is None or not status.open:
         return status
-    posting = delivery.posting(view, status)
+    stop = delivery.wanted(status, stop_policy(status).signal, view.now)
+    posting = delivery.posting(process, stop) if stop else None
     if posting is not None:
         return _due(status, posting.deadline)
-    return _due(status, _kill_at(pod, held.grace_period_seconds, held.since))
+    return _due(status, _kill_at(process.present_pod, held.grace_period_seconds, held.since))
 
 
 def _kill_at(pod: PodView, grace: int | None, since: datetime | None) -> datetime | None:
@@ -58,7 +59,7 @@ def _due(status: Status, kill_at: datetime | None) -> Status:
     held = status.cancellation
     if held is None or kill_at is None or kill_at == held.kill_at:
         return status
-    return status.model_copy(update={"cancellation": held.model_copy(update={"kill_at": kill_at})})
+    return status.stopping(kill_at=kill_at)
 
 
 def _posted(status: Status, stop: mailbox.Stop) -> Status:
@@ -68,9 +69,9 @@ def _posted(status: Status, stop: mailbox.Stop) -> Status:
     # A merged stop may keep the time of a weaker one, whose deadline is the earlier.
     applied_at = max(stop.posted_at, record.accepted_at or stop.posted_at)
     status = _log(status, HistoryType.CANCELLATION_POSTED, stop.command_id, applied_at)
-    applied = record.model_copy(update={"applied_at": applied_at})
+    applied = record.replace(applied_at=applied_at)
     commands = tuple(applied if r is record else r for r in status.commands)
-    return status.model_copy(update={"commands": commands})
+    return status.replace(commands=commands)
 
 
 def _log(status: Status, kind: HistoryType, command_id: str, time: datetime) -> Status:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from desist.api.base import rfc3339
+from desist.api.vocabulary import UnconfirmedReason
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
-from desist.lifecycle.proof.verdict import reported_end
-from desist.lifecycle.run import start
-from desist.lifecycle.run.reports import NODE_LOST
+from desist.lifecycle.proof.process import reported_end
+from desist.lifecycle.run import attempts
 from desist.lifecycle.view import Status, View
 from desist.lifecycle.wire import mailbox
 
@@ -28,15 +28,15 @@ PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImag
 
 def with_waiting(view: View, status: Status) -> Status:
     """The status with what it waits for."""
-    over = status.phase is None or status.phase.terminal
-    texts = () if over else tuple(text[:TEXT_LIMIT] for text in _texts(view, status))[:LIMIT]
+    texts = tuple(text[:TEXT_LIMIT] for text in _texts(view, status))[:LIMIT] if status.open else ()
     before = {_key(text): text for text in status.waiting_on}
-    return status.model_copy(update={"waiting_on": tuple(before.get(_key(text), text) for text in texts)})
+    return status.replace(waiting_on=tuple(before.get(_key(text), text) for text in texts))
 
 
 def shown_at(view: View, status: Status) -> datetime | None:
     """When an init container that runs now is shown; None: none runs."""
-    pod = view.present_pod(status)
+    process = view.current(status)
+    pod = process.present_pod if process else None
     running = [c for c in pod.containers if _running_init(c)] if pod else []
     return min((c.started_at + SHOWN_AFTER for c in running if c.started_at), default=None)
 
@@ -44,13 +44,14 @@ def shown_at(view: View, status: Status) -> datetime | None:
 def _texts(view: View, status: Status) -> Iterator[str]:
     if status.next_attempt_at is not None:
         yield f"the next attempt, which starts at {rfc3339(status.next_attempt_at)}"
-    if start.create_refused(view, status):
-        yield start.refusal(view)
+    if attempts.create_refused(view, status):
+        yield attempts.refusal(view)
     for entry in status.unconfirmed:
-        lost = entry.reason == NODE_LOST
+        lost = entry.reason is UnconfirmedReason.NODE_LOST
         what = "which does not answer" if lost else "where it has not ended after its SIGKILL"
         yield f"the process of pod {entry.pod} on node {entry.node}, {what}"
-    pod = view.present_pod(status)
+    process = view.current(status)
+    pod = process.present_pod if process else None
     if pod is not None:
         yield from _pod_texts(view, pod)
 

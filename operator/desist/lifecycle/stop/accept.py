@@ -27,13 +27,6 @@ class Row(StrEnum):
     TERMINAL = "terminal"
 
 
-_ROW_OF = {
-    Phase.CANCELLING: Row.CANCELLING,
-    Phase.FORCE_CANCELLING: Row.FORCE_CANCELLING,
-    Phase.TERMINATING: Row.TERMINATING,
-    Phase.KILL_CANCELLING: Row.KILL_CANCELLING,
-}
-
 _DUPLICATE = RejectionReason.DUPLICATE
 _WEAKER = RejectionReason.WEAKER_THAN_CURRENT
 _OVER = RejectionReason.RUN_NOT_ACTIVE
@@ -58,7 +51,9 @@ def row(phase: Phase, *, pod: bool) -> Row:
     """The table's row for a phase; `pod` says whether the current attempt has a pod, or may have one."""
     if phase.terminal:
         return Row.TERMINAL
-    return _ROW_OF.get(phase, Row.WITH_POD if pod else Row.NO_POD)
+    if phase.stopping:
+        return Row(phase.value)
+    return Row.WITH_POD if pod else Row.NO_POD
 
 
 def accept(situation: Row, mode: Mode) -> Cell:

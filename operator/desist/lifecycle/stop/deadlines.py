@@ -7,14 +7,14 @@ force never grows. A Kill asked for before an escalation was due kills no later 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from desist.api.cancellation import Cancellation
-from desist.api.status import CancellationStatus
-from desist.api.vocabulary import Mode, Phase
+from desist.api.status import Stoppable
+from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy
-from desist.lifecycle.view import Status, View, stop_policy
+from desist.lifecycle.stop.target import Target
 
-ESCALATES_FROM = (Phase.CANCELLING, Phase.FORCE_CANCELLING, Phase.TERMINATING)
 KILLED_AT_ONCE = 0
 
 
@@ -33,6 +33,8 @@ def grace_of(policy: StopPolicy, request: Cancellation) -> int | None:
             return KILLED_AT_ONCE
         case Mode.KILL:
             return kill_grace(policy, request)
+        case _:
+            assert_never(request.mode)
 
 
 def shorter(one: int | None, other: int | None) -> int | None:
@@ -42,49 +44,51 @@ def shorter(one: int | None, other: int | None) -> int | None:
 
 def kill_after_of(policy: StopPolicy, request: Cancellation, now: datetime) -> datetime | None:
     """When a stop that is asked for now becomes a Kill by itself; None: never, or it is one."""
-    if request.mode is Mode.KILL:
-        return None
     seconds = request.kill_after_seconds or policy.kill_after_seconds
-    return now + timedelta(seconds=seconds) if seconds else None
+    return now + timedelta(seconds=seconds) if seconds and request.mode.row.becomes_kill else None
 
 
-def escalation_bound(status: Status, now: datetime) -> int | None:
+def escalates(status: Stoppable) -> bool:
+    """Whether the stop that is carried out may become a Kill by itself."""
+    mode = status.at.row.mode
+    return mode is not None and mode.row.becomes_kill
+
+
+def escalation_bound(target: Target, status: Stoppable) -> int | None:
     """The longest grace for a Kill that is asked for now, where an escalation is pending; None: none is."""
-    held = status.cancellation
-    if held is None or held.kill_after is None or status.phase not in ESCALATES_FROM:
+    kill_after = status.stop.kill_after
+    if kill_after is None or not escalates(status):
         return None
-    left = max(held.kill_after - now, timedelta(0)) // timedelta(seconds=1)
-    return left + own_kill_grace(status)
+    left = max(kill_after - target.now, timedelta(0)) // timedelta(seconds=1)
+    return left + own_kill_grace(target, status)
 
 
-def own_kill_grace(status: Status) -> int:
+def own_kill_grace(target: Target, status: Stoppable) -> int:
     """The grace of a Kill that fires by itself: the shortest that a request of this run means, else the workflow's."""
-    judged = status.cancellation.kill_grace_seconds if status.cancellation else None
-    return kill_grace(stop_policy(status), None) if judged is None else judged
+    judged = status.stop.kill_grace_seconds
+    return kill_grace(target.policy, None) if judged is None else judged
 
 
-def active_deadline(view: View, status: Status) -> datetime | None:
-    """When the run has used up `activeDeadlineSeconds`; None: it has none, or no process of it has started."""
-    seconds = status.workflow_spec.active_deadline_seconds if status.workflow_spec else None
-    started = status.start_time or _started(view, status)
-    return started + timedelta(seconds=seconds) if seconds and started else None
+def active_deadline(target: Target, status: Stoppable) -> datetime | None:
+    """When `activeDeadlineSeconds` have passed; None: there are none, or no process has started, or one has ended."""
+    seconds = target.active_deadline_seconds
+    started = status.start_time or target.started_at
+    pending = status.open and status.end_time is None
+    return started + timedelta(seconds=seconds) if pending and seconds and started else None
 
 
-def _started(view: View, status: Status) -> datetime | None:
-    pod = view.present_pod(status)
-    return pod.workflow.started_at if pod else None
+def deadline_due(target: Target, status: Stoppable) -> bool:
+    """Whether `activeDeadlineSeconds` end the run now."""
+    moment = active_deadline(target, status)
+    return moment is not None and moment <= target.now and status.at.row.mode is not Mode.KILL
 
 
-def deadline_due(view: View, status: Status) -> bool:
-    """Whether `activeDeadlineSeconds` ends the run now."""
-    moment = active_deadline(view, status)
-    over = status.phase is None or status.phase.terminal or status.phase is Phase.KILL_CANCELLING
-    return not over and status.end_time is None and moment is not None and moment <= view.now
+def escalation_at(status: Stoppable) -> datetime | None:
+    """When the stop becomes a Kill by itself; None: never."""
+    return status.stop.kill_after if status.end_time is None and escalates(status) else None
 
 
-def escalation_due(view: View, status: Status) -> bool:
-    """Whether `killAfterSeconds` makes the stop a Kill now."""
-    held: CancellationStatus | None = status.cancellation
-    if held is None or held.kill_after is None or status.end_time is not None:
-        return False
-    return status.phase in ESCALATES_FROM and held.kill_after <= view.now
+def escalation_due(target: Target, status: Stoppable) -> bool:
+    """Whether `killAfterSeconds` make the stop a Kill now."""
+    moment = escalation_at(status)
+    return moment is not None and moment <= target.now

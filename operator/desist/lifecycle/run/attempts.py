@@ -1,0 +1,102 @@
+"""Attempts: how one follows another, and the pod of the current one.
+
+Contract: an attempt is in status before its pod is created, and its pod's name is read from there. A pod is created
+only while nothing stops the run. What a node or a drain ends is run again, and no try is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from desist.api.status import ProcessStatus
+from desist.api.vocabulary import HistoryType, ProcessState
+from desist.lifecycle import history
+from desist.lifecycle.observed import Answer, WantedPod
+from desist.lifecycle.plan import CreatePod
+from desist.lifecycle.pod.manifest import pod_manifest, pod_name
+from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.process import Process
+from desist.lifecycle.view import Status, View, current, with_current
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The pod to create now, and when to look again."""
+
+    deed: CreatePod | None = None
+    again: datetime | None = None
+
+
+def begin(view: View, status: Status, attempt: int) -> Status:
+    """The status with that attempt (from 1) as the current one."""
+    metadata = view.observed.execution.metadata
+    process = ProcessStatus(
+        pod=pod_name(metadata.name, metadata.uid, status.run_id or "", attempt),
+        state=ProcessState.ALIVE,
+        since=view.now,
+    )
+    return with_current(status.replace(attempt=attempt, next_attempt_at=None), process)
+
+
+def put_aside(view: View, status: Status, end: End) -> Status:
+    """The attempt ended, and another follows."""
+    disruptions = (status.disruptions or 0) + 1
+    wait = min(view.settings.restart_backoff * 2 ** min(disruptions - 1, 60), view.settings.restart_backoff_max)
+    kind = HistoryType.POD_VANISHED if end.cause is Cause.VANISHED else HistoryType.POD_DISRUPTED
+    logged = history.add(status, kind, view.now, detail=end.message[:1024] or None)
+    return logged.replace(disruptions=disruptions, next_attempt_at=view.now + timedelta(seconds=wait), unconfirmed=())
+
+
+def wanted_pod(status: Status, process: Process) -> WantedPod | None:
+    """The current attempt's pod, to ask for by its name."""
+    if not status.run_id or not status.attempt:
+        return None
+    return WantedPod(process.status.pod, status.run_id, status.attempt, process.status.pod_uid)
+
+
+def creation(view: View, status: Status) -> Creation:
+    """The pod that the status asks for and that was never seen."""
+    process = view.current(status)
+    if process is None or not view.startable or not _awaits_pod(status, process):
+        return Creation()
+    held, spec = current(status), status.workflow_spec
+    if held is None or spec is None or status.run_id is None or not status.attempt:
+        return Creation()
+    retry = retry_at(view, status)
+    if retry is not None and retry > view.now:
+        return Creation(again=retry)
+    manifest = pod_manifest(
+        view.observed.execution,
+        spec,
+        status.arguments,
+        WantedPod(held.pod, status.run_id, status.attempt),
+        view.settings,
+    )
+    return Creation(CreatePod(held.pod, manifest), view.now + timedelta(seconds=view.settings.look_again_after))
+
+
+def create_refused(view: View, status: Status) -> bool:
+    """Whether the API server refuses the current attempt's pod for a reason that may pass."""
+    process, created = view.current(status), view.observed.created
+    if process is None or created is None or created.answer is not Answer.REFUSED:
+        return False
+    return _awaits_pod(status, process)
+
+
+def refusal(view: View) -> str:
+    """What the API server said to the last create, in words."""
+    created = view.observed.created
+    return f"the API server refuses the pod: {created.message}" if created else ""
+
+
+def retry_at(view: View, status: Status) -> datetime | None:
+    """When a create that was refused is tried again; None: at once."""
+    created = view.observed.created
+    if created is None or created.at is None or not create_refused(view, status):
+        return None
+    return created.at + timedelta(seconds=view.settings.retry_after)
+
+
+def _awaits_pod(status: Status, process: Process) -> bool:
+    return status.at.unstopped and process.never_seen and status.next_attempt_at is None

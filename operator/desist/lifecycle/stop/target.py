@@ -1,0 +1,38 @@
+"""Target: what a command is judged against, beside the status of what it is to stop.
+
+Contract: a run fills it, and whatever else has a `Stoppable` status; the functions that accept, record and escalate
+take a target and a status, and give back a status of the same kind. A status that comes back with a terminal phase is
+accepted and has no process: whoever asked closes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from desist.api.cancellation import Cancellation
+from desist.api.status import Stoppable
+from desist.api.workflow import StopPolicy
+
+S = TypeVar("S", bound=Stoppable)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be stopped, as far as its status does not say it."""
+
+    uid: str
+    now: datetime
+    request: Cancellation | None
+    """What the spec asks for."""
+    policy: StopPolicy
+    active_deadline_seconds: int | None
+    has_process: bool
+    """Whether the current attempt has a pod, or may have one, whose process is not known to be gone."""
+    started_at: datetime | None = None
+    """When its first process started, as far as a pod shows it."""
+    posted_deadline: datetime | None = None
+    """When SIGKILL is due by what the current pod's mailbox holds."""
+    field_manager: str | None = None
+    """Who wrote the request's mode last."""
