@@ -126,7 +126,7 @@ async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_wr
     setting = asking("Kill")
     setting.fake.vanished = {"post"}
     await setting.reconciler.reconcile("wfx")
-    assert setting.known.unposted
+    assert setting.awaits_stop(setting.known)
     setting.fake.vanished = set()
     setting.fake.refuses["status"] = lambda _: REFUSALS[0]
     sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
