@@ -65,9 +65,12 @@ def said(receipt: Receipt) -> dict[str, Any]:
         "stop": receipt.stop and {**received(receipt.stop), "by": receipt.stop.by},
         "last": receipt.last and received(receipt.last),
         "sigterm": receipt.sigterm and rfc3339(receipt.sigterm),
+        "lastSigterm": receipt.last_sigterm and rfc3339(receipt.last_sigterm),
         "passed": receipt.passed and {"signal": receipt.passed.signal, "at": rfc3339(receipt.passed.at)},
         "deadline": receipt.deadline and rfc3339(receipt.deadline),
         "killed": receipt.killed or None,
+        "refused": receipt.refused or None,
+        "mailbox": receipt.mailbox_error,
         "error": receipt.error,
     }
     return {key: value for key, value in fields.items() if value is not None}

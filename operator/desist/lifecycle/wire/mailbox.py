@@ -22,6 +22,8 @@ from desist.lifecycle.wire import fields
 
 LONGEST_GRACE = 315_360_000.0
 """Ten years; a longer one is cut to this."""
+SIZE_LIMIT = 64 * 1024
+"""Bytes that the launcher reads; what is longer is malformed."""
 LATEST_POSTING = datetime(9000, 1, 1, tzinfo=UTC)
 """Later ones are malformed, so that a deadline is always a time that can be told."""
 
@@ -53,6 +55,8 @@ class Stop:
 
 def parse(text: str) -> Stop | None:
     """The stop that an annotation's value is; None where it is empty or malformed (never raises)."""
+    if len(text.encode(errors="surrogatepass")) > SIZE_LIMIT:
+        return None
     try:
         return _stop(fields.read_object(text))
     except fields.Malformed:
@@ -128,6 +132,8 @@ def _repeated_at(found: fields.Json) -> datetime | None:
 
 
 def _stop(found: fields.Json) -> Stop:
+    if fields.too_deep(found):
+        raise fields.Malformed("nested too deep")
     posted_at = fields.moment(found, "postedAt")
     if posted_at > LATEST_POSTING:
         raise fields.Malformed("postedAt is too late")

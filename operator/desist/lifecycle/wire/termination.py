@@ -54,13 +54,19 @@ class Receipt:
     last: ReceivedStop | None = None
     """The last one, where that is another."""
     sigterm: datetime | None = None
-    """When a SIGTERM of the kubelet came."""
+    """When the first SIGTERM came, by the node's clock: the kubelet's, or anybody's in the container."""
+    last_sigterm: datetime | None = None
+    """When the last one came, where that is another."""
     passed: PassedSignal | None = None
     """The last other signal."""
     deadline: datetime | None = None
     """When SIGKILL was due, by the node's clock."""
     killed: bool = False
     """Whether the deadline was used."""
+    refused: int = 0
+    """How many processes did not take the stop signal (another user's)."""
+    mailbox_error: str | None = None
+    """Why the mailbox could not be read when this was written."""
     error: str | None = None
     """Why the command could not be started; where it was, why nobody was told."""
 
@@ -141,9 +147,12 @@ def _receipt(found: fields.Json) -> Receipt:
         stop=_stop(found, "stop"),
         last=_stop(found, "last"),
         sigterm=fields.optional_moment(found, "sigterm"),
+        last_sigterm=fields.optional_moment(found, "lastSigterm"),
         passed=_passed(found),
         deadline=fields.optional_moment(found, "deadline"),
         killed=fields.flag(found, "killed"),
+        refused=fields.count(found, "refused") if "refused" in found else 0,
+        mailbox_error=fields.optional_text(found, "mailbox", TEXT_LIMIT),
         error=fields.optional_text(found, "error", TEXT_LIMIT),
     )
 
