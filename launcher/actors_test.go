@@ -43,6 +43,10 @@ var roles = map[string]func(){
 	"reaper":    reaperRole,
 	"late":      lateRole,
 	"filter":    filterRole,
+	"spy":       spyRole,
+	"lease":     leaseRole,
+	"forger":    forgerRole,
+	"queue":     queueRole,
 }
 
 // actorLifetime ends an actor that a failed test has left behind.
@@ -173,9 +177,9 @@ func lateRole() {
 			log:     newLogger(io.Discard),
 			watch:   &watcher{mailbox: make(chan struct{}, 1), outcome: make(chan struct{}, 1)},
 			signals: signals{child: make(chan os.Signal, 1), term: make(chan os.Signal, 1), other: make(chan os.Signal, 1)},
-			message: message{path: os.DevNull, limit: kubeletMessageBytes},
 		}
-		s.mailbox, s.tree = newMailbox(os.Args[1], s.log), newTree(s.command, s.log)
+		s.reporter = newReporter(config{messageFile: os.DevNull, messageLimit: kubeletMessageBytes}, s.log)
+		s.mailbox, s.tree = newMailbox(os.Args[1], s.log), &tree{self: os.Getpid(), command: s.command, log: s.log}
 		s.deadline = time.NewTimer(0)
 		mark(s.watch.mailbox)
 		s.signals.child <- syscall.SIGCHLD

@@ -41,12 +41,17 @@ func startCommand(argv []string, environ []string, searchPath string) (int, erro
 // terminal, if it has one (`tty: true`). A command that has read from it
 // already was stopped for that, hence the SIGCONT.
 func giveTerminal(pid int) {
-	if _, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err != nil {
+	if !hasTerminal() {
 		return
 	}
 	if unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, pid) == nil {
 		_ = unix.Kill(-pid, unix.SIGCONT) // fails only if it has ended
 	}
+}
+
+func hasTerminal() bool {
+	_, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	return err == nil
 }
 
 // find looks a command up as a container runtime does.

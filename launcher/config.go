@@ -16,7 +16,8 @@ type config struct {
 	outcomeFile    string
 	messageFile    string
 	messageLimit   int            // bytes, of outcome and receipt together
-	kubeletSignal  syscall.Signal // sent when a SIGTERM comes before any stop
+	stopSignal     syscall.Signal // sent when a SIGTERM comes before any stop
+	toMain         bool           // the stop signal goes to the command alone
 	commandPath    string         // PATH, for the look-up of the command
 	badEnvironment []string       // what was ignored, for the log
 }
@@ -29,12 +30,12 @@ func configFrom(environ []string) config {
 		}
 	}
 	c := config{
-		mailboxDir:    or(env["DESIST_MAILBOX"], "/desist/mailbox"),
-		outcomeFile:   or(env["DESIST_OUTCOME"], "/desist/outcome/outcome.json"),
-		messageFile:   or(env["DESIST_TERMINATION_LOG"], "/dev/termination-log"),
-		messageLimit:  kubeletMessageBytes,
-		kubeletSignal: syscall.SIGTERM,
-		commandPath:   or(env["PATH"], "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+		mailboxDir:   or(env["DESIST_MAILBOX"], "/desist/mailbox"),
+		outcomeFile:  or(env["DESIST_OUTCOME"], "/desist/outcome/outcome.json"),
+		messageFile:  or(env["DESIST_TERMINATION_LOG"], "/dev/termination-log"),
+		messageLimit: kubeletMessageBytes,
+		stopSignal:   syscall.SIGTERM,
+		commandPath:  or(env["PATH"], "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
 	}
 	if text := env["DESIST_OUTCOME_LIMIT_BYTES"]; text != "" {
 		if n, err := strconv.Atoi(text); err == nil && n > 0 && n <= kubeletMessageBytes {
@@ -45,10 +46,17 @@ func configFrom(environ []string) config {
 	}
 	if text := env["DESIST_STOP_SIGNAL"]; text != "" {
 		if number, ok := signalByName(text); ok {
-			c.kubeletSignal = number
+			c.stopSignal = number
 		} else {
 			c.badEnvironment = append(c.badEnvironment, "DESIST_STOP_SIGNAL="+text)
 		}
+	}
+	switch text := env["DESIST_SIGNAL_TO"]; text {
+	case "", "All":
+	case "Main":
+		c.toMain = true
+	default:
+		c.badEnvironment = append(c.badEnvironment, "DESIST_SIGNAL_TO="+text)
 	}
 	return c
 }

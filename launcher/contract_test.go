@@ -30,7 +30,11 @@ func TestEveryMailboxExampleIsReadAsTheContractSays(t *testing.T) {
 			continue
 		}
 		t.Run(example.File, func(t *testing.T) {
-			got, err := parseStop(readExample(t, "mailbox", example.File))
+			raw, err := readRegular(filepath.Join(contractDir, "mailbox", example.File), mailboxLimit, 0)
+			var got stop
+			if err == nil {
+				got, err = parseStop(raw)
+			}
 			if example.Stop == nil {
 				if err == nil {
 					t.Fatalf("%s read as %+v", example.About, got)

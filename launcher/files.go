@@ -7,15 +7,29 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-var errTooLarge = errors.New("the file is too large")
+var (
+	errTooLarge   = errors.New("the file is too large")
+	errNotRegular = errors.New("it is not a regular file")
+)
 
-// readRegular reads a file that others write: never blocks on a pipe, never
-// follows a device, never reads more than limit bytes (then errTooLarge, with
-// the first limit bytes).
-func readRegular(path string, limit int64) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// notHeldUp are the flags with which a file that others may have put in place
+// is opened: a pipe without a writer and a lease on the file (EAGAIN) do not
+// block, a terminal does not become the launcher's.
+const notHeldUp = unix.O_NONBLOCK | unix.O_NOCTTY
+
+// readRegular reads a file that others write: never blocks on a pipe or a
+// lease, never follows a device, never reads more than limit bytes (then
+// errTooLarge, with the first limit bytes). With unix.O_NOFOLLOW in flags, a
+// link is no regular file.
+func readRegular(path string, limit int64, flags int) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|notHeldUp|flags, 0)
+	if errors.Is(err, syscall.ELOOP) && flags&unix.O_NOFOLLOW != 0 {
+		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +39,7 @@ func readRegular(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
 	}
 	var content bytes.Buffer
 	content.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // at once: growing leaves garbage

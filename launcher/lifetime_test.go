@@ -42,26 +42,66 @@ func TestTheKubeletsSIGTERMBecomesTheWorkflowsSignal(t *testing.T) {
 	})
 }
 
-func TestTheStopSignalIsSentOnceWhicheverComesFirst(t *testing.T) {
-	asks := map[string]func(p *pod){
-		"SIGTERM": func(p *pod) { must(p.cmd.Process.Signal(syscall.SIGTERM)) },
-		"mailbox": func(p *pod) { p.post(cancel(1)) },
+func TestASIGTERMIsPassedOnIfNothingWasSentYetAndUsesNoStopUp(t *testing.T) {
+	sigterm := func(p *pod) { must(p.cmd.Process.Signal(syscall.SIGTERM)) }
+	stop := func(p *pod) { p.post(cancel(1)) }
+	cases := map[string]struct {
+		first, second func(p *pod)
+		told          int
+	}{
+		"SIGTERM, then a stop":  {sigterm, stop, 2},
+		"a stop, then SIGTERM":  {stop, sigterm, 1},
+		"SIGTERM, then another": {sigterm, sigterm, 1},
+		"a stop, then another":  {stop, func(p *pod) { p.post(cancel(2)) }, 1},
 	}
-	for first, second := range map[string]string{"SIGTERM": "mailbox", "mailbox": "SIGTERM"} {
-		t.Run(first+" first", func(t *testing.T) {
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
 			inBoth(t, func(t *testing.T, p *pod) {
 				p.startActor("-deaf")
-				asks[first](p)
+				c.first(p)
 				p.waitEvent("command SIGTERM")
-				asks[second](p)
-				p.until("both in the receipt", func() bool { r := p.receipt(); return r.Stop != nil && r.SIGTERM != "" })
-				p.post(kill(2, 0))
+				before := p.message()
+				c.second(p)
+				p.until("the second in the receipt", func() bool { return p.message() != before })
+				p.until("all signals", func() bool { return p.count("command SIGTERM") >= c.told })
+				p.post(kill(3, 0))
 				p.wantExit(137)
-				if n := p.count("command SIGTERM"); n != 1 {
-					t.Errorf("told %d times", n)
+				if n := p.count("command SIGTERM"); n != c.told {
+					t.Errorf("told %d times, want %d", n, c.told)
 				}
 			})
 		})
+	}
+}
+
+func TestASIGTERMFromInsideIsPassedOnAndALaterStopIsTold(t *testing.T) {
+	const script = `trap 'n=$((n+1)); echo "told $n" >> "$0/events"; [ $n = 1 ] || exit 5' TERM
+		kill -TERM 1; while :; do sleep 0.01; done`
+	p := newPod(t, true)
+	p.start("/bin/sh", "-c", script, p.dir)
+	p.waitEvent("told 1")
+	p.post(cancel(1))
+	p.wantExit(5)
+	r := p.receipt()
+	if r.SIGTERM == "" || r.Stop == nil || between(t, r.SIGTERM, r.Stop.At) <= 0 || r.LastSIGTERM != "" || r.Error != "" {
+		t.Errorf("receipt %+v", r)
+	}
+}
+
+func TestTheFirstAndTheLastSIGTERMStandInTheReceipt(t *testing.T) {
+	p := newPod(t, false)
+	p.startActor("-deaf")
+	for _, known := range []func() string{
+		func() string { return p.receipt().SIGTERM },
+		func() string { must(p.cmd.Process.Signal(syscall.SIGTERM)); return p.receipt().LastSIGTERM },
+	} {
+		must(p.cmd.Process.Signal(syscall.SIGTERM))
+		p.until("it in the receipt", func() bool { return known() != "" })
+	}
+	p.post(kill(1, 0))
+	p.wantExit(137)
+	if r := p.receipt(); between(t, r.SIGTERM, r.LastSIGTERM) <= 0 {
+		t.Errorf("receipt %+v", r)
 	}
 }
 
@@ -109,7 +149,8 @@ func TestTheLastOfManySignalsIsTheOneWhoseTimeStays(t *testing.T) {
 
 func TestAFloodOfOneSignalIsWrittenOnceASecond(t *testing.T) {
 	path := t.TempDir() + "/log"
-	s := &supervisor{message: message{path: path, limit: kubeletMessageBytes}, log: newLogger(io.Discard)}
+	s := &supervisor{log: newLogger(io.Discard)}
+	s.reporter = newReporter(config{messageFile: path, messageLimit: kubeletMessageBytes}, s.log)
 	s.command = 1 << 22 // nobody: it cannot be passed on
 	written := func(signal syscall.Signal) bool {
 		writeFile(t, path, "")
@@ -121,7 +162,7 @@ func TestAFloodOfOneSignalIsWrittenOnceASecond(t *testing.T) {
 	if !written(syscall.SIGHUP) || written(syscall.SIGHUP) || !written(syscall.SIGINT) || written(syscall.SIGINT) {
 		t.Error("it is written where the name changes")
 	}
-	s.passedWritten = s.passedWritten.Add(-2 * passedInterval)
+	s.noted.at = s.noted.at.Add(-2 * passedInterval)
 	if !written(syscall.SIGINT) {
 		t.Error("it is written again after a while")
 	}
@@ -131,13 +172,9 @@ func TestTheLauncherEndsWithTheCommandWhenNothingWasAsked(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		p.start(p.actor("-now", "-code", "6", "-spawn", "child:child,orphan:orphan+setsid+deaf")...)
 		p.wantExit(6)
-		if r := p.receipt(); !r.Started || r.Stop != nil || r.SIGTERM != "" {
+		p.wantNobodyAlive()
+		if r := p.receipt(); !r.Started || r.Stop != nil || r.SIGTERM != "" || r.Killed {
 			t.Errorf("receipt %+v", r)
-		}
-		if p.isolated {
-			p.wantNobodyAlive() // the kernel ended them
-		} else if len(p.alive()) != 2 {
-			t.Errorf("alive: %v", p.alive())
 		}
 	})
 }
@@ -291,21 +328,8 @@ func TestOthersProcessesAreNeverTouched(t *testing.T) {
 }
 
 func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("a program of another user needs root")
-	}
-	for _, tool := range []string{"unshare", "setpriv"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is missing", tool)
-		}
-	}
 	p := newPod(t, true)
-	setuid := p.openToAll()
-	must(os.Chmod(setuid, 0o755|os.ModeSetuid))
-	p.isolated = false // the namespace is made by unshare: the launcher in it has no privilege
-	p.cmd = exec.Command("unshare", "--pid", "--fork", "--mount-proc", "setpriv", "--reuid=65534", "--clear-groups",
-		self(), "role=launcher", "run", "--", setuid, "role=actor", "-dir", p.dir, "-deaf", "-root")
-	p.startPrepared()
+	p.startUnprivileged(p.setuid(), "role=actor", "-dir", p.dir, "-deaf", "-root")
 	p.waitEvent("command ready")
 	p.post(kill(1, 0.3))
 	p.wantExit(137)
@@ -313,8 +337,28 @@ func TestWhatMayNotBeSignalledDoesNotKeepTheLauncher(t *testing.T) {
 	if p.count("command SIGTERM") != 0 {
 		t.Error("it could be signalled: the test shows nothing")
 	}
-	if r := p.receipt(); !r.Killed || r.Error != "SIGTERM could not be sent to any of 1 processes" {
+	if r := p.receipt(); !r.Killed || r.Refused != 1 || r.Error != "SIGTERM could not be sent to any of 1 processes" {
 		t.Errorf("receipt %+v", r)
+	}
+}
+
+func TestWhoRefusedTheSignalIsCountedAlsoWhereOthersTookIt(t *testing.T) {
+	const script = `"$1" role=actor -dir "$0" -name other -deaf -root &
+		while ! grep -q "other ready" "$0/events"; do sleep 0.01; done
+		trap 'exit 3' TERM; echo ready >> "$0/events"; while :; do sleep 0.01; done`
+	for _, to := range []string{"All", "Main"} {
+		t.Run(to, func(t *testing.T) {
+			p := newPod(t, true)
+			p.env = append(p.env, "DESIST_SIGNAL_TO="+to)
+			p.startUnprivileged("/bin/sh", "-c", script, p.dir, p.setuid())
+			p.waitEvent("ready")
+			p.post(posting{1, "Kill", "SIGTERM", 2})
+			p.wantExit(3)
+			want := map[string]int{"All": 1, "Main": 0}[to] // whom nobody told cannot refuse
+			if r := p.receipt(); r.Refused != want || r.Error != "" || p.count("other SIGTERM") != 0 {
+				t.Errorf("receipt %+v", r)
+			}
+		})
 	}
 }
 

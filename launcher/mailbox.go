@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -67,12 +68,11 @@ func parseStop(raw []byte) (stop, error) {
 	}
 	var known bool
 	s.signal, known = signalByName(signalName)
-	_, timeError := time.Parse(time.RFC3339Nano, postedAt)
 	switch {
 	case !known:
 		return stop{}, fmt.Errorf("signal %.20q is unknown", signalName)
-	case timeError != nil:
-		return stop{}, errors.New("postedAt is not a time in RFC 3339")
+	case !isPostingTime(postedAt):
+		return stop{}, errors.New("postedAt is not a time in RFC 3339 between 1970 and 9000")
 	case longer(runID, longestID), longer(s.commandID, longestID), longer(reason, longestText), longer(details, longestText):
 		return stop{}, errors.New("a text is too long")
 	}
@@ -94,6 +94,40 @@ func (s stop) check() error {
 	return nil
 }
 
+// isPostingTime knows a time in RFC 3339. It is stricter than time.Parse, which
+// takes an hour of one digit, a comma, and an offset of a day.
+func isPostingTime(text string) bool {
+	shape, whole := strings.CutPrefix(strings.Map(zeroOfDigit, text), "0000-00-00T00:00:00")
+	if fraction, there := strings.CutPrefix(shape, "."); there {
+		shape = strings.TrimLeft(fraction, "0")
+		digits := len(fraction) - len(shape)
+		whole = whole && digits >= 1 && digits <= 9
+	}
+	switch {
+	case !whole:
+		return false
+	case shape == "Z":
+	case shape == "+00:00" || shape == "-00:00":
+		if offset := text[len(text)-len("00:00"):]; offset[:2] > "23" || offset[3:] > "59" {
+			return false
+		}
+	default:
+		return false
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	return err == nil && !at.Before(time.Unix(0, 0)) && !at.After(latestPosting)
+}
+
+func zeroOfDigit(c rune) rune {
+	if '0' <= c && c <= '9' {
+		return '0'
+	}
+	return c
+}
+
+// latestPosting keeps each deadline a time that can be told.
+var latestPosting = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 func longer(text string, characters int) bool {
 	return utf8.RuneCountInString(text) > characters
 }
@@ -103,7 +137,7 @@ func seconds(s float64) time.Duration {
 }
 
 // objectOf reads a JSON object, its members undecoded: encoding/json alone
-// would match names in any case and mend what is not UTF-8.
+// would match names in any case and mend what is not Unicode.
 func objectOf(raw []byte) (map[string]json.RawMessage, error) {
 	if !utf8.Valid(raw) {
 		return nil, errors.New("not UTF-8")
@@ -114,6 +148,14 @@ func objectOf(raw []byte) (map[string]json.RawMessage, error) {
 	}
 	if fields == nil {
 		return nil, errors.New("not a JSON object")
+	}
+	switch found := lookOver(raw); {
+	case found.depth > jsonDepth:
+		return nil, errors.New("nested too deep")
+	case !found.numbersFit:
+		return nil, errors.New("a number is too large")
+	case !found.unicode:
+		return nil, errors.New("half of a surrogate pair")
 	}
 	return fields, nil
 }
@@ -137,10 +179,11 @@ func field(fields map[string]json.RawMessage, name string, into any, required bo
 
 // mailbox hands out each stop once, in rising sequence.
 type mailbox struct {
-	path string
-	log  *logger
-	seen string // the content last judged: one change raises several events
-	last int64
+	path    string
+	log     *logger
+	seen    string // the content last judged: one change raises several events
+	last    int64
+	failure string // why it cannot be read; empty while it can
 }
 
 func newMailbox(dir string, log *logger) *mailbox {
@@ -149,18 +192,17 @@ func newMailbox(dir string, log *logger) *mailbox {
 
 // next reads the file; ok is false when it holds nothing new that is valid.
 func (m *mailbox) next() (s stop, ok bool) {
-	raw, err := readRegular(m.path, mailboxLimit)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			m.log.printf("the mailbox cannot be read: %v", err)
-		}
+	raw, err := readRegular(m.path, mailboxLimit, 0) // a link: the kubelet's own
+	if m.note(err); err != nil && !errors.Is(err, errTooLarge) {
 		return stop{}, false
 	}
 	if len(raw) == 0 || string(raw) == m.seen {
 		return stop{}, false
 	}
 	m.seen = string(raw)
-	s, err = parseStop(raw)
+	if err == nil {
+		s, err = parseStop(raw)
+	}
 	if err != nil {
 		m.log.printf("the mailbox holds no valid stop: %v", err)
 		return stop{}, false
@@ -170,4 +212,17 @@ func (m *mailbox) next() (s stop, ok bool) {
 	}
 	m.last = s.sequence
 	return s, true
+}
+
+// note keeps why the mailbox cannot be read, and says it once. One that is
+// not there holds no stop; one that is too large holds no valid one.
+func (m *mailbox) note(err error) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTooLarge) {
+		m.failure = ""
+		return
+	}
+	if m.failure != err.Error() {
+		m.failure = err.Error()
+		m.log.printf("the mailbox cannot be read: %s", m.failure)
+	}
 }

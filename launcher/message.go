@@ -2,7 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // message is the container's termination message: the user's outcome, then
@@ -12,6 +16,7 @@ type message struct {
 	path    string
 	limit   int
 	log     *logger
+	file    *os.File // stays open: nobody can take a lease on a file that is open for writing
 	failing bool
 }
 
@@ -32,9 +37,6 @@ func compose(r receipt, o outcome, limit int) []byte {
 // counts is what the file holds: a program may have written it by itself.
 func (m *message) write(r receipt, o outcome) {
 	text := compose(r, o, m.limit)
-	if there, err := readRegular(m.path, int64(m.limit)); err == nil && bytes.Equal(text, there) {
-		return
-	}
 	if err := m.replace(text); err != nil {
 		if !m.failing {
 			m.log.printf("the termination message cannot be written: %v", err)
@@ -50,22 +52,40 @@ func (m *message) write(r receipt, o outcome) {
 // nothing if the launcher were killed in between. What a longer predecessor
 // leaves behind the end is blank.
 func (m *message) replace(text []byte) error {
-	file, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err := m.open(); err != nil {
+		return err
+	}
+	info, err := m.file.Stat()
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
+	if info.Size() == int64(len(text)) && m.holds(text) {
+		return nil
 	}
 	blank := max(0, min(info.Size(), kubeletMessageBytes)-int64(len(text)))
 	padded := append(bytes.Clone(text), bytes.Repeat([]byte{'\n'}, int(blank))...)
-	if _, err := file.WriteAt(padded, 0); err != nil {
+	if _, err := m.file.WriteAt(padded, 0); err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
 		return nil
 	}
-	return file.Truncate(int64(len(text)))
+	return m.file.Truncate(int64(len(text)))
+}
+
+func (m *message) open() error {
+	if m.file != nil {
+		return nil
+	}
+	file, err := os.OpenFile(m.path, os.O_RDWR|os.O_CREATE|notHeldUp|unix.O_NOFOLLOW, 0o644)
+	if err == nil {
+		m.file = file
+	}
+	return err
+}
+
+func (m *message) holds(text []byte) bool {
+	there := make([]byte, len(text))
+	_, err := m.file.ReadAt(there, 0)
+	return (err == nil || errors.Is(err, io.EOF)) && bytes.Equal(there, text)
 }

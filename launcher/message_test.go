@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,39 +118,73 @@ func TestTheCommandRunsOnWhereNothingCanBeWritten(t *testing.T) {
 }
 
 func TestAnOutcomeThatIsNoFileIsSaidAndSkipped(t *testing.T) {
-	p := newPod(t, false)
-	must(syscall.Mkfifo(p.path("outcome/outcome.json"), 0o666))
-	p.start("/bin/sh", "-c", "exit 3")
-	p.wantExit(3)
-	if r := p.receipt(); r.Outcome != outcomeAbsent {
-		t.Errorf("receipt %+v", r)
+	valid := func(path string) { writeFile(t, path+"-valid", `{"outcome":"Succeeded"}`) }
+	makers := map[string]func(path string){
+		"a pipe":           func(path string) { must(syscall.Mkfifo(path, 0o666)) },
+		"a folder":         func(path string) { must(os.Mkdir(path, 0o755)) },
+		"a link":           func(path string) { valid(path); must(os.Symlink(path+"-valid", path)) },
+		"a link to itself": func(path string) { must(os.Symlink(path, path)) },
+		"a device":         func(path string) { must(os.Symlink("/dev/zero", path)) },
+	}
+	for name, maker := range makers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPod(t, false)
+			maker(p.path("outcome/outcome.json"))
+			p.start("/bin/sh", "-c", "exit 3")
+			p.wantExit(3)
+			first, _, _ := strings.Cut(p.message(), "\n")
+			if r := p.receipt(); r.Outcome != outcomeInvalid || !strings.Contains(first, `{"invalid":"cannot be read: `) {
+				t.Errorf("message %q", p.message())
+			}
+		})
 	}
 }
 
 func TestAnOutcomeOfAnySizeIsReadWithinBounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "outcome.json")
-	writeFile(t, path, `{"outcome":"Succeeded","result":"`+strings.Repeat("x", 2<<20)+`"}`)
-	o, err := (&outcomeFile{path: path}).read()
-	if err != nil || o.state != outcomeInvalid || len(o.text) > invalidShown {
-		t.Errorf("state %q, %d bytes, %v", o.state, len(o.text), err)
+	sparse := func(size int64) {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		must(err)
+		_, err = file.WriteString(`{"outcome":"Succeeded"}`)
+		must(errors.Join(err, file.Truncate(size), file.Close()))
+	}
+	for name, make := range map[string]func(){
+		"two MiB of text":   func() { writeFile(t, path, `{"outcome":"Succeeded","result":"`+strings.Repeat("x", 2<<20)+`"}`) },
+		"a sparse terabyte": func() { sparse(1 << 40) },
+	} {
+		make()
+		o, err := (&outcomeFile{path: path}).read()
+		if err != nil || o.state != outcomeInvalid || len(o.text) > invalidShown {
+			t.Errorf("%s: state %q, %d bytes, %v", name, o.state, len(o.text), err)
+		}
 	}
 }
 
 func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 	now := time.Now()
-	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), Deadline: timestamp(now), Killed: true,
-		Passed: &passed{"SIGVTALRM", timestamp(now)}, Error: "SIGVTALRM could not be sent to any of 9999 processes", Outcome: outcomeTooLarge}
-	for sequence := range int64(3) {
-		r.read(stop{sequence: 1<<63 - 1 - sequence, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
-	}
-	line := string(r.line(receiptLimit))
-	if len(line) > receiptLimit || !strings.Contains(line, `"last"`) || !strings.Contains(line, `"passed"`) || !strings.Contains(line, `"deadline"`) {
-		t.Errorf("%d bytes: %s", len(line), line)
+	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), LastSIGTERM: timestamp(now),
+		Deadline: timestamp(now), Killed: true, Passed: &passed{"SIGVTALRM", timestamp(now)}, Refused: 9999, Outcome: outcomeTooLarge}
+	for _, sequence := range []int64{1, 1<<63 - 10} {
+		r := r
+		for n := range int64(3) {
+			r.read(stop{sequence: sequence + n, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
+		}
+		line := string(r.line(receiptLimit))
+		for _, name := range []string{"stop", "last", "passed", "deadline", "refused", "sigterm"} {
+			if !strings.Contains(line, `"`+name+`"`) {
+				t.Errorf("%s is left out: %s", name, line)
+			}
+		}
+		r.Error, r.Mailbox = "SIGVTALRM could not be sent to any of 9999 processes", "read /desist/mailbox/stop: input/output error"
+		if line := string(r.line(receiptLimit)); len(line) > receiptLimit || !strings.Contains(line, `"last"`) {
+			t.Errorf("%d bytes: %s", len(line), line)
+		}
 	}
 	hostile := strings.Repeat("\x01\u2028é", 400)
 	for limit := 64; limit <= receiptLimit; limit += 29 {
 		r := r
-		r.Error = hostile
+		r.Error, r.Mailbox = hostile, hostile
 		r.read(stop{sequence: 1, commandID: hostile, mode: "Kill"}, now)
 		if line := r.line(limit); len(line) > limit {
 			t.Errorf("%d bytes for %d: %s", len(line), limit, line)

@@ -8,11 +8,12 @@ import (
 	"io/fs"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
 	outcomeFileLimit = 1 << 20
-	outcomeDepth     = 64  // nesting; readers in other languages recurse
 	invalidShown     = 256 // bytes of an invalid outcome that are shown
 )
 
@@ -45,7 +46,7 @@ var sumSeed = maphash.MakeSeed()
 // read gives what the file holds now. An empty one counts as absent: it is
 // being written.
 func (f *outcomeFile) read() (outcome, error) {
-	raw, err := readRegular(f.path, outcomeFileLimit)
+	raw, err := readRegular(f.path, outcomeFileLimit, unix.O_NOFOLLOW)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return outcome{state: outcomeAbsent}, nil
@@ -71,7 +72,7 @@ func judgeOutcome(raw []byte) outcome {
 	}
 	found := lookOver(raw)
 	var value string
-	if found.depth > outcomeDepth || !found.numbersFit || json.Unmarshal(found.outcome, &value) != nil {
+	if found.depth > jsonDepth || !found.numbersFit || !found.unicode || json.Unmarshal(found.outcome, &value) != nil {
 		return invalid
 	}
 	if value != "Cancelled" && value != "Succeeded" && value != "Failed" {

@@ -99,10 +99,39 @@ func (p *pod) openToAll() (program string) {
 	raw, err := os.ReadFile(self())
 	must(err)
 	must(os.WriteFile(program, raw, 0o755))
-	for _, file := range []string{p.dir, p.path("mailbox"), p.path("outcome"), p.path("log"), p.dir + "/.."} {
+	writeFile(p.t, p.path("events"), "")
+	for _, file := range []string{p.dir, p.path("mailbox"), p.path("outcome"), p.path("log"), p.path("events"), p.dir + "/.."} {
 		must(os.Chmod(file, 0o777))
 	}
 	return program
+}
+
+// setuid gives a program that runs as root, whoever starts it.
+func (p *pod) setuid() (program string) {
+	program = p.openToAll()
+	must(os.Chmod(program, 0o755|os.ModeSetuid))
+	return program
+}
+
+// startUnprivileged runs the launcher as PID 1 of a namespace, as a user
+// without any privilege, with a command.
+func (p *pod) startUnprivileged(command ...string) {
+	p.t.Helper()
+	p.startAs([]string{"--reuid=65534", "--clear-groups"}, command...)
+}
+
+// startAs is the same with what setpriv(1) is told.
+func (p *pod) startAs(who []string, command ...string) {
+	p.t.Helper()
+	for _, tool := range []string{"unshare", "setpriv"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			p.t.Skipf("%s is missing", tool)
+		}
+	}
+	args := append([]string{"--pid", "--fork", "--kill-child", "--mount-proc", "setpriv"}, who...)
+	args = append(args, self(), "role=launcher", "run", "--")
+	p.cmd = exec.Command("unshare", append(args, command...)...)
+	p.startPrepared()
 }
 
 // startActor runs the launcher with an actor and waits until that is ready.

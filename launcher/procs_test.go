@@ -63,7 +63,7 @@ func TestAWalkLooksAtTheClockAtEveryProcess(t *testing.T) {
 	defer child.Process.Kill()
 	p, err := readProcess(child.Process.Pid)
 	must(err)
-	tree := newTree(child.Process.Pid, newLogger(io.Discard))
+	tree := &tree{self: os.Getpid(), command: child.Process.Pid, log: newLogger(io.Discard)}
 	if reached, _ := tree.each([]process{p}, unix.SIGTERM, time.Now()); len(reached) != 0 {
 		t.Error("signalled after the time")
 	}
@@ -122,10 +122,10 @@ func TestSignalsHaveTheirUsualNames(t *testing.T) {
 
 func TestADamagedEnvironmentIsSaidAndReplaced(t *testing.T) {
 	c := configFrom([]string{"DESIST_OUTCOME_LIMIT_BYTES=many", "DESIST_STOP_SIGNAL=15", "nonsense"})
-	if c.messageLimit != kubeletMessageBytes || c.kubeletSignal != 15 || len(c.badEnvironment) != 2 {
+	if c.messageLimit != kubeletMessageBytes || c.stopSignal != 15 || len(c.badEnvironment) != 2 {
 		t.Errorf("%+v", c)
 	}
-	if c := configFrom([]string{"DESIST_OUTCOME_LIMIT_BYTES=1536", "DESIST_STOP_SIGNAL=SIGINT"}); c.messageLimit != 1536 || c.kubeletSignal != 2 || c.badEnvironment != nil {
+	if c := configFrom([]string{"DESIST_OUTCOME_LIMIT_BYTES=1536", "DESIST_STOP_SIGNAL=SIGINT"}); c.messageLimit != 1536 || c.stopSignal != 2 || c.badEnvironment != nil {
 		t.Errorf("%+v", c)
 	}
 }

@@ -18,16 +18,19 @@ const (
 // receipt is the last line of the termination message: what was read and
 // when, by the launcher's own clock.
 type receipt struct {
-	Receipt  int          `json:"receipt"`
-	Started  bool         `json:"started"`
-	Stop     *receiptStop `json:"stop,omitempty"`
-	Last     *receiptStop `json:"last,omitempty"`
-	SIGTERM  string       `json:"sigterm,omitempty"`
-	Passed   *passed      `json:"passed,omitempty"` // the last other signal
-	Deadline string       `json:"deadline,omitempty"`
-	Killed   bool         `json:"killed,omitempty"`
-	Error    string       `json:"error,omitempty"`
-	Outcome  string       `json:"outcome"`
+	Receipt     int          `json:"receipt"`
+	Started     bool         `json:"started"`
+	Stop        *receiptStop `json:"stop,omitempty"`
+	Last        *receiptStop `json:"last,omitempty"`
+	SIGTERM     string       `json:"sigterm,omitempty"`
+	LastSIGTERM string       `json:"lastSigterm,omitempty"` // where it is another
+	Passed      *passed      `json:"passed,omitempty"`      // the last other signal
+	Deadline    string       `json:"deadline,omitempty"`
+	Killed      bool         `json:"killed,omitempty"`
+	Refused     int          `json:"refused,omitempty"` // processes that did not take the stop signal
+	Mailbox     string       `json:"mailbox,omitempty"` // why it cannot be read
+	Error       string       `json:"error,omitempty"`
+	Outcome     string       `json:"outcome"`
 }
 
 // receiptStop is a stop that was read; By is given for the first one.
@@ -60,8 +63,18 @@ func (r *receipt) read(s stop, at time.Time) {
 	}
 }
 
+// sigterm notes a SIGTERM: the first one stays, of later ones the last.
+func (r *receipt) sigterm(at time.Time) {
+	if r.SIGTERM == "" {
+		r.SIGTERM = timestamp(at)
+	} else {
+		r.LastSIGTERM = timestamp(at)
+	}
+}
+
 // line encodes the receipt within limit bytes. Only texts of others can be
-// too long; they are shortened before a stop is left out.
+// too long; they are shortened before anything is left out, the first stop
+// last.
 func (r receipt) line(limit int) []byte {
 	for {
 		line := jsonLine(r)
@@ -70,6 +83,10 @@ func (r receipt) line(limit int) []byte {
 			return line
 		case r.Error != "":
 			r.Error = cut(r.Error, len(r.Error)*3/4)
+		case r.Mailbox != "":
+			r.Mailbox = cut(r.Mailbox, len(r.Mailbox)*3/4)
+		case r.LastSIGTERM != "":
+			r.LastSIGTERM = ""
 		case r.Last != nil:
 			r.Last = nil
 		default:

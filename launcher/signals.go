@@ -3,9 +3,11 @@ package main
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +51,7 @@ func signalName(number syscall.Signal) string {
 // push out another, as it could in one channel.
 type signals struct {
 	child chan os.Signal // SIGCHLD: something is to be reaped
-	term  chan os.Signal // SIGTERM: the kubelet's
+	term  chan os.Signal // SIGTERM: the kubelet's, or anybody's
 	other chan os.Signal // to be passed on
 }
 
@@ -68,7 +70,27 @@ func catchSignals() signals {
 	}
 	// Caught and dropped, not ignored: a command would inherit "ignored".
 	signal.Notify(make(chan os.Signal), syscall.SIGPIPE)
+	for _, number := range faults {
+		ignore(number)
+	}
 	return s
+}
+
+// faults are the signals by which the kernel tells a program of an error of
+// its own. Where one comes with the sender's own code (rt_sigqueueinfo(2), or
+// fcntl(2) with F_SETSIG), the Go runtime takes it for such an error and ends.
+var faults = []syscall.Signal{
+	syscall.SIGILL, syscall.SIGTRAP, syscall.SIGBUS, syscall.SIGFPE,
+	syscall.SIGSEGV, syscall.SIGSTKFLT, syscall.SIGSYS,
+}
+
+// ignore makes the kernel drop what others send. An error of the launcher's
+// own still ends it: the kernel does not let that be ignored. It goes past the
+// runtime, which believes that its handler is there: so it gives a command the
+// default action back, and os/signal would not tell of a signal as ignored.
+func ignore(number syscall.Signal) {
+	action := struct{ handler, flags, restorer, mask uintptr }{handler: 1} // SIG_IGN
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(number), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 }
 
 // passedOn says which signals go to the command as they come. SIGURG is how
@@ -80,6 +102,30 @@ func passedOn(number syscall.Signal) bool {
 		syscall.SIGKILL, syscall.SIGSTOP, 32, 33:
 		return false
 	default:
-		return true
+		return !slices.Contains(faults, number)
 	}
+}
+
+// ownLimit says whether a signal is the kernel's answer to what the launcher
+// itself has used up: no limit of its own is the command's end.
+func ownLimit(number syscall.Signal) bool {
+	switch number {
+	case syscall.SIGXFSZ:
+		return limitOf(unix.RLIMIT_FSIZE) < kubeletMessageBytes
+	case syscall.SIGXCPU:
+		var used unix.Rusage
+		if unix.Getrusage(unix.RUSAGE_SELF, &used) != nil {
+			return false
+		}
+		return limitOf(unix.RLIMIT_CPU) <= uint64(used.Utime.Sec+used.Stime.Sec)+1
+	default:
+		return false
+	}
+}
+
+// limitOf gives a limit of this process, as it is now.
+func limitOf(resource int) uint64 {
+	limit := unix.Rlimit{Cur: unix.RLIM_INFINITY}
+	_ = unix.Getrlimit(resource, &limit) // fails for no resource that there is
+	return limit.Cur
 }

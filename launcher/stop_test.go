@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -143,14 +145,14 @@ func TestWhatIsNoNewStopDoesNothing(t *testing.T) {
 		p.postText(`{"sequence":"1"}`)
 		p.untilLogged(refused, 3)
 		p.postText(string(make([]byte, 1<<20)))
-		p.untilLogged("cannot be read", 1)
+		p.untilLogged("too large", 1)
 		p.post(cancel(5))
 		p.waitEvent("command SIGTERM")
 		p.post(kill(5, 0)) // repeated
 		p.post(kill(4, 0)) // lower
 		p.postText("")
 		p.postText("}")
-		p.untilLogged(refused, 4)
+		p.untilLogged(refused, 5)
 		p.post(kill(6, 0))
 		p.wantExit(137)
 		if r := p.receipt(); r.Stop.Sequence != 5 || r.Last == nil || r.Last.Sequence != 6 {
@@ -193,6 +195,37 @@ func TestAMailboxThatCannotBeWatchedIsReadAllTheSame(t *testing.T) {
 	p.wantExit(0)
 	if p.receipt().Stop == nil {
 		t.Error("no stop in the receipt")
+	}
+}
+
+func TestAMailboxThatCannotBeReadIsReadAgainEverySecondAndSaid(t *testing.T) {
+	p := newPod(t, true)
+	p.postText("")
+	program := p.openToAll()
+	p.startUnprivileged(program, "role=actor", "-dir", p.dir)
+	p.waitEvent("command ready")
+	must(os.Mkdir(p.path("hidden"), 0o755))
+	writeFile(t, p.path("hidden/stop"), cancel(1).json())
+	must(os.Chmod(p.path("hidden"), 0)) // a change of rights raises no event
+	must(os.Symlink("../hidden", p.path("mailbox/..data_tmp")))
+	must(os.Rename(p.path("mailbox/..data_tmp"), p.path("mailbox/..data")))
+	p.until("the failure in the receipt", func() bool { return strings.Contains(p.receipt().Mailbox, "permission denied") })
+	must(os.Chmod(p.path("hidden"), 0o755))
+	p.wantExit(0)
+	if r := p.receipt(); r.Stop == nil || r.Mailbox != "" || strings.Count(p.stderr.String(), "cannot be read") != 1 {
+		t.Errorf("receipt %+v", r)
+	}
+}
+
+func TestAMailboxIsReadAgainHoweverManyOtherEventsThereAre(t *testing.T) {
+	s := &supervisor{mailbox: &mailbox{failure: "why"}}
+	first := s.mailboxRetry()
+	if first == nil || s.mailboxRetry() != first {
+		t.Error("an event put the next reading off")
+	}
+	s.retry, s.mailbox.failure = nil, ""
+	if s.mailboxRetry() != nil {
+		t.Error("it wakes up for nothing")
 	}
 }
 

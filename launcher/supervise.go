@@ -3,16 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// killedFor is how long the launcher waits for the killed command's end, so
-// as to report it, before it exits and leaves the rest to the kernel.
+// killedFor is how long the launcher waits for the end of what it has killed,
+// before it exits and leaves the rest to the kernel.
 const killedFor = time.Second
+
+// killedStep is how often one looks whether a session of `kubectl exec`, which
+// is no child of the launcher, has gone.
+const killedStep = 2 * time.Millisecond
+
+// anyChild is what wait4(2) calls them.
+const anyChild = -1
 
 // passedInterval is how old the time of a signal in the message may be.
 const passedInterval = time.Second
@@ -23,86 +27,41 @@ const reapAtOnce = 32
 // supervisor runs one command. All of its state belongs to one goroutine: each
 // event is handled to its end before the next.
 type supervisor struct {
-	config  config
-	log     *logger
-	mailbox *mailbox
-	watch   *watcher
-	signals signals
-	outcome outcomeFile
-	message message
-	tree    *tree
+	config   config
+	log      *logger
+	mailbox  *mailbox
+	watch    *watcher
+	signals  signals
+	reporter *reporter
+	tree     *tree
 
-	receipt  receipt
-	deadline *time.Timer // nil: none
-	due      time.Time   // zero: none
-	asked    bool        // a stop or the kubelet's SIGTERM was read
-	told     bool        // the stop signal was sent
-	command  int
-	ended    bool
-	code     int
+	receipt   receipt
+	deadline  *time.Timer // nil: none
+	due       time.Time   // zero: none
+	asked     bool        // a stop or a SIGTERM was read
+	signalled bool        // the stop signal was sent, for whichever reason
+	told      bool        // a stop was read, and its signal sent
+	command   int
+	ended     bool
+	code      int
 
-	passedWritten time.Time
+	retry <-chan time.Time // when the mailbox is read again; nil: it can be read
+	noted noted
 }
 
-// run is the whole life of a launcher; it returns the exit code.
-func run(argv, environ []string) int {
-	log := newLogger(os.Stderr)
-	defer log.close()
-	c := configFrom(environ)
-	for _, entry := range c.badEnvironment {
-		log.printf("ignored: %s", entry)
-	}
-	s := &supervisor{
-		config:  c,
-		log:     log,
-		mailbox: newMailbox(c.mailboxDir, log),
-		signals: catchSignals(),
-		outcome: outcomeFile{path: c.outcomeFile},
-		message: message{path: c.messageFile, limit: c.messageLimit, log: log},
-		receipt: receipt{Receipt: receiptVersion},
-	}
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil && os.Getpid() != initPID {
-		log.printf("orphans will be missed: %v", err)
-	}
-	s.watch = startWatcher(c, log) // before the first look, so that no change is missed
-	if stop, ok := s.mailbox.next(); ok {
-		return s.refuse(stop)
-	}
-	spareThreads(spareThreadCount)
-	if code, ok := s.start(argv, environ); !ok {
-		return code
-	}
-	return s.supervise()
+// noted is what was written last of the signals that come again and again.
+type noted struct {
+	name string
+	at   time.Time
 }
 
-// refuse ends a container that was stopped before it started.
-func (s *supervisor) refuse(stop stop) int {
-	s.log.printf("%s (sequence %d) was asked before the start: the command is not started", stop.mode, stop.sequence)
-	s.receipt.read(stop, time.Now())
-	s.writeMessage()
-	return exitSignalled + int(syscall.SIGTERM)
-}
-
-func (s *supervisor) start(argv, environ []string) (code int, ok bool) {
-	pid, err := startCommand(argv, environ, s.config.commandPath)
-	if err != nil {
-		s.log.printf("the command cannot be started: %v", err)
-		s.receipt.Error = fmt.Sprint(err)
-		s.writeMessage()
-		return startExitCode(err), false
-	}
-	s.command, s.tree, s.receipt.Started = pid, newTree(pid, s.log), true
-	s.writeMessage()
-	return 0, true
-}
-
+// supervise gives the exit code.
 func (s *supervisor) supervise() int {
 	for {
 		act := s.next()
 		// Of several events that are ready, any may be chosen. An end that came
 		// before the event is no answer to it.
 		if s.reap() {
-			s.writeMessage()
 			return s.code
 		}
 		act()
@@ -123,35 +82,51 @@ func (s *supervisor) next() func() {
 		return func() { s.pass(signal.(syscall.Signal)) }
 	case <-s.watch.mailbox:
 		return s.onMailbox
+	case <-s.mailboxRetry():
+		s.retry = nil
+		return s.onMailbox
 	case <-s.watch.outcome:
-		return s.writeMessage
+		return func() { s.reporter.report(s.receipt) }
 	case <-s.deadlineReached():
 		return s.kill
 	}
 }
 
+// mailboxRetry comes every second while the mailbox cannot be read, however
+// many other events there are.
+func (s *supervisor) mailboxRetry() <-chan time.Time {
+	if s.mailbox.failure != "" && s.retry == nil {
+		s.retry = time.After(retryInterval)
+	}
+	return s.retry
+}
+
 // reap takes processes that have ended, the command first, and says whether
 // the launcher has to end too: at the command's own end if nothing was asked
-// (the kernel ends the rest), else when nothing is left. It takes so many at
+// or only the command is told, else when nothing is left. It takes so many at
 // once that a stop and the deadline have their turn, and comes back.
 func (s *supervisor) reap() (finished bool) {
 	if !s.ended {
 		_, _ = s.take(s.command) // that there are no children is said below
 	}
 	for range reapAtOnce {
-		pid, err := s.take(-1)
+		pid, err := s.take(anyChild)
 		if err != nil { // ECHILD: nothing is left
 			return true
 		}
 		if pid == 0 {
-			return s.ended && !s.asked
+			return s.endsWithCommand()
 		}
 	}
 	select {
 	case s.signals.child <- syscall.SIGCHLD:
 	default: // another one is waiting there
 	}
-	return s.ended && !s.asked
+	return s.endsWithCommand()
+}
+
+func (s *supervisor) endsWithCommand() bool {
+	return s.ended && (!s.asked || s.config.toMain)
 }
 
 // take reaps one process that has ended, this one or any (-1): 0 if none has.
@@ -169,43 +144,64 @@ func (s *supervisor) take(which int) (pid int, err error) {
 	return pid, err
 }
 
-// onSIGTERM is the kubelet's stop (drain, delete, a failed probe). The kubelet
-// kills by itself, so it sets no deadline.
+// onSIGTERM is the kubelet's stop (drain, delete, a failed probe), or a signal
+// of a process of the container: nothing tells them apart. The kubelet kills
+// by itself, so it sets no deadline.
 func (s *supervisor) onSIGTERM() {
-	if s.receipt.SIGTERM == "" {
-		s.receipt.SIGTERM = timestamp(time.Now())
-	}
+	now := time.Now()
 	s.asked = true
-	s.tell(s.config.kubeletSignal, "SIGTERM from outside")
-	s.writeMessage()
+	s.receipt.sigterm(now)
+	if !s.signalled {
+		s.tell(s.config.stopSignal, "SIGTERM")
+	}
+	if s.receipt.LastSIGTERM == "" {
+		s.reporter.report(s.receipt)
+	} else {
+		s.reportSignal("SIGTERM", now)
+	}
 }
 
 func (s *supervisor) onMailbox() {
+	before := s.mailbox.failure
 	stop, ok := s.mailbox.next()
-	if !ok {
-		return
+	s.receipt.Mailbox = s.mailbox.failure
+	if ok {
+		s.obey(stop)
+	} else if s.mailbox.failure != before {
+		s.reporter.report(s.receipt)
 	}
+}
+
+// obey tells a stop once in the launcher's life: what was started later is
+// clean-up, or has to wait for a deadline. What was sent because of a SIGTERM
+// from who knows whom is not a stop's.
+func (s *supervisor) obey(stop stop) {
 	now := time.Now()
 	s.asked = true
 	s.receipt.read(stop, now)
 	s.bringForward(stop.grace, now)
-	if stop.grace == nil || *stop.grace > 0 {
+	if !s.told && (stop.grace == nil || *stop.grace > 0) {
+		s.told = true
 		s.tell(stop.signal, fmt.Sprintf("%s (sequence %d)", stop.mode, stop.sequence))
 	}
 	if s.deadline == nil || s.due.After(time.Now()) { // else the kill comes first
-		s.writeMessage()
+		s.reporter.report(s.receipt)
 	}
 }
 
-// tell sends the stop signal, once in the launcher's life: what was started
-// later is clean-up, or has to wait for a deadline.
+// tell sends the stop signal to whom it goes to, and counts who refused it.
 func (s *supervisor) tell(signal syscall.Signal, why string) {
-	if s.told {
-		return
+	s.signalled = true
+	told, refused := 0, 0
+	switch {
+	case !s.config.toMain:
+		told, refused = s.tree.tell(signal, s.due)
+	case !s.ended:
+		told, refused = s.tree.tellMain(signal)
 	}
-	s.told = true
-	told, refused := s.tree.tell(signal, s.due)
-	s.log.printf("%s: %s sent to %d processes", why, signalName(signal), told)
+	s.log.printf("%s: %s sent to %d processes, refused by %d", why, signalName(signal), told, refused)
+	s.receipt.Refused = refused
+	s.receipt.Error = ""
 	if told == 0 && refused > 0 { // the stop was read, and is no reason for the end
 		s.receipt.Error = fmt.Sprintf("%s could not be sent to any of %d processes", signalName(signal), refused)
 	}
@@ -235,21 +231,35 @@ func (s *supervisor) deadlineReached() <-chan time.Time {
 	return s.deadline.C
 }
 
-// kill ends every process, then the launcher, so that the kernel ends what it
-// may not signal.
+// kill is the deadline's: what may not be signalled ends with the launcher.
 func (s *supervisor) kill() {
-	s.tree.kill()
 	s.receipt.Killed = true
 	s.log.printf("deadline: SIGKILL sent to all processes")
-	s.writeMessage()
-	for giveUp := time.After(killedFor); !s.reap() && !(s.ended && s.tree.self == initPID); {
+	s.killRest()
+}
+
+// killRest sends SIGKILL to all others, and waits for their end: for a while,
+// since some may not be signalled, and some do not die in the kernel.
+func (s *supervisor) killRest() {
+	s.tree.kill()
+	for giveUp := time.After(killedFor); s.anyLeft(); {
 		select {
 		case <-s.signals.child:
+		case <-time.After(killedStep):
 		case <-giveUp:
 			return
 		}
 	}
-	s.writeMessage() // the outcome's last state
+}
+
+func (s *supervisor) anyLeft() bool {
+	for range reapAtOnce {
+		pid, err := s.take(anyChild)
+		if err != nil || pid == 0 {
+			return s.tree.killAgain() || err == nil
+		}
+	}
+	return true
 }
 
 func (s *supervisor) codeAfterKill() int {
@@ -259,29 +269,36 @@ func (s *supervisor) codeAfterKill() int {
 	return exitSignalled + int(syscall.SIGKILL)
 }
 
+// leave is every exit: the last message is written when nobody is left who
+// could write another one over it.
+func (s *supervisor) leave(code int) int {
+	if !s.receipt.Killed {
+		s.killRest()
+	}
+	s.reporter.last(s.receipt)
+	return code
+}
+
 // pass hands a signal on to the command alone, as a shell's user would. The
 // receipt names it before the command may end of it: it may be the STOPSIGNAL
-// of an image, with which the runtime stops a pod that is deleted. A flood of
-// one signal does not write each time; the last message has the last time.
+// of an image, with which the runtime stops a pod that is deleted.
 func (s *supervisor) pass(signal syscall.Signal) {
-	if s.ended {
+	if s.ended || ownLimit(signal) {
 		return
 	}
-	now, last := time.Now(), s.receipt.Passed
+	now := time.Now()
 	s.receipt.Passed = &passed{Signal: signalName(signal), At: timestamp(now)}
-	if last == nil || last.Signal != s.receipt.Passed.Signal || now.Sub(s.passedWritten) > passedInterval {
-		s.passedWritten = now
-		s.writeMessage()
-	}
+	s.reportSignal(s.receipt.Passed.Signal, now)
 	if err := syscall.Kill(s.command, signal); err != nil {
 		s.log.printf("%s cannot be passed on: %v", signalName(signal), err)
 	}
 }
 
-func (s *supervisor) writeMessage() {
-	o, err := s.outcome.read()
-	if err != nil {
-		s.log.printf("the outcome cannot be read: %v", err)
+// reportSignal does not write each time for a flood of one signal: the last
+// message has the last time.
+func (s *supervisor) reportSignal(name string, now time.Time) {
+	if name != s.noted.name || now.Sub(s.noted.at) > passedInterval {
+		s.noted = noted{name, now}
+		s.reporter.report(s.receipt)
 	}
-	s.message.write(s.receipt, o)
 }

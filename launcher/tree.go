@@ -27,12 +27,24 @@ const (
 // tree signals the command and all that it has started.
 type tree struct {
 	self    int
-	command int // pid and process group
+	command int // pid and process group; 0: not started
 	log     *logger
 }
 
-func newTree(command int, log *logger) *tree {
-	return &tree{self: os.Getpid(), command: command, log: log}
+func newTree(log *logger) *tree {
+	return &tree{self: os.Getpid(), log: log}
+}
+
+// tellMain sends the stop signal to the command alone, then SIGCONT. Its pid
+// is its own until it has been waited for.
+func (t *tree) tellMain(number unix.Signal) (told, refused int) {
+	err := unix.Kill(t.command, number)
+	if err != nil {
+		t.log.printf("process %d cannot be signalled: %v", t.command, err)
+		return 0, 1
+	}
+	_ = unix.Kill(t.command, unix.SIGCONT) // fails only as the one before would
+	return 1, 0
 }
 
 // tell sends the stop signal once to every process that there is now, then
@@ -137,11 +149,23 @@ func (t *tree) kill() {
 	}
 }
 
+// killAgain sends SIGKILL to what a process that refused it has made since,
+// and says whether anybody is there: an exec session is no child of the
+// launcher, and only so its end is seen.
+func (t *tree) killAgain() (anybody bool) {
+	return t.self == initPID && unix.Kill(everybody, unix.SIGKILL) == nil
+}
+
+// everybody means all processes of the namespace but the caller.
+const everybody = -1
+
 // sendBlindly does without /proc, and takes all processes for one.
 func (t *tree) sendBlindly(number unix.Signal) (told, refused int) {
 	target := -t.command
 	if t.self == initPID {
-		target = -1 // all but the caller
+		target = everybody
+	} else if t.command == 0 {
+		return 0, 0
 	}
 	switch err := unix.Kill(target, number); {
 	case err == nil:

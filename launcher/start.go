@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// promptStart is how old the pod's volumes are at most when no image was
+	// pulled and nothing else came between them and the start.
+	promptStart = 5 * time.Second
+	// lateStartWait is how long a late start waits for what a kubelet that was
+	// held up has to say: it looks at a pod again at its next relist, a second
+	// later.
+	lateStartWait = 2 * time.Second
+	// clockJitter is by how much a file may seem to lie in the future without
+	// a step of the clock.
+	clockJitter = time.Second
+)
+
+// run is the whole life of a launcher; it returns the exit code.
+func run(argv, environ []string) int {
+	log := newLogger(os.Stderr)
+	defer log.close()
+	guard(log)
+	s := newSupervisor(configFrom(environ), log)
+	if s.stoppedBefore(startWait(s.config.mailboxDir, time.Now())) {
+		s.log.printf("the command is not started")
+		return s.leave(exitSignalled + int(syscall.SIGTERM))
+	}
+	spareThreads(spareThreadCount)
+	if code, ok := s.start(argv, environ); !ok {
+		return s.leave(code)
+	}
+	return s.leave(s.supervise())
+}
+
+func newSupervisor(c config, log *logger) *supervisor {
+	for _, entry := range c.badEnvironment {
+		log.printf("ignored: %s", entry)
+	}
+	s := &supervisor{
+		config:   c,
+		log:      log,
+		mailbox:  newMailbox(c.mailboxDir, log),
+		signals:  catchSignals(),
+		reporter: newReporter(c, log),
+		tree:     newTree(log),
+		receipt:  receipt{Receipt: receiptVersion},
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil && os.Getpid() != initPID {
+		log.printf("orphans will be missed: %v", err)
+	}
+	s.watch = startWatcher(c, log) // before the first look, so that no change is missed
+	return s
+}
+
+// startWait says how long to wait before the start. A kubelet that is held up
+// by an image pull neither brings the mailbox up to date nor ends a container
+// of a pod that was deleted meanwhile: it starts it, and stops it then.
+func startWait(mailboxDir string, now time.Time) time.Duration {
+	made, known := madeAt(mailboxDir)
+	age := now.Sub(made)
+	if known && -clockJitter <= age && age <= promptStart {
+		return 0
+	}
+	return lateStartWait // also where the clock was set back, or nothing tells the age
+}
+
+// madeAt gives the time when the pod's volumes were made: that of the mailbox,
+// which nobody in the pod can write. A new content changes the folder's times,
+// but neither its birth nor the link `stop`, which the kubelet makes once (and
+// not every file system tells the birth). The wall clock is all that there is:
+// only a step back, and by just the age, makes an old volume look new.
+func madeAt(mailboxDir string) (made time.Time, known bool) {
+	for _, seen := range []struct {
+		path string
+		mask int
+		kind uint16
+	}{
+		{mailboxDir, unix.STATX_BTIME, unix.S_IFDIR},
+		{filepath.Join(mailboxDir, mailboxName), unix.STATX_MTIME, unix.S_IFLNK},
+	} {
+		var found unix.Statx_t
+		err := unix.Statx(unix.AT_FDCWD, seen.path, unix.AT_SYMLINK_NOFOLLOW, seen.mask|unix.STATX_TYPE, &found)
+		if err != nil || found.Mask&uint32(seen.mask) == 0 || found.Mode&unix.S_IFMT != seen.kind {
+			continue
+		}
+		at := found.Mtime
+		if seen.mask == unix.STATX_BTIME {
+			at = found.Btime
+		}
+		if moment := time.Unix(at.Sec, int64(at.Nsec)); !known || moment.Before(made) {
+			made, known = moment, true
+		}
+	}
+	return made, known
+}
+
+// stoppedBefore says whether the container was stopped before its command has
+// started: the mailbox holds a stop, or within this time one comes, or a signal.
+func (s *supervisor) stoppedBefore(wait time.Duration) bool {
+	if wait > 0 {
+		s.log.printf("a late start: a stop may be on its way, waiting for at most %v", wait)
+	}
+	for over := time.After(wait); ; {
+		if stop, ok := s.mailbox.next(); ok {
+			s.log.printf("%s (sequence %d) was asked before the start", stop.mode, stop.sequence)
+			s.receipt.read(stop, time.Now())
+			return true
+		}
+		s.receipt.Mailbox = s.mailbox.failure
+		select {
+		case <-s.signals.term:
+			s.log.printf("SIGTERM came before the start")
+			s.receipt.sigterm(time.Now())
+			return true
+		case number := <-s.signals.other:
+			if s.stopsBeforeStart(number.(syscall.Signal)) {
+				return true
+			}
+		case <-s.watch.mailbox:
+		case <-over:
+			return false
+		}
+	}
+}
+
+// stopsBeforeStart takes a signal for the runtime's stop, by the STOPSIGNAL of
+// the image: there is nobody else yet. But a terminal tells of its size too,
+// and SIGCONT stops nothing.
+func (s *supervisor) stopsBeforeStart(number syscall.Signal) bool {
+	if number == syscall.SIGCONT || number == syscall.SIGWINCH && hasTerminal() || ownLimit(number) {
+		return false
+	}
+	s.log.printf("%s came before the start", signalName(number))
+	s.receipt.Passed = &passed{Signal: signalName(number), At: timestamp(time.Now())}
+	return true
+}
+
+func (s *supervisor) start(argv, environ []string) (code int, ok bool) {
+	pid, err := startCommand(argv, environ, s.config.commandPath)
+	if err != nil {
+		s.log.printf("the command cannot be started: %v", err)
+		s.receipt.Error = fmt.Sprint(err)
+		return startExitCode(err), false
+	}
+	s.command, s.receipt.Started = pid, true
+	s.tree.command = pid
+	s.reporter.report(s.receipt)
+	return 0, true
+}
