@@ -3,8 +3,8 @@
 Contract: every action may be repeated, because each is guarded by what was judged: status by its resourceVersion, a
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
-for a repeated posting, which nothing waits for). Where the status could not be written, what it would have permitted
-is not done, and what was accepted before is. Nothing here decides anything.
+for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
+nothing but what is derived: then all else is done, and no Event tells of it. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -36,7 +36,7 @@ from desist.lifecycle.plan import (
     WakeAt,
     WriteStatus,
 )
-from desist.lifecycle.shown.derived import promises_nothing
+from desist.lifecycle.shown.derived import derived_only
 
 logger = logging.getLogger(__name__)
 REPEAT_RETRY = timedelta(seconds=5)
@@ -72,7 +72,7 @@ class Applier:
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
                 return Result(outcome, run.wake_at, run.written, run.stale)
-        return Result(Outcome.UNWRITTEN if run.unwritten else Outcome.DONE, run.wake_at, run.written)
+        return Result(Outcome.DONE, run.wake_at, run.written)
 
 
 class _Run:
@@ -92,7 +92,7 @@ class _Run:
         self.written: ExecutionRecord | None = None
         self.stale: str | None = None
         self.unwritten = False
-        """Whether the status was not written, and the rest of the plan needs none of it."""
+        """Whether what is only derived was not written: the rest of the plan needs none of it."""
 
     async def do(self, action: Action) -> Outcome:
         """One action."""
@@ -120,8 +120,8 @@ class _Run:
             self._metadata = written.record.metadata
         if written.again_at is not None:
             self._wake(written.again_at)
-        if written.outcome is Outcome.UNWRITTEN and promises_nothing(self._record.execution.status, action.status):
-            # What was accepted before is delivered all the same.
+        if written.outcome is Outcome.UNWRITTEN and derived_only(self._record.execution.status, action.status):
+            # Nothing hangs on what is only derived.
             self.unwritten = True
             return Outcome.DONE
         return written.outcome

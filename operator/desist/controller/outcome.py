@@ -14,4 +14,4 @@ class Outcome(Enum):
     GONE = "gone"
     """The execution does not exist any more (or another one has its name)."""
     UNWRITTEN = "unwritten"
-    """The status was not written; what it would have permitted anew was not done."""
+    """The status could not be written, and nothing of what hangs on it was done."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from desist.controller import log
@@ -27,7 +27,8 @@ from desist.controller.observe import Observer
 from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
 from desist.controller.reread import Rereader
-from desist.lifecycle.decide import decide
+from desist.lifecycle.decide import accepted, decide
+from desist.lifecycle.observed import Observed
 from desist.lifecycle.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,18 @@ class ExecutionReconciler:
         for _ in range(ROUNDS):
             decided = decide(observed, now)
             if isinstance(decided, Plan):
-                return await self.applier.apply(decided, record)
+                result = await self.applier.apply(decided, record)
+                return await self._deliver(observed, record, result) if result.outcome is Outcome.UNWRITTEN else result
             observed = await self.asker.answer(decided, observed)
         raise AssertionError(f"after {ROUNDS} rounds of answers there is still a question: {decided}")
+
+    async def _deliver(self, observed: Observed, record: ExecutionRecord, unwritten: Result) -> Result:
+        """What was accepted before is delivered, though the status could not be written."""
+        result = await self.applier.apply(accepted(observed, self.clock()), record)
+        if result.outcome is not Outcome.DONE:
+            return result
+        wakes = [moment for moment in (unwritten.wake_at, result.wake_at) if moment is not None]
+        return replace(unwritten, wake_at=min(wakes, default=None))
 
     async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
         uid = record.metadata.uid

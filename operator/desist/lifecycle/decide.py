@@ -52,6 +52,13 @@ def decide(observed: Observed, now: datetime) -> Plan | Questions:
     return Plan((WriteStatus(after), *events.told(before, after), *_permitted(view, after, noted.again)))
 
 
+def accepted(observed: Observed, now: datetime) -> Plan:
+    """What brings the stop forward that status holds already: for a reconcile whose status could not be written."""
+    view, status = View(observed, now), observed.execution.status or WorkflowExecutionStatus()
+    delivered = delivery.deliver(view, status)
+    return Plan((*delivered.deeds, *_wake_ahead(view, delivered.again)))
+
+
 def _judge(view: View, before: Status) -> Step:
     """The steps in their order. A run that has ended still answers requests, in a reconcile of its own."""
     status = begun = before if before.phase else before.replace(phase=Phase.PENDING, bucket=Phase.PENDING.row.bucket)
@@ -91,5 +98,9 @@ def _wake(view: View, status: Status, times: Iterable[datetime | None]) -> tuple
     """The earliest time ahead: the reconcile that it wakes asks again. A run that ends may have a request to answer."""
     if commands.unanswered(view.spec.cancellation, status):
         return (WakeAt(view.now + SOON),)
-    ahead = [moment for moment in times if moment is not None and moment > view.now and status.open]
+    return _wake_ahead(view, times) if status.open else ()
+
+
+def _wake_ahead(view: View, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:
+    ahead = [moment for moment in times if moment is not None and moment > view.now]
     return (WakeAt(min(ahead)),) if ahead else ()

@@ -135,7 +135,21 @@ async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_wr
     before = len(made(setting, "status"))
     await setting.reconciler.reconcile("wfx")
     assert len(made(setting, "status")) == before + 1, "status would tell of the sidecar"
-    assert made(setting, "post")[-1] == f"post {POD} under 11"
+    assert made(setting, "post")[1:] == [f"post {POD} under 11"], "once"
+
+
+async def test_a_kill_goes_on_though_the_record_of_a_weaker_request_is_refused() -> None:
+    setting = asking("Kill")
+    await setting.reconciler.reconcile("wfx")
+    posting = setting.memory.last_posting("wfx")
+    assert posting is not None
+    setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(11, mailbox=posting.text)))
+    setting.fake.refuses["status"] = lambda _: REFUSALS[0]
+    asked_for(setting, "Cancel")
+    setting.wall = setting.seconds = 60
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.notices[-1].reason == "StatusRefused"
+    assert made(setting, "delete") == [f"delete {POD} under"], "5 s after SIGKILL was due"
 
 
 async def test_nothing_is_promised_by_a_status_that_was_refused() -> None:
@@ -168,9 +182,9 @@ async def test_two_writers_that_word_it_differently_take_turns_less_and_less_oft
     for _ in range(200):
         for each, words in ((one, "as one sees it"), (other, "as the other sees it")):
             each.known = execution_record(one.fake.objects["order-1"])
-            wanted = FULL.model_copy(update={"waiting_on": (words,)})
+            wanted = FULL.replace(waiting_on=(words,))
             if wanted != each.known.execution.status:
                 await each.write(wanted)
         clock["now"] += 1
     assert one.tries <= 20
-    assert await one.write(FULL.model_copy(update={"attempt": 2})) is Outcome.DONE, "what is more than words"
+    assert await one.write(FULL.replace(attempt=2)) is Outcome.DONE, "what is more than words"

@@ -1,4 +1,4 @@
-"""Which part of a status says nothing of its own, and what that is good for.
+"""Which part of a status says nothing of its own.
 
 Contract: pure. Conditions, `waitingOn`, the `can*` flags and their reasons follow from the rest of the status and from
 what one controller sees at the moment; another one, or another version, may see and word it differently. So a write
@@ -20,17 +20,10 @@ DERIVED = (
     "blocked_reasons",
     "observed_generation",
 )
-PROMISES = ("phase", "run_id", "attempt", "cancellation", "command_count")
-"""What permits something to be done: an attempt its pod, an accepted stop its posting."""
 
 
 def derived_only(before: Status | None, after: Status) -> bool:
     """Whether a write of `after` over `before` changes nothing but what is derived."""
     if before is None or after.observed_generation > before.observed_generation:
         return False
-    return before.model_copy(update={name: getattr(after, name) for name in DERIVED}) == after
-
-
-def promises_nothing(before: Status | None, after: Status) -> bool:
-    """Whether everything that `after` permits is permitted by `before` already."""
-    return before is not None and all(getattr(before, name) == getattr(after, name) for name in PROMISES)
+    return before.replace(**{name: getattr(after, name) for name in DERIVED}) == after

@@ -16,24 +16,22 @@ from desist.lifecycle.view import Status
 def lean(status: Status) -> Status:
     """The same status, with the texts of the command in force and no others."""
     in_force = status.cancellation.command_id if status.cancellation is not None else None
-    return status.model_copy(
-        update={
-            "commands": tuple(c if c.id == in_force else _command(c) for c in status.commands),
-            "history": tuple(_entry(entry) for entry in status.history),
-            "failure": _failure(status.failure),
-            "waiting_on": (),
-            "conditions": tuple(condition.model_copy(update={"message": ""}) for condition in status.conditions),
-        }
+    return status.replace(
+        commands=tuple(c if c.id == in_force else _command(c) for c in status.commands),
+        history=tuple(_entry(entry) for entry in status.history),
+        failure=_failure(status.failure),
+        waiting_on=(),
+        conditions=tuple(condition.replace(message="") for condition in status.conditions),
     )
 
 
 def _command(record: CommandRecord) -> CommandRecord:
-    return record.model_copy(update={"reason": None, "details": None, "message": None})
+    return record.replace(reason=None, details=None, message=None)
 
 
 def _entry(entry: HistoryEntry) -> HistoryEntry:
-    return entry.model_copy(update={"reason": None, "message": None, "failure": _failure(entry.failure)})
+    return entry.replace(reason=None, message=None, failure=_failure(entry.failure))
 
 
 def _failure(failure: Failure | None) -> Failure | None:
-    return failure.model_copy(update={"message": ""}) if failure is not None else None
+    return failure.replace(message="") if failure is not None else None
