@@ -30,6 +30,13 @@ class Mode(StrEnum):
         return list(Mode).index(self) + 1
 
 
+class SignalTo(StrEnum):
+    """Whom the stop signal goes to; SIGKILL always goes to all."""
+
+    ALL = "All"
+    MAIN = "Main"
+
+
 class OnLostNode(StrEnum):
     """What to do about a process on a node that does not answer."""
 

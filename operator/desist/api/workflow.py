@@ -13,6 +13,7 @@ from pydantic import Field
 from desist.api.base import LEFT_OUT_EMPTY, Model, Opaque
 from desist.api.markers import ListMap, OneOf
 from desist.api.meta import Condition, ObjectMeta
+from desist.api.vocabulary import SignalTo
 
 DEFAULT_GRACE_SECONDS = 5
 DEFAULT_MAX_GRACE_SECONDS = 3600
@@ -34,6 +35,8 @@ class StopPolicy(Model):
     """What a request may ask for at most, in seconds; default 3600. A longer one is cut to this, and the record of the command says so."""
     signal: SignalName = DEFAULT_SIGNAL
     """The stop signal: SIGTERM (default), SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 or SIGWINCH. The STOPSIGNAL of the image is not read."""
+    signal_to: SignalTo = SignalTo.ALL
+    """Whom the stop signal goes to. All (default): the command and everything that it has started, so that a shell in front is no obstacle. Main: the command alone, for pools and wrappers that stop their children themselves; when it has ended, the rest is killed at once. SIGKILL always goes to all."""
     kill_after_seconds: KillAfterSeconds | None = None
     """A stop that has not ended the run after so many seconds becomes a Kill by itself. Absent: never."""
 

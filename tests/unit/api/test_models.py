@@ -46,7 +46,12 @@ STATUSES: list[tuple[str, dict[str, Any]]] = [
             "result": [],
             "workflowSpec": {
                 "template": TEMPLATE,
-                "stopPolicy": {"gracePeriodSeconds": 5, "maxGracePeriodSeconds": 3600, "signal": "SIGTERM"},
+                "stopPolicy": {
+                    "gracePeriodSeconds": 5,
+                    "maxGracePeriodSeconds": 3600,
+                    "signal": "SIGTERM",
+                    "signalTo": "All",
+                },
             },
             "commandCount": 0,
             "historyCount": 0,
@@ -73,6 +78,7 @@ def test_defaults_of_a_workflow_are_written_out_so_that_a_snapshot_keeps_its_mea
         "gracePeriodSeconds": 5,
         "maxGracePeriodSeconds": 3600,
         "signal": "SIGTERM",
+        "signalTo": "All",
     }
 
 

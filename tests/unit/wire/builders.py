@@ -48,11 +48,11 @@ def pod(
     given: dict[str, Any] | None = None,
     delivery: LauncherDelivery = LauncherDelivery.INIT_CONTAINER,
     arguments: Any = None,
-    signal: str = "SIGTERM",
     name: str = "order-123",
+    **stop_policy: Any,
 ) -> dict[str, Any]:
     """The pod of attempt 1 that is made of a template (`template()` where none is given)."""
-    spec = WorkflowSpec(template=Opaque.of(given or template()), stop_policy=StopPolicy(signal=signal))
+    spec = WorkflowSpec(template=Opaque.of(given or template()), stop_policy=StopPolicy(**stop_policy))
     settings = Settings(launcher_image="registry.example/launcher:1", launcher_delivery=delivery)
     wrapped = None if arguments is None else Opaque.of(arguments)
     made_for = execution(name)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api import meta
+from desist.api.vocabulary import SignalTo
 from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import LauncherDelivery
 from tests.unit.wire.builders import RUN_ID, SIDECAR, pod, template, with_container
@@ -242,6 +243,10 @@ def test_the_environment_names_execution_run_attempt_and_stop_signal() -> None:
         "DESIST_ATTEMPT": "1",
         "DESIST_STOP_SIGNAL": "SIGINT",
     }
+
+
+def test_the_environment_tells_the_launcher_whom_the_stop_signal_goes_to() -> None:
+    assert [env(made)["DESIST_SIGNAL_TO"] for made in (pod(), pod(signal_to=SignalTo.MAIN))] == ["All", "Main"]
 
 
 def test_neither_the_image_nor_a_config_map_can_lead_the_launcher_elsewhere() -> None:

@@ -85,6 +85,7 @@ def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: Wante
         "DESIST_ATTEMPT": str(wanted.attempt),
         "DESIST_POD_NAME": wanted.name,
         "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
+        "DESIST_SIGNAL_TO": spec.stop_policy.signal_to.value,
         "DESIST_OUTCOME": OUTCOME,
         "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
         # The launcher's defaults, said nevertheless: an envFrom or the image must not lead it elsewhere.
