@@ -30,7 +30,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from desist.api.markers import PRESERVE
+from desist.api.markers import MAP_TYPE, PRESERVE
 
 
 class Model(BaseModel):
@@ -91,7 +91,8 @@ class Opaque:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "object", PRESERVE: True}
+        # Granular, managedFields would name each of its fields again, and double what an object takes in etcd.
+        return {"type": "object", PRESERVE: True, MAP_TYPE: "atomic"}
 
 
 NULL = Opaque.of(None)

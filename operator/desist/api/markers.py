@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema
 VALIDATIONS = "x-kubernetes-validations"
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_MAP_KEYS = "x-kubernetes-list-map-keys"
+MAP_TYPE = "x-kubernetes-map-type"
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from desist.api.markers import LIST_MAP_KEYS, LIST_TYPE, PRESERVE, VALIDATIONS
+from desist.api.markers import LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, PRESERVE, VALIDATIONS
 
 Schema = dict[str, Any]
 
@@ -28,7 +28,7 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
     "integer": ("minimum", "maximum"),
     "boolean": (),
     "array": ("minItems", "maxItems", LIST_TYPE, LIST_MAP_KEYS),
-    "object": ("required", "minProperties", "maxProperties", PRESERVE),
+    "object": ("required", "minProperties", "maxProperties", PRESERVE, MAP_TYPE),
     "": (PRESERVE,),
 }
 """Keywords that are carried over as they are, by type; no type stands for any JSON value."""

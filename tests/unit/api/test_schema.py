@@ -61,7 +61,11 @@ EXPRESSED: list[tuple[str, Any, dict[str, Any]]] = [
     ),
     ("a boolean", bool, {"type": "boolean"}),
     ("a time", Time, {"type": "string", "format": "date-time"}),
-    ("a free object", Opaque, {"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    (
+        "a free object, as one value",
+        Opaque,
+        {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-map-type": "atomic"},
+    ),
     ("any JSON value", Annotated[Opaque, AnyJson()] | None, {"x-kubernetes-preserve-unknown-fields": True}),
     (
         "a list as one value",
