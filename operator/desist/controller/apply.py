@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.creates import Creates, NoSlot
 from desist.controller.events import Notice, RecordEvent, Subject
-from desist.controller.kinds import EXECUTION
+from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
@@ -61,6 +62,7 @@ class Applier:
 
     cluster: Cluster
     status: StatusWriter
+    creates: Creates
     memory: Memory
     record_event: RecordEvent
     clock: Callable[[], datetime]
@@ -80,11 +82,13 @@ class _Run:
 
     def __init__(self, applier: Applier, record: ExecutionRecord) -> None:
         self._cluster = applier.cluster
+        self._creates = applier.creates
         self._memory = applier.memory
         self._clock = applier.clock
         self._record_event = applier.record_event
         self._status = applier.status
         self._record = record
+        self._key = Key(EXECUTION.name, record.metadata.uid)
         self._metadata = record.metadata
         """As the last write returned it."""
         self._posted: dict[str, str] = {}
@@ -138,7 +142,11 @@ class _Run:
 
     async def _create(self, action: CreatePod) -> Outcome:
         uid = self._metadata.uid
-        answer = await self._cluster.create_pod(self._metadata, action.manifest)
+        try:
+            answer = await self._creates.create(self._key, self._metadata, action.name, action.manifest)
+        except NoSlot as later:
+            logger.debug("pod %s is created later: %s", action.name, later)
+            return Outcome.DONE
         if answer.answer is Answer.PASSED:
             logger.info("pod %s created", action.name)
             self._memory.created(uid, action.name)

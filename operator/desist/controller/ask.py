@@ -6,12 +6,15 @@ wanted. Raises kube's errors: without an answer there is no decision.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from desist.api.base import Opaque
 from desist.controller.cluster import Cluster
+from desist.controller.creates import Creates
+from desist.controller.kinds import EXECUTION, Key
 from desist.controller.observe import with_live_pod
-from desist.lifecycle.observed import Observed, Questions
+from desist.lifecycle.observed import CreateAnswer, Observed, Questions
 from desist.lifecycle.pod.manifest import dry_run_manifest
 
 
@@ -20,12 +23,12 @@ class Asker:
     """Asks."""
 
     cluster: Cluster
+    creates: Creates
 
     async def answer(self, questions: Questions, observed: Observed) -> Observed:
-        """The observation with the API server's answers in it. Raises kube's errors."""
+        """The observation with the API server's answers in it. Raises NoSlot, and kube's errors."""
         if questions.dry_run:
-            dry_run = await self.cluster.dry_run_pod(observed.execution.metadata, _first_pod(observed))
-            observed = replace(observed, dry_run=dry_run)
+            observed = replace(observed, dry_run=await self._dry_run(observed))
         if questions.live_pod is not None:
             found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
             observed = with_live_pod(observed, found)
@@ -33,11 +36,23 @@ class Asker:
             observed = await self._with_live_node(observed, name)
         return observed
 
+    async def _dry_run(self, observed: Observed) -> CreateAnswer:
+        metadata = observed.execution.metadata
+        key = Key(EXECUTION.name, metadata.uid)
+        return await self.creates.dry_run(key, metadata, _made_from(observed), lambda: _first_pod(observed))
+
     async def _with_live_node(self, observed: Observed, name: str) -> Observed:
         node = await self.cluster.live_node(name)
         others = tuple(known for known in observed.nodes if known.name != name)
         nodes = others if node is None else (*others, node)
         return replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))
+
+
+def _made_from(observed: Observed) -> Hashable:
+    """What the first pod depends on: while that is the same, a refusal holds."""
+    workflow = observed.workflow.metadata if observed.workflow else None
+    made_from = (workflow.uid, workflow.generation) if workflow else None
+    return observed.execution.metadata.generation, made_from, observed.settings
 
 
 def _first_pod(observed: Observed) -> Opaque:

@@ -23,7 +23,16 @@ from desist.controller.kinds import KINDS, Body, Kind
 from desist.controller.store import Listed
 from desist.controller.views import RawNode, RawPod, node_record, wanted_view
 from desist.kube.client import Client, Deletion
-from desist.kube.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound, TooManyRequests
+from desist.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Invalid,
+    NoAnswer,
+    NotFound,
+    TooManyRequests,
+)
 from desist.kube.lanes import Budget
 from desist.kube.listing import PAGE, pages
 from desist.kube.resource import EVENTS, NODES, PODS, Query
@@ -39,6 +48,10 @@ ADDED = (
     "the pods of this template from that injection (by a label or an annotation of the template, as the injector has "
     "it), or have it inject a native sidecar (an init container with restartPolicy: Always)"
 )
+
+
+CREATE_WITHIN = 12.0
+"""Seconds that a create may take: above a webhook's default timeout of ten, so that the API server names it."""
 
 
 class Outdated(Exception):
@@ -112,7 +125,7 @@ class Cluster:
     async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Dry-run create of a pod in the owner's namespace; one that admission makes unstoppable is invalid."""
         try:
-            made = await self.client.create(PODS, manifest.value, namespace=owner.namespace, dry_run=True)
+            made = await self._create(owner, manifest, dry_run=True)
         except ApiError as error:
             return _refusal(error)
         added = _added(manifest.value, made)
@@ -122,13 +135,18 @@ class Cluster:
         """Create a pod; one that is there already and is the owner's is as good."""
         wanted = wanted_pod(manifest)
         try:
-            await self.client.create(PODS, manifest.value, namespace=owner.namespace)
+            await self._create(owner, manifest)
         except AlreadyExists:
             if await self.live_pod(owner, wanted) is None:
                 return CreateAnswer(Answer.REFUSED, f"there is a pod {wanted.name} that is not this execution's")
         except ApiError as error:
             return _refusal(error)
         return CreateAnswer(Answer.PASSED)
+
+    async def _create(self, owner: ObjectMeta, manifest: Opaque, dry_run: bool = False) -> Body:
+        return await self.client.create(
+            PODS, manifest.value, namespace=owner.namespace, dry_run=dry_run, answer_within=CREATE_WITHIN
+        )
 
     async def live_pod(self, owner: ObjectMeta, wanted: WantedPod) -> PodView | None:
         """The owner's pod of that name as it is now; None where there is none (another's does not count)."""
@@ -193,7 +211,9 @@ def _added(asked: Body, made: Body) -> str:
 
 
 def _refusal(error: ApiError) -> CreateAnswer:
-    """What a refused create means. Raises the error again where it is none: not so fast, or no answer at all."""
+    """What a refused create means. Raises the error again where it is none: not so fast, or nobody there."""
+    if isinstance(error, NoAnswer):
+        return CreateAnswer(Answer.REFUSED, f"no answer within {CREATE_WITHIN:g} s: does an admission webhook hang?")
     if isinstance(error, TooManyRequests) or error.status == 0:
         raise error
     return CreateAnswer(Answer.INVALID if isinstance(error, Invalid | BadRequest) else Answer.REFUSED, error.message)

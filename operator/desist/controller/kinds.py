@@ -103,6 +103,11 @@ class Managed(Generic[Record]):
     waiting: Callable[[Record], Iterable[Key]] = _nobody
     """Who waits for an object like this one: woken when it turns up, when its spec changes, and when it goes."""
 
+    def namespace(self, uid: str) -> str:
+        """The namespace of the object of that UID; empty where it is not known."""
+        record = self.store.get(uid)
+        return "" if record is None else str(record.metadata.namespace)
+
     def is_urgent(self, uid: str) -> bool:
         """Whether the reconcile of the object of that UID overtakes others."""
         record = self.store.get(uid)

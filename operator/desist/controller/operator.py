@@ -16,6 +16,7 @@ from desist.controller.apply import Applier
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
+from desist.controller.creates import Creates
 from desist.controller.events import EventRecorder
 from desist.controller.executions import Executions
 from desist.controller.intake import Intake
@@ -53,8 +54,10 @@ class Operator:
         caches = Caches()
         platform = Platform(settings, caches.runtimes)
         recorder = EventRecorder(cluster.create_event, utc_now)
-        kinds = _table(cluster, caches, platform, recorder)
-        work = Work(kinds, settings.workers, utc_now)
+        slots = max(2, settings.workers // 4)
+        creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
+        kinds = _table(cluster, creates, caches, platform, recorder)
+        work = Work(kinds, settings.workers, utc_now, creates.release)
         self.intake = Intake(kinds, work.add)
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid))
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
@@ -75,7 +78,7 @@ class Operator:
             self.intake.note(kind, body)
 
 
-def _table(cluster: Cluster, caches: Caches, platform: Platform, recorder: EventRecorder) -> Table:
+def _table(cluster: Cluster, creates: Creates, caches: Caches, platform: Platform, recorder: EventRecorder) -> Table:
     """One row a kind."""
     executions, memory = Executions(), Memory()
     workflows: Store[WorkflowRecord] = Store()
@@ -85,14 +88,16 @@ def _table(cluster: Cluster, caches: Caches, platform: Platform, recorder: Event
         metadata = workflow.metadata
         return (Key(EXECUTION.name, uid) for uid in executions.awaiting(metadata.namespace, metadata.name))
 
-    judge = WorkflowReconciler(workflows, platform, cluster, recorder.record, utc_now)
+    judge = WorkflowReconciler(workflows, platform, cluster, creates, recorder.record, utc_now)
     reconciler = ExecutionReconciler(
         executions=executions,
         caches=caches,
         memory=memory,
         observer=Observer(workflows, caches, memory, platform),
-        asker=Asker(cluster),
-        applier=Applier(cluster, StatusWriter(cluster, recorder.record, utc_now), memory, recorder.record, utc_now),
+        asker=Asker(cluster, creates),
+        applier=Applier(
+            cluster, StatusWriter(cluster, recorder.record, utc_now), creates, memory, recorder.record, utc_now
+        ),
         rereader=Rereader(cluster, executions, caches),
         awaits_stop=urgency.awaits_stop,
         clock=utc_now,

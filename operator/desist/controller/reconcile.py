@@ -21,7 +21,9 @@ from desist.controller import log
 from desist.controller.apply import Applier, Result
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
+from desist.controller.creates import NoSlot
 from desist.controller.executions import Executions
+from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
 from desist.controller.outcome import Outcome
@@ -60,7 +62,11 @@ class ExecutionReconciler:
             now = self.clock()
             if (waits := self._waits(record)) is not None:
                 return now + waits
-            result = await self._decide_and_apply(record, now)
+            try:
+                result = await self._decide_and_apply(record, now)
+            except NoSlot as later:
+                logger.debug("the dry run comes later: %s", later)
+                return None
             return await self._settle(record, result)
 
     def _waits(self, record: ExecutionRecord) -> timedelta | None:
@@ -118,6 +124,7 @@ class ExecutionReconciler:
         """Its run has ended."""
         self.caches.release(uid)
         self.memory.forget(uid)
+        self.applier.creates.forget(Key(EXECUTION.name, uid))
 
 
 def _fields(record: ExecutionRecord) -> dict[str, str | None]:

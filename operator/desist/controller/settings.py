@@ -107,6 +107,7 @@ def _core(read: _Reader, delivery: Delivery) -> Settings:
         restart_backoff=read.seconds("RESTART_BACKOFF_SECONDS", default.restart_backoff),
         restart_backoff_max=read.seconds("RESTART_BACKOFF_MAX_SECONDS", default.restart_backoff_max),
         retry_after=read.seconds("RETRY_AFTER_SECONDS", default.retry_after, least=0.1),
+        retry_after_max=read.seconds("RETRY_AFTER_MAX_SECONDS", default.retry_after_max, least=0.1),
         retry_invalid_after=read.seconds("RETRY_INVALID_AFTER_SECONDS", default.retry_invalid_after, least=0.1),
     )
 

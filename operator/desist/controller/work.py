@@ -2,7 +2,7 @@
 
 Contract: `add` may be called at any time; what is added while `held` is on goes to the queue when it goes off. Whether
 a key is urgent is asked at each add, so that every way of waking an execution with an undelivered stop uses the fast
-lane. `stuck` tells the liveness probe of a reconcile that does not come back.
+lane. Namespaces take turns. `stuck` tells the liveness probe of a reconcile that does not come back.
 """
 
 from __future__ import annotations
@@ -24,10 +24,18 @@ STOP_GRACE = 2.0
 class Work:
     """Reconciles, one at a time for a key."""
 
-    def __init__(self, table: Table, workers: int, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        workers: int,
+        clock: Callable[[], datetime],
+        release: Callable[[Key], None] = lambda key: None,
+    ) -> None:
+        """`release` is called when a reconcile of a key is over, however it went."""
         self._table = table
         self._clock = clock
-        self._queue: WorkQueue[Key] = WorkQueue(self._run, QueueOptions(workers=workers))
+        self._release = release
+        self._queue: WorkQueue[Key] = WorkQueue(self._run, QueueOptions(workers=workers), self._namespace)
         self._held: dict[Key, None] | None = None
         self._running: dict[Key, float] = {}
 
@@ -63,9 +71,14 @@ class Work:
             due = await self._table[key.kind].reconcile(key.uid)
         finally:
             del self._running[key]
+            self._release(key)
         if due is not None:
             seconds = max(0.0, (due - self._clock()).total_seconds())
             self._queue.add_after(key, seconds, urgent=self._is_urgent(key))
+
+    def _namespace(self, key: Key) -> str:
+        """Whose turn it takes; empty for an object that is gone."""
+        return self._table[key.kind].namespace(key.uid)
 
     def _is_urgent(self, key: Key) -> bool:
         return self._table[key.kind].is_urgent(key.uid)

@@ -20,8 +20,9 @@ from desist.api.vocabulary import ConditionStatus, ConditionType
 from desist.api.workflow import Workflow, WorkflowStatus
 from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.creates import Creates, NoSlot
 from desist.controller.events import Notice, RecordEvent, Subject
-from desist.controller.kinds import WORKFLOW
+from desist.controller.kinds import WORKFLOW, Key
 from desist.controller.platform import Platform
 from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
@@ -40,8 +41,8 @@ class Judgement:
     ready: bool
     reason: str
     message: str = ""
-    passing: bool = False
-    """Whether it may change by itself."""
+    again_after: float | None = None
+    """In how many seconds to judge again what may change by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +52,39 @@ class WorkflowReconciler:
     workflows: Store[WorkflowRecord]
     platform: Platform
     cluster: Cluster
+    creates: Creates
     record_event: RecordEvent
     clock: Callable[[], datetime]
 
     async def reconcile(self, uid: str) -> datetime | None:
         """Reconcile the workflow of that UID; gives when it is due again. Raises kube's errors."""
         record = self.workflows.get(uid)
+        key = Key(WORKFLOW.name, uid)
         if record is None:
+            self.creates.forget(key)
             return None
         with log.context(namespace=record.metadata.namespace, workflow=record.metadata.name):
-            judgement = await self._judge(record.workflow)
+            try:
+                judgement = await self._judge(key, record.workflow)
+            except NoSlot as later:
+                logger.debug("the dry run comes later: %s", later)
+                return None
             status = status_of(record.workflow, judgement, self.clock())
             if status != record.workflow.status:
                 await self._write(record.workflow, status, judgement)
-        again = timedelta(seconds=self.platform.settings.core.retry_invalid_after)
-        return self.clock() + again if judgement.passing else None
+        again = judgement.again_after
+        return None if again is None else self.clock() + timedelta(seconds=again)
 
-    async def _judge(self, workflow: Workflow) -> Judgement:
+    async def _judge(self, key: Key, workflow: Workflow) -> Judgement:
         refused = refusals(workflow.spec.template.value)
         if refused:
             return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
         tried = _dry_run_execution(workflow)
-        manifest = dry_run_manifest(tried, workflow.spec, None, self.platform.core_settings())
-        answer = await self.cluster.dry_run_pod(tried.metadata, manifest)
+        settings = self.platform.core_settings()
+        made_from = (workflow.metadata.generation, settings)
+        answer = await self.creates.dry_run(
+            key, tried.metadata, made_from, lambda: dry_run_manifest(tried, workflow.spec, None, settings)
+        )
         return judgement_of(answer)
 
     async def _write(self, workflow: Workflow, status: WorkflowStatus, judgement: Judgement) -> None:
@@ -98,9 +109,9 @@ def judgement_of(answer: CreateAnswer) -> Judgement:
         case Answer.PASSED:
             return Judgement(True, "Accepted", "executions can be started")
         case Answer.INVALID:
-            return Judgement(False, "TemplateInvalid", answer.message[:4096], passing=True)
+            return Judgement(False, "TemplateInvalid", answer.message[:4096], answer.retry_after)
         case Answer.REFUSED:
-            return Judgement(False, "PodRefused", answer.message[:4096], passing=True)
+            return Judgement(False, "PodRefused", answer.message[:4096], answer.retry_after)
         case _:
             assert_never(answer.answer)
 

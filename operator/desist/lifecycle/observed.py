@@ -119,6 +119,8 @@ class CreateAnswer:
     message: str = ""
     at: datetime | None = None
     """When it answered; a create that was refused is repeated `retry_after` later. None: at once."""
+    retry_after: float | None = None
+    """Seconds until a refused one is tried again, longer each time in a row; None: as the settings have it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,12 @@ class Settings:
     """Wait before the attempt after the first disruption; doubles each time."""
     restart_backoff_max: float = 60.0
     """The longest such wait."""
-    retry_after: float = 10.0
-    """A start that the API server refused for a reason that may pass is tried again after so long."""
+    retry_after: float = 1.0
+    """A start that the API server refused for a reason that may pass is tried again so much later, doubling."""
+    retry_after_max: float = 300.0
+    """The longest such wait."""
     retry_invalid_after: float = 60.0
-    """A first pod that the API server calls invalid is tried again after so long."""
+    """A first pod that the API server calls invalid is tried again after so long, doubling too."""
     look_again_after: float = 5.0
     """A pod that no watch shows, though it is or should be there, is looked at again after so long."""
     repeat_after: tuple[float, ...] = (3.0, 20.0)

@@ -10,13 +10,15 @@ from typing import Any, cast
 from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.creates import Creates
 from desist.controller.events import Notice, Subject
-from desist.controller.kinds import Kind
+from desist.controller.kinds import Key, Kind
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.settings import Settings
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PASSED = CreateAnswer(Answer.PASSED)
@@ -47,10 +49,15 @@ class FakeCluster:
     notices: list[Notice] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     """Of the writes of a status, in their order."""
+    woken: list[Key] = field(default_factory=list)
 
     @property
     def cluster(self) -> Cluster:
         return cast(Cluster, self)
+
+    def creates(self, clock: Callable[[], float] = lambda: 0.0, slots: int = 4) -> Creates:
+        """Creates of pods at this cluster; whom they wake is added to `woken`."""
+        return Creates(self.cluster, Settings(), slots, self.woken.append, clock)
 
     def _call(self, verb: str, rest: str = "") -> None:
         self.calls.append(f"{verb} {rest}".strip())

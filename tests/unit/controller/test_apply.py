@@ -11,6 +11,8 @@ from desist.api.base import Opaque
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
 from desist.controller.apply import Applier, Result
+from desist.controller.creates import Creates
+from desist.controller.kinds import Key
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
@@ -36,10 +38,14 @@ DELETE = DeletePod("pod", "p", 1, AFTER_POST)
 EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
 
-async def apply(cluster: FakeCluster, *actions: Action, memory: Memory | None = None) -> Result:
+async def apply(
+    cluster: FakeCluster, *actions: Action, memory: Memory | None = None, creates: Creates | None = None
+) -> Result:
     cluster.objects.setdefault("order-1", body())
     status = StatusWriter(cluster.cluster, cluster.record_event, lambda: NOW)
-    applier = Applier(cluster.cluster, status, memory or Memory(), cluster.record_event, lambda: NOW)
+    applier = Applier(
+        cluster.cluster, status, creates or cluster.creates(), memory or Memory(), cluster.record_event, lambda: NOW
+    )
     return await applier.apply(Plan(actions), record())
 
 
@@ -95,7 +101,23 @@ async def test_a_refused_create_is_remembered_with_its_time_and_decided_again(an
     memory = Memory()
     result = await apply(FakeCluster(create=CreateAnswer(answer, "no")), CREATE, EVENT, memory=memory)
     assert result.outcome is Outcome.AGAIN
-    assert memory.refusal("wfx", "pod") == CreateAnswer(answer, "no", NOW)
+    held = memory.refusal("wfx", "pod")
+    assert held is not None
+    assert (held.answer, held.message, held.at) == (answer, "no", NOW)
+    assert held.retry_after
+
+
+async def test_a_create_without_a_slot_comes_later_and_the_rest_of_the_plan_is_done() -> None:
+    cluster = FakeCluster()
+    creates = cluster.creates(slots=1)
+    await creates.create(Key("Other", "holds-it"), record().metadata, "pod", CREATE.manifest)
+    cluster.calls.clear()
+    soon = NOW + timedelta(seconds=5)
+    result = await apply(cluster, CREATE, EVENT, WakeAt(soon), creates=creates)
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, soon)
+    assert [call.split()[0] for call in cluster.calls] == ["event"]
+    creates.release(Key("Other", "holds-it"))
+    assert cluster.woken == [Key("WorkflowExecution", "wfx")]
 
 
 async def test_a_create_that_passes_is_expected_to_be_seen() -> None:

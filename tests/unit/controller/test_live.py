@@ -29,7 +29,7 @@ ASKED = Questions(live_nodes=("node-1",))
 @pytest.mark.parametrize(("found", "nodes"), [(LIVE, {OTHER, LIVE}), (None, {OTHER})])
 async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
     fake = FakeCluster(node=found)
-    asker = Asker(fake.cluster)
+    asker = Asker(fake.cluster, fake.creates())
     seen = Observed(make_execution().obj(), Settings(), nodes=(CACHED, OTHER))
     answered = await asker.answer(ASKED, seen)
     assert fake.calls == ["node node-1"]

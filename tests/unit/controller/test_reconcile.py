@@ -41,14 +41,15 @@ class Setting:
         self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         platform = Platform(ControllerSettings(), self.caches.runtimes)
         status = StatusWriter(self.fake.cluster, self.fake.record_event, self.now, lambda: self.seconds)
+        self.creates = self.fake.creates(lambda: self.seconds)
         self.awaits_stop = Urgency(self.caches, self.memory, self.now).awaits_stop
         self.reconciler = ExecutionReconciler(
             executions=self.executions,
             caches=self.caches,
             memory=self.memory,
             observer=Observer(workflows, self.caches, self.memory, platform),
-            asker=Asker(self.fake.cluster),
-            applier=Applier(self.fake.cluster, status, self.memory, self.fake.record_event, self.now),
+            asker=Asker(self.fake.cluster, self.creates),
+            applier=Applier(self.fake.cluster, status, self.creates, self.memory, self.fake.record_event, self.now),
             rereader=Rereader(self.fake.cluster, self.executions, self.caches),
             awaits_stop=self.awaits_stop,
             clock=self.now,

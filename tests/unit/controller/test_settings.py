@@ -26,6 +26,7 @@ def test_each_margin_reaches_the_core() -> None:
             "DESIST_RESTART_BACKOFF_SECONDS": "0.5",
             "DESIST_RESTART_BACKOFF_MAX_SECONDS": "6",
             "DESIST_RETRY_AFTER_SECONDS": "7",
+            "DESIST_RETRY_AFTER_MAX_SECONDS": "70",
             "DESIST_RETRY_INVALID_AFTER_SECONDS": "8",
             "DESIST_LAUNCHER_IMAGE": "localhost/other:1",
             "DESIST_LAUNCHER_PULL_POLICY": "Never",
@@ -33,7 +34,7 @@ def test_each_margin_reaches_the_core() -> None:
         }
     )
     assert settings.core == Settings(
-        "localhost/other:1", "Never", LauncherDelivery.IMAGE_VOLUME, 1.0, 2.0, 3.0, 4.0, 0.5, 6.0, 7.0, 8.0
+        "localhost/other:1", "Never", LauncherDelivery.IMAGE_VOLUME, 1.0, 2.0, 3.0, 4.0, 0.5, 6.0, 7.0, 70.0, 8.0
     )
     assert settings.delivery is Delivery.IMAGE_VOLUME
 

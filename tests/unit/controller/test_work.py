@@ -13,8 +13,8 @@ from desist.controller.work import Work
 from tests.unit.controller.fakes import NOW, body, record
 
 
-def record_of(uid: str) -> ExecutionRecord:
-    return record(metadata={**body()["metadata"], "uid": uid, "name": uid})
+def record_of(uid: str, namespace: str = "shop") -> ExecutionRecord:
+    return record(metadata={**body()["metadata"], "uid": uid, "name": uid, "namespace": namespace})
 
 
 class Reconciles:
@@ -42,6 +42,23 @@ class Reconciles:
             Managed(EXECUTION, executions, self.reconcile, urgent=lambda record: record.metadata.uid in urgent),
         )
         return Work(table(*rows), workers, lambda: NOW)
+
+
+async def test_namespaces_take_turns_and_what_a_reconcile_holds_is_given_back() -> None:
+    reconciles, released = Reconciles(), list[Key]()
+    executions = Executions()
+    for uid in ("a1", "a2", "a3", "b1"):
+        executions.note(record_of(uid, namespace=uid[0]))
+    rows = (
+        Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
+        Managed(EXECUTION, executions, reconciles.reconcile),
+    )
+    work = Work(table(*rows), 1, lambda: NOW, released.append)
+    for uid in ("a1", "a2", "a3", "b1"):
+        work.add(Key(EXECUTION.name, uid))
+    await _quiet()
+    assert reconciles.done == ["a1", "a2", "b1", "a3"]
+    assert released == [Key(EXECUTION.name, uid) for uid in reconciles.done]
 
 
 async def _quiet() -> None:

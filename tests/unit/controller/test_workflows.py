@@ -31,8 +31,10 @@ class Setting:
         self.workflows: Store[WorkflowRecord] = Store()
         self.workflows.note(workflow_record(body))
         platform = Platform(ControllerSettings(), Caches().runtimes)
+        self.seconds = 0.0
+        creates = self.fake.creates(lambda: self.seconds)
         self.reconciler = WorkflowReconciler(
-            self.workflows, platform, self.fake.cluster, self.fake.record_event, lambda: NOW
+            self.workflows, platform, self.fake.cluster, creates, self.fake.record_event, lambda: NOW
         )
 
     @property
@@ -68,12 +70,17 @@ async def test_what_the_api_server_refuses_is_said_in_its_words() -> None:
     assert "spec.containers[0].image" in setting.ready.message
 
 
-@pytest.mark.parametrize(("answer", "reason"), [(Answer.REFUSED, "PodRefused"), (Answer.INVALID, "TemplateInvalid")])
-async def test_what_the_api_server_or_a_policy_refused_is_tried_again_until_it_passes(
-    answer: Answer, reason: str
+@pytest.mark.parametrize(
+    ("answer", "reason", "first"), [(Answer.REFUSED, "PodRefused", 1), (Answer.INVALID, "TemplateInvalid", 60)]
+)
+async def test_what_the_api_server_or_a_policy_refused_is_tried_again_later_each_time_until_it_passes(
+    answer: Answer, reason: str, first: float
 ) -> None:
     setting = Setting(CreateAnswer(answer, "denied"))
-    assert await setting.reconciler.reconcile("dwf") == NOW + timedelta(seconds=60)
+    assert await setting.reconciler.reconcile("dwf") == NOW + timedelta(seconds=first)
+    setting.seconds += first
+    assert await setting.reconciler.reconcile("dwf") == NOW + timedelta(seconds=2 * first)
+    setting.seconds += 2 * first
     assert (setting.ready.status, setting.ready.reason) == ("False", reason)
     setting.fake.dry_run = CreateAnswer(Answer.PASSED)
     assert await setting.reconciler.reconcile("dwf") is None

@@ -127,9 +127,14 @@ def test_a_run_begins_once_what_kept_it_is_gone() -> None:
     assert condition(world, ConditionType.STALLED).status is ConditionStatus.FALSE
 
 
-@pytest.mark.parametrize(("answer", "seconds"), [(Answer.REFUSED, 10), (Answer.INVALID, 60)])
-def test_a_first_pod_that_is_refused_is_tried_again_since_a_policy_may_change(answer: Answer, seconds: float) -> None:
-    world = World(dry_run=CreateAnswer(answer, "denied"))
+@pytest.mark.parametrize(
+    ("answer", "retry_after", "seconds"),
+    [(Answer.REFUSED, None, 1), (Answer.INVALID, None, 60), (Answer.REFUSED, 8.0, 8), (Answer.INVALID, 240.0, 240)],
+)
+def test_a_first_pod_that_is_refused_is_tried_again_since_a_policy_may_change(
+    answer: Answer, retry_after: float | None, seconds: float
+) -> None:
+    world = World(dry_run=CreateAnswer(answer, "denied", retry_after=retry_after))
     world.settle()
     assert [a.when for a in world.plan().actions if isinstance(a, WakeAt)] == [at(seconds)]
     writes = world.writes

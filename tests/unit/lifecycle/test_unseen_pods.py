@@ -70,7 +70,7 @@ def test_a_create_that_is_refused_for_what_the_template_says_fails_the_run() -> 
 def test_a_create_that_is_refused_for_another_reason_is_repeated_later() -> None:
     world = World(creates=False)
     world.step()
-    world.created = CreateAnswer(Answer.REFUSED, "exceeded quota", at(0))
+    world.created = CreateAnswer(Answer.REFUSED, "exceeded quota", at(0), retry_after=10.0)
     world.done.clear()
     world.settle(1)
     assert not [a for a in world.done if isinstance(a, CreatePod)]

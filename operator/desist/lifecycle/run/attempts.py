@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import HistoryType, ProcessState
 from desist.lifecycle import history
-from desist.lifecycle.observed import Answer, WantedPod
+from desist.lifecycle.observed import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import CreatePod
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.end import Cause, End
@@ -95,7 +95,18 @@ def retry_at(view: View, status: Status) -> datetime | None:
     created = view.observed.created
     if created is None or created.at is None or not create_refused(view, status):
         return None
-    return created.at + timedelta(seconds=view.settings.retry_after)
+    return created.at + wait(view, created)
+
+
+def wait(view: View, refused: CreateAnswer) -> timedelta:
+    """Until a create that was refused is tried again, dry or real.
+
+    Also where the API server calls the pod invalid: a policy says so too, and nothing tells of its change.
+    """
+    if refused.retry_after is not None:
+        return timedelta(seconds=refused.retry_after)
+    settings, invalid = view.settings, refused.answer is Answer.INVALID
+    return timedelta(seconds=settings.retry_invalid_after if invalid else settings.retry_after)
 
 
 def _awaits_pod(status: Status, process: Process) -> bool:

@@ -8,7 +8,6 @@ write holds what the run is started with. Until then nothing is kept: everything
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from desist.api.base import Opaque
 from desist.api.vocabulary import HistoryType, Phase, StallReason
@@ -88,18 +87,11 @@ def _begin(view: View, status: Status) -> Step:
     if answer is None:
         return Step(status, asks=Questions(dry_run=True))
     if answer.answer is not Answer.PASSED:
-        return Step(status, (_retry_at(view, answer.answer),))
+        return Step(status, (view.now + attempts.wait(view, answer),))
     run_id = ulid(view.now, view.uid, "run/1")
     taken = status.replace(run_id=run_id, workflow_spec=start.spec, arguments=start.arguments)
     accepted = history.add(taken, HistoryType.START_ACCEPTED, view.now)
     return Step(attempts.begin(view, accepted, 1))
-
-
-def _retry_at(view: View, answer: Answer) -> datetime:
-    """Also where the API server calls the pod invalid: a policy says so too, and nothing tells of its change."""
-    settings = view.settings
-    seconds = settings.retry_invalid_after if answer is Answer.INVALID else settings.retry_after
-    return view.now + timedelta(seconds=seconds)
 
 
 def _spec(view: View) -> WorkflowSpec | Stall:

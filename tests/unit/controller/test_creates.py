@@ -1,0 +1,138 @@
+"""Creates that others can make hang or fail: few at a time, and not again before their time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from desist.api.base import Opaque
+from desist.controller.creates import Creates, NoSlot
+from desist.controller.kinds import EXECUTION, Key
+from desist.controller.memory import Memory
+from desist.lifecycle.observed import Answer, CreateAnswer
+from tests.unit.controller.fakes import NOW, FakeCluster, record
+from tests.unit.controller.test_reconcile import Setting
+
+OWNER = record().metadata
+POD = Opaque.of({"metadata": {"name": "p"}})
+REFUSED = CreateAnswer(Answer.REFUSED, "quota")
+INVALID = CreateAnswer(Answer.INVALID, "wrong")
+
+
+@dataclass
+class Tried:
+    """One execution's dry runs, on a clock of their own."""
+
+    fake: FakeCluster = field(default_factory=lambda: FakeCluster(dry_run=REFUSED))
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.creates = self.fake.creates(lambda: self.seconds)
+
+    async def once(self, of: object = "generation 1", key: str = "wfx") -> CreateAnswer:
+        return await self.creates.dry_run(Key(EXECUTION.name, key), OWNER, of, lambda: POD)
+
+    @property
+    def asked(self) -> int:
+        return len(self.fake.calls)
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits"), [(REFUSED, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]), (INVALID, [60, 120, 240, 300, 300])]
+)
+async def test_a_refusal_holds_twice_as_long_each_time_up_to_five_minutes(
+    answer: CreateAnswer, waits: list[float]
+) -> None:
+    tried = Tried(FakeCluster(dry_run=answer))
+    for wait in waits:
+        assert (await tried.once()).retry_after == wait
+        tried.seconds += wait
+    assert tried.asked == len(waits)
+
+
+async def test_nobody_is_asked_before_the_wait_is_over_whatever_wakes_the_execution() -> None:
+    tried = Tried()
+    await tried.once()
+    tried.seconds = 0.75
+    held = await tried.once()
+    assert (held.answer, held.message, held.retry_after) == (Answer.REFUSED, "quota", 0.25)
+    assert tried.asked == 1
+
+
+async def test_what_was_changed_is_tried_at_once_and_counts_anew() -> None:
+    tried = Tried()
+    for _ in range(5):
+        tried.seconds += 100
+        await tried.once()
+    assert (await tried.once("generation 2")).retry_after == 1
+
+
+async def test_a_dry_run_that_passed_ends_the_row() -> None:
+    tried = Tried()
+    for _ in range(5):
+        tried.seconds += 100
+        await tried.once()
+    tried.fake.dry_run = CreateAnswer(Answer.PASSED)
+    tried.seconds += 100
+    assert (await tried.once()).answer is Answer.PASSED
+    tried.fake.dry_run = REFUSED
+    assert (await tried.once()).retry_after == 1
+
+
+async def test_dry_runs_that_hang_take_few_slots_of_one_namespace_and_who_gets_none_is_woken() -> None:
+    hanging = asyncio.Event()
+
+    class Hangs(FakeCluster):
+        async def dry_run_pod(self, owner: object, manifest: Opaque) -> CreateAnswer:
+            await hanging.wait()
+            return CreateAnswer(Answer.PASSED)
+
+    tried = Tried(Hangs())
+    other = OWNER.model_copy(update={"namespace": "other"})
+    held = [asyncio.create_task(tried.once(key=f"wfx-{number}")) for number in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(NoSlot):
+        await tried.once(key="late")
+    elsewhere = asyncio.create_task(tried.creates.dry_run(Key(EXECUTION.name, "elsewhere"), other, 1, lambda: POD))
+    hanging.set()
+    assert (await elsewhere).answer is Answer.PASSED
+    await asyncio.gather(*held)
+    assert tried.fake.woken == []
+    tried.creates.release(Key(EXECUTION.name, "wfx-0"))
+    assert tried.fake.woken == [Key(EXECUTION.name, "late")]
+
+
+async def test_a_reconcile_without_a_slot_ends_without_a_write_and_goes_on_when_it_is_woken() -> None:
+    setting = Setting()
+    for number in range(4):
+        setting.creates._dry_runs.take(Key(EXECUTION.name, f"other-{number}"), f"namespace-{number}")
+    assert await setting.reconciler.reconcile("wfx") is None
+    assert setting.fake.calls == []
+    setting.creates.release(Key(EXECUTION.name, "other-0"))
+    assert setting.fake.woken == [Key(EXECUTION.name, "wfx")]
+    await setting.reconciler.reconcile("wfx")
+    assert "create" in setting.fake.calls
+
+
+async def test_a_start_that_is_refused_is_due_when_its_wait_is_over() -> None:
+    setting = Setting()
+    setting.fake.dry_run = REFUSED
+    for wait in (1, 2, 4, 8):
+        assert await setting.reconciler.reconcile("wfx") == NOW + timedelta(seconds=wait)
+        setting.seconds += wait
+    assert [call for call in setting.fake.calls if call.startswith("status")] == ["status Pending"]
+
+
+async def test_a_create_that_is_refused_again_waits_longer() -> None:
+    fake, memory = FakeCluster(create=REFUSED), Memory()
+    creates = fake.creates()
+    waits = []
+    for _ in range(3):
+        answer = await creates.create(Key(EXECUTION.name, "wfx"), OWNER, "pod", POD)
+        memory.refused("wfx", "pod", answer)
+        waits.append(answer.retry_after)
+    assert waits == [1, 2, 4]
+    assert isinstance(creates, Creates)
