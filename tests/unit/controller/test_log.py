@@ -1,4 +1,4 @@
-"""Every line carries the fields of the pass that it is written in."""
+"""Every line carries the fields of the reconcile that it is written in."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_traceback_is_in_the_line_and_the_line_stays_one(capsys: pytest.Captur
     try:
         raise ValueError("broken")
     except ValueError:
-        logging.getLogger("desist.x").exception("a pass failed")
+        logging.getLogger("desist.x").exception("a reconcile failed")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "ValueError: broken" in json.loads(lines[0])["error"]

@@ -1,4 +1,4 @@
-"""A pass waits for its own last deeds to be seen, but not for ever."""
+"""A reconcile waits for its own last deeds to be seen, but not for ever."""
 
 from __future__ import annotations
 
