@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from desist.controller import login
 from desist.controller.apply import Applier
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
+from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
 from desist.controller.creates import Creates
-from desist.controller.events import EventRecorder
+from desist.controller.events import EventRecorder, RecordEvent
 from desist.controller.executions import Executions
 from desist.controller.intake import Intake
 from desist.controller.kinds import EXECUTION, WORKFLOW, Body, Key, Kind, Managed, Table, table
@@ -39,9 +40,16 @@ from desist.controller.workflows import WorkflowReconciler
 from desist.kube.client import Client
 
 
-def utc_now() -> datetime:
-    """The controller's clock."""
-    return datetime.now(UTC)
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the reconcilers of all kinds work with."""
+
+    cluster: Cluster
+    creates: Creates
+    caches: Caches
+    platform: Platform
+    record_event: RecordEvent
+    clock: Clock
 
 
 class Operator:
@@ -49,15 +57,15 @@ class Operator:
 
     def __init__(self, settings: ControllerSettings) -> None:
         """Puts the parts together. Raises kube's ConnectionProblem."""
-        client = Client(login.connection())
+        client, clock = Client(login.connection()), Clock()
         cluster = Cluster(client, socket.gethostname())
         caches = Caches()
         platform = Platform(settings, caches.runtimes)
-        recorder = EventRecorder(cluster.create_event, utc_now)
+        recorder = EventRecorder(cluster.create_event, clock)
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
-        kinds = _table(cluster, creates, caches, platform, recorder)
-        work = Work(kinds, settings.workers, utc_now, creates.release)
+        kinds = _table(Means(cluster, creates, caches, platform, recorder.record, clock))
+        work = Work(kinds, settings.workers, clock, creates.release)
         self.intake = Intake(kinds, work.add)
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid))
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
@@ -78,29 +86,29 @@ class Operator:
             self.intake.note(kind, body)
 
 
-def _table(cluster: Cluster, creates: Creates, caches: Caches, platform: Platform, recorder: EventRecorder) -> Table:
+def _table(means: Means) -> Table:
     """One row a kind."""
+    cluster, caches, clock = means.cluster, means.caches, means.clock
     executions, memory = Executions(), Memory()
     workflows: Store[WorkflowRecord] = Store()
-    urgency = Urgency(caches, memory, utc_now)
+    urgency = Urgency(caches, memory, clock)
+    status = StatusWriter(cluster, means.record_event, clock)
 
     def waiting_for(workflow: WorkflowRecord) -> Iterator[Key]:
         metadata = workflow.metadata
         return (Key(EXECUTION.name, uid) for uid in executions.awaiting(metadata.namespace, metadata.name))
 
-    judge = WorkflowReconciler(workflows, platform, cluster, creates, recorder.record, utc_now)
+    judge = WorkflowReconciler(workflows, means.platform, cluster, means.creates, means.record_event, clock)
     reconciler = ExecutionReconciler(
         executions=executions,
         caches=caches,
         memory=memory,
-        observer=Observer(workflows, caches, memory, platform),
-        asker=Asker(cluster, creates),
-        applier=Applier(
-            cluster, StatusWriter(cluster, recorder.record, utc_now), creates, memory, recorder.record, utc_now
-        ),
+        observer=Observer(workflows, caches, memory, means.platform),
+        asker=Asker(cluster, means.creates),
+        applier=Applier(cluster, status, means.creates, memory, means.record_event, clock),
         rereader=Rereader(cluster, executions, caches),
         awaits_stop=urgency.awaits_stop,
-        clock=utc_now,
+        clock=clock,
     )
     return table(
         Managed(WORKFLOW, workflows, judge.reconcile, waiting=waiting_for),
