@@ -159,7 +159,8 @@ class StatusWriter:
     def _put_down(self, record: ExecutionRecord, status: Status, made: ExecutionRecord) -> Written:
         """Remember what was written, and say it."""
         uid = record.metadata.uid
-        self._remember(uid, record, status)
+        # As it is stored: what the API server has made of it is no other controller's.
+        self._remember(uid, record, made.execution.status or status)
         stop = status.cancellation
         with log.context(run=status.run_id, command=stop.command_id if stop else None):
             logger.info("phase %s", status.phase)

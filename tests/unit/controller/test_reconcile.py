@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from desist.controller.apply import Applier
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
@@ -19,6 +21,7 @@ from desist.controller.settings import ControllerSettings
 from desist.controller.status import StatusWriter
 from desist.controller.store import Store
 from desist.controller.urgency import Urgency
+from desist.lifecycle.observed import Questions
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 
 TEMPLATE = {"spec": {"containers": [{"name": "workflow", "image": "i", "command": ["run"]}]}}
@@ -119,3 +122,11 @@ async def test_the_reconcile_of_what_is_not_known_does_nothing() -> None:
     setting = Setting()
     assert await setting.reconciler.reconcile("nobody") is None
     assert setting.fake.calls == []
+
+
+async def test_questions_that_never_end_are_a_fault_and_not_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = Setting()
+    monkeypatch.setattr("desist.controller.reconcile.decide", lambda *_: Questions(live_nodes=("node-1",)))
+    with pytest.raises(AssertionError, match="there is still a question"):
+        await setting.reconciler.reconcile("wfx")
+    assert len(setting.fake.calls) <= 10
