@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import not_
 from typing import Annotated, Any, Self
+from weakref import WeakValueDictionary
 
 from pydantic import (
     AwareDatetime,
@@ -55,14 +56,17 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, repr=False)
 class Opaque:
     """Free-form JSON kept as canonical text: immutable, hashable, compared by content.
 
-    `Opaque.of(value)` takes any JSON value; `.value` gives a fresh copy of it back.
+    `Opaque.of(value)` takes any JSON value; `.value` gives a fresh copy of it back. Equal ones are one object: what ten
+    thousand executions were started with is held once. Kept as bytes, because one emoji makes Python hold a whole text
+    at four bytes a character.
     """
 
-    text: str
+    data: bytes
+    """The text in UTF-8."""
 
     @classmethod
     def of(cls, value: Any) -> Opaque:
@@ -72,15 +76,25 @@ class Opaque:
         """
         if isinstance(value, Opaque):
             return value
-        return cls(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        data = text.encode()
+        held = _HELD.get(data)
+        if held is None:
+            held = _HELD[data] = cls(data)
+        return held
+
+    @property
+    def text(self) -> str:
+        """As text."""
+        return self.data.decode()
 
     @property
     def value(self) -> Any:
         """A fresh copy of the JSON value."""
-        return json.loads(self.text)
+        return json.loads(self.data)
 
     def __repr__(self) -> str:
-        return f"Opaque({self.text[:60]!r})"
+        return f"Opaque({self.data[:60].decode(errors='replace')!r})"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -95,6 +109,7 @@ class Opaque:
         return {"type": "object", PRESERVE: True, MAP_TYPE: "atomic"}
 
 
+_HELD: WeakValueDictionary[bytes, Opaque] = WeakValueDictionary()
 NULL = Opaque.of(None)
 
 

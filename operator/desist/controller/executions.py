@@ -3,19 +3,21 @@
 Contract: as `Store`; besides, `awaiting` gives the UIDs that would begin with the Workflow of that name, so that its
 change wakes them and nobody else. An execution that has begun, or has ended, waits for none. The index is kept by
 `note` and `forget` themselves, because records come from watches, from lists and from own writes alike.
+Of an execution at rest only its name is kept: most executions have ended, and nobody asks for them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from desist.controller.records import ExecutionRecord
+from desist.controller.records import ExecutionRecord, Resting
 from desist.controller.store import Store
+from desist.lifecycle.run.rest import at_rest
 
 Name = tuple[str, str]
 
 
-class Executions(Store[ExecutionRecord]):
+class Executions(Store[ExecutionRecord | Resting]):
     """Executions by UID, by name, and by the Workflow that they wait for."""
 
     def __init__(self) -> None:
@@ -23,14 +25,15 @@ class Executions(Store[ExecutionRecord]):
         self._awaited: dict[str, Name] = {}
         self._awaiting: dict[Name, set[str]] = defaultdict(set)
 
-    def note(self, record: ExecutionRecord) -> bool:
-        """Keep the record if it is newer than what is known; says whether it was."""
-        newer = super().note(record)
+    def note(self, record: ExecutionRecord | Resting) -> bool:
+        """Keep the record if it is newer than what is known, or its name where it is at rest; says whether it was."""
+        resting = isinstance(record, Resting) or at_rest(record.execution)
+        newer = super().note(Resting.of(record.metadata) if resting else record)
         if newer:
-            self._index(record.metadata.uid, record)
+            self._index(record.metadata.uid, _awaited(record))
         return newer
 
-    def forget(self, uid: str) -> ExecutionRecord | None:
+    def forget(self, uid: str) -> ExecutionRecord | Resting | None:
         """Drop the record; gives it back if there was one."""
         self._index(uid, None)
         return super().forget(uid)
@@ -39,12 +42,18 @@ class Executions(Store[ExecutionRecord]):
         """UIDs of the executions that wait for that Workflow."""
         return frozenset(self._awaiting.get((namespace, name), ()))
 
-    def _index(self, uid: str, record: ExecutionRecord | None) -> None:
+    def _index(self, uid: str, awaited: Name | None) -> None:
         before = self._awaited.pop(uid, None)
         if before is not None:
             self._awaiting[before].discard(uid)
             if not self._awaiting[before]:
                 del self._awaiting[before]
-        if record is not None and record.awaited_workflow is not None:
-            self._awaited[uid] = (record.metadata.namespace, record.awaited_workflow)
-            self._awaiting[self._awaited[uid]].add(uid)
+        if awaited is not None:
+            self._awaited[uid] = awaited
+            self._awaiting[awaited].add(uid)
+
+
+def _awaited(record: ExecutionRecord | Resting) -> Name | None:
+    """The Workflow that the execution waits for."""
+    name = None if isinstance(record, Resting) else record.awaited_workflow
+    return None if name is None else (record.metadata.namespace, name)

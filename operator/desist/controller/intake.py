@@ -29,13 +29,16 @@ class Intake:
     def note(self, kind: Kind[Any], body: Body) -> None:
         """An object of that kind is like this."""
         row = self.table[kind.name]
+        uid, said = body["metadata"]["uid"], body["metadata"]["resourceVersion"]
+        if row.store.knows(uid, said):
+            return  # at a start each object is told twice, and each write comes back as an event
         try:
-            record = kind.read(body)
+            record = kind.read(body, row.store.trusted(uid))
         except Unreadable as error:
             logger.error("%s", error)
-            row.store.skip(body["metadata"]["uid"], body["metadata"]["resourceVersion"])
+            row.store.skip(uid, said)
             return
-        known = row.store.get(record.metadata.uid)
+        known = row.store.get(uid)
         if not row.store.note(record):
             return
         self.wake(kind, record.metadata.uid)

@@ -41,18 +41,22 @@ class Kind(Generic[Record]):
 
     name: str
     resource: Resource
-    parse: Callable[[Body], Record]
-    """The record of a body. Raises pydantic's ValidationError, and RecursionError."""
+    parse: Callable[[Body, Any], Record]
+    """The record of a body; also given what is known of the same object. Raises pydantic's ValidationError, and
+    RecursionError."""
 
     @property
     def path(self) -> tuple[str, str, str]:
         """Group, version and plural."""
         return self.resource.group, self.resource.version, self.resource.plural
 
-    def read(self, body: Body) -> Record:
-        """The record of a body. Raises Unreadable."""
+    def read(self, body: Body, known: Any = None) -> Record:
+        """The record of a body, which shares with `known` (an earlier record of it) what is the same.
+
+        Raises Unreadable.
+        """
         try:
-            return self.parse(body)
+            return self.parse(body, known)
         except (ValidationError, RecursionError) as error:
             raise Unreadable(self._complaint(body, error)) from error
 
@@ -95,7 +99,7 @@ def _nobody(_: Any) -> Iterable[Key]:
 class Managed(Generic[Record]):
     """A row of the table: what this process does with one kind."""
 
-    kind: Kind[Record]
+    kind: Kind[Any]
     store: Store[Record]
     reconcile: Reconcile
     urgent: Callable[[Record], bool] = _never

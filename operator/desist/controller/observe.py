@@ -12,7 +12,7 @@ from desist.controller.memory import Memory
 from desist.controller.platform import Platform
 from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.store import Store
-from desist.lifecycle.observed import Observed, PodView
+from desist.lifecycle.observed import Observed, PodView, TooLarge
 from desist.lifecycle.view import current
 
 
@@ -30,18 +30,29 @@ class Observer:
         execution, uid = record.execution, record.metadata.uid
         pods, deleted = self.caches.pods(uid), self.caches.deleted(uid)
         nodes = record.nodes | {pod.node for pod in (*pods, *deleted) if pod.node}
-        reference = execution.spec.workflow_ref
-        workflow = self.workflows.named(record.metadata.namespace, reference.name) if reference else None
+        workflow = self._workflow(record)
         return Observed(
             execution=execution,
             settings=self.platform.core_settings(),
             workflow=workflow.workflow if workflow else None,
+            too_large=record.too_large or _of_workflow(workflow),
             pods=pods,
             deleted=deleted,
             nodes=self.caches.nodes(nodes),
             created=self.memory.refusal(uid, current_pod(record)),
             field_manager=record.field_manager,
         )
+
+    def _workflow(self, record: ExecutionRecord) -> WorkflowRecord | None:
+        """The Workflow that it names, if it exists."""
+        reference = record.execution.spec.workflow_ref
+        return self.workflows.named(record.metadata.namespace, reference.name) if reference else None
+
+
+def _of_workflow(workflow: WorkflowRecord | None) -> TooLarge | None:
+    """What of the Workflow is too large, as an execution of it is told."""
+    found = workflow.too_large if workflow else None
+    return replace(found, message=f"the Workflow's {found.message}") if found else None
 
 
 def with_live_pod(observed: Observed, found: PodView | None) -> Observed:

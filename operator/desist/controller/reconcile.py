@@ -27,11 +27,12 @@ from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
 from desist.controller.outcome import Outcome
-from desist.controller.records import ExecutionRecord
+from desist.controller.records import ExecutionRecord, Resting
 from desist.controller.reread import Rereader
 from desist.lifecycle.decide import accepted, decide
 from desist.lifecycle.observed import Observed
 from desist.lifecycle.plan import Plan
+from desist.lifecycle.run.rest import disturbed
 
 logger = logging.getLogger(__name__)
 ROUNDS = 8
@@ -54,9 +55,8 @@ class ExecutionReconciler:
 
     async def reconcile(self, uid: str) -> datetime | None:
         """Reconcile the execution of that UID; gives when it is due again. Raises kube's errors."""
-        record = self.executions.get(uid)
+        record = await self._whole(uid)
         if record is None:
-            self._forget(uid)
             return None
         with log.context(**_fields(record)):
             now = self.clock()
@@ -68,6 +68,18 @@ class ExecutionReconciler:
                 logger.debug("the dry run comes later: %s", later)
                 return None
             return await self._settle(record, result)
+
+    async def _whole(self, uid: str) -> ExecutionRecord | None:
+        """The record of that execution; None: it is gone, or at rest and left alone."""
+        record = self.executions.get(uid)
+        if isinstance(record, Resting):
+            if not disturbed(self.caches.pods(uid)):
+                self._release(uid)
+                return None
+            record = await self.rereader.execution(record.metadata)
+        if record is None:
+            self._forget(uid)
+        return record
 
     def _waits(self, record: ExecutionRecord) -> timedelta | None:
         """How long to wait at most until earlier deeds are seen; None: not at all."""

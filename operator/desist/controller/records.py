@@ -2,10 +2,14 @@
 
 Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise what `Kind.read` makes
 an `Unreadable` of. The managed fields are read here once and then forgotten: they are half of a body.
+- Sizes are judged first; of a spec in which something is too large, neither template nor arguments are read.
+- What is known of the same generation is kept (`known`): its spec is not measured, read or held a second time.
+- Of an execution at rest its name is kept, and no more (`Resting`): whoever needs more reads it again.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +17,8 @@ from typing import Any
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import ObjectMeta
 from desist.api.workflow import Workflow
+from desist.lifecycle.observed import TooLarge
+from desist.lifecycle.pod import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,8 @@ class ExecutionRecord:
     execution: WorkflowExecution
     field_manager: str | None = None
     """Who wrote spec.cancellation.mode last."""
+    too_large: TooLarge | None = None
+    """What of its spec is too large to be read."""
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -52,10 +60,40 @@ class ExecutionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Resting:
+    """What is kept of an execution at rest."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: int
+    generation: int
+
+    @staticmethod
+    def of(metadata: ObjectMeta) -> Resting:
+        """The execution of that metadata; all in a namespace hold its name once."""
+        namespace = sys.intern(metadata.namespace)
+        return Resting(metadata.uid, namespace, metadata.name, int(metadata.resource_version), metadata.generation)
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and age, made anew."""
+        return ObjectMeta.model_construct(
+            uid=self.uid,
+            namespace=self.namespace,
+            name=self.name,
+            resource_version=str(self.resource_version),
+            generation=self.generation,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowRecord:
     """One workflow as it was last seen."""
 
     workflow: Workflow
+    too_large: TooLarge | None = None
+    """What of its spec is too large to be read."""
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -63,16 +101,40 @@ class WorkflowRecord:
         return self.workflow.metadata
 
 
-def execution_record(body: Mapping[str, Any]) -> ExecutionRecord:
+def execution_record(body: Mapping[str, Any], known: ExecutionRecord | Resting | None = None) -> ExecutionRecord:
     """The record of an execution's body. Raises pydantic's ValidationError, and RecursionError."""
-    execution = WorkflowExecution.model_validate(body)
+    if isinstance(known, ExecutionRecord) and _same_spec(body, known.metadata):
+        spec: Any = known.execution.spec
+        too_large = known.too_large
+    else:
+        spec, too_large = _measured(body)
+    execution = WorkflowExecution.model_validate({**body, "spec": spec})
     asked = execution.spec.cancellation is not None
-    return ExecutionRecord(execution, field_manager(body["metadata"].get("managedFields", ())) if asked else None)
+    manager = field_manager(body["metadata"].get("managedFields", ())) if asked else None
+    return ExecutionRecord(execution, manager, too_large)
 
 
-def workflow_record(body: Mapping[str, Any]) -> WorkflowRecord:
+def workflow_record(body: Mapping[str, Any], known: WorkflowRecord | None = None) -> WorkflowRecord:
     """The record of a workflow's body. Raises pydantic's ValidationError, and RecursionError."""
-    return WorkflowRecord(Workflow.model_validate(body))
+    if known is not None and _same_spec(body, known.metadata):
+        spec: Any = known.workflow.spec
+        too_large = known.too_large
+    else:
+        spec, too_large = _measured(body)
+    return WorkflowRecord(Workflow.model_validate({**body, "spec": spec}), too_large)
+
+
+def _measured(body: Mapping[str, Any]) -> tuple[Any, TooLarge | None]:
+    """What is to be read of the body's spec, and what of it is too large for that."""
+    spec = body.get("spec")
+    found = limits.too_large(spec)
+    return (spec if found is None else limits.without_what_is_limited(spec or {})), found
+
+
+def _same_spec(body: Mapping[str, Any], known: ObjectMeta) -> bool:
+    """Whether the API server says that the spec is the one that is known: its generation counts every change."""
+    said = body["metadata"]
+    return bool(known.generation) and (said.get("uid"), said.get("generation")) == (known.uid, known.generation)
 
 
 def field_manager(entries: Iterable[Mapping[str, Any]]) -> str | None:

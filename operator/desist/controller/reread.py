@@ -13,6 +13,7 @@ from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster, Vanished
 from desist.controller.executions import Executions
 from desist.controller.kinds import EXECUTION
+from desist.controller.records import ExecutionRecord
 from desist.controller.views import PodRecord
 from desist.lifecycle.observed import WantedPod
 
@@ -25,18 +26,20 @@ class Rereader:
     executions: Executions
     caches: Caches
 
-    async def execution(self, metadata: ObjectMeta) -> None:
+    async def execution(self, metadata: ObjectMeta) -> ExecutionRecord | None:
         """Read the execution of that name; one that is gone, or another one, is forgotten. Raises Unreadable, too."""
+        known = self.executions.trusted(metadata.uid)
         try:
-            fresh = EXECUTION.read(await self.cluster.get(EXECUTION, metadata.namespace, metadata.name))
+            fresh = EXECUTION.read(await self.cluster.get(EXECUTION, metadata.namespace, metadata.name), known)
         except Vanished:
             self.executions.forget(metadata.uid)
-            return
-        if fresh.metadata.uid == metadata.uid:
-            self.executions.note(fresh)
-        else:
+            return None
+        if fresh.metadata.uid != metadata.uid:
             # The other one's own event brings it a reconcile; noted here, that event would say nothing new.
             self.executions.forget(metadata.uid)
+            return None
+        self.executions.note(fresh)
+        return fresh
 
     async def pod(self, owner: ObjectMeta, uid: str) -> None:
         """Read the pod of that UID. One that is not there any more is left to its DELETED event, which holds proof."""

@@ -131,7 +131,7 @@ class StatusWriter:
             return await self._put_lean(record, status, refused, error)
         except (BadRequest, Forbidden, Invalid) as error:
             return self._refuse(record, refused, error)
-        return self._put_down(record, status, EXECUTION.read(body))
+        return self._put_down(record, status, EXECUTION.read(body, record))
 
     async def _put_lean(self, record: ExecutionRecord, status: Status, refused: _Refused, error: ApiError) -> Written:
         small = lean(status)

@@ -67,6 +67,14 @@ class Store(Generic[Record]):
         """The record of that UID."""
         return self._by_uid.get(uid)
 
+    def trusted(self, uid: str) -> Record | None:
+        """The record of that UID, unless it is in doubt: what it says of a generation holds."""
+        return None if uid in self._doubted else self._by_uid.get(uid)
+
+    def knows(self, uid: str, resource_version: str) -> bool:
+        """Whether that version of the object would say nothing new."""
+        return uid in self._by_uid and self._version(uid) >= int(resource_version)
+
     def named(self, namespace: str, name: str) -> Record | None:
         """The record of the object that bears the name now."""
         uid = self._by_name.get((namespace, name))

@@ -12,7 +12,7 @@ from datetime import datetime
 from desist.controller.caches import Caches
 from desist.controller.memory import Memory
 from desist.controller.observe import current_pod
-from desist.controller.records import ExecutionRecord
+from desist.controller.records import ExecutionRecord, Resting
 from desist.lifecycle.stop.urgency import awaits_stop, urgent
 
 
@@ -24,8 +24,10 @@ class Urgency:
     memory: Memory
     clock: Callable[[], datetime]
 
-    def of(self, record: ExecutionRecord) -> bool:
+    def of(self, record: ExecutionRecord | Resting) -> bool:
         """Whether it overtakes those that start and go on."""
+        if isinstance(record, Resting):
+            return False
         return urgent(record.execution, self.caches.pods(record.metadata.uid), self.clock())
 
     def awaits_stop(self, record: ExecutionRecord) -> bool:

@@ -65,7 +65,7 @@ class WorkflowReconciler:
             return None
         with log.context(namespace=record.metadata.namespace, workflow=record.metadata.name):
             try:
-                judgement = await self._judge(key, record.workflow)
+                judgement = await self._judge(key, record)
             except NoSlot as later:
                 logger.debug("the dry run comes later: %s", later)
                 return None
@@ -75,7 +75,10 @@ class WorkflowReconciler:
         again = judgement.again_after
         return None if again is None else self.clock() + timedelta(seconds=again)
 
-    async def _judge(self, key: Key, workflow: Workflow) -> Judgement:
+    async def _judge(self, key: Key, record: WorkflowRecord) -> Judgement:
+        if record.too_large is not None:
+            return Judgement(False, record.too_large.reason, record.too_large.message)
+        workflow = record.workflow
         refused = refusals(workflow.spec.template.value)
         if refused:
             return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from desist.api.execution import WorkflowExecution
-from desist.api.vocabulary import ProcessRole
+from desist.api.vocabulary import ProcessRole, StallReason
 from desist.api.workflow import Workflow
 from desist.lifecycle.settings import Settings
 
@@ -124,6 +124,14 @@ class CreateAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A template or arguments that are larger than they may be; nothing else of them was read."""
+
+    reason: StallReason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything that one reconcile of one execution may look at."""
 
@@ -131,6 +139,8 @@ class Observed:
     settings: Settings
     workflow: Workflow | None = None
     """The Workflow that spec.workflowRef names, if it exists."""
+    too_large: TooLarge | None = None
+    """What of the execution's own spec, or of that Workflow, is too large to be read; the rest of it is there."""
     pods: tuple[PodView, ...] = ()
     deleted: tuple[PodView, ...] = ()
     """Last states of pods whose DELETED event was seen (kept in memory; lost when the controller restarts)."""

@@ -63,8 +63,14 @@ DEEP = nested(100_000)
     ],
     ids=["arguments", "template in place", "template"],
 )
-def test_what_is_too_deep_to_read_is_one_unreadable_object(
-    read: Callable[[dict[str, Any]], object], spec: dict[str, Any]
+def test_what_is_too_deep_to_read_is_left_out_and_told(
+    read: Callable[[dict[str, Any]], Any], spec: dict[str, Any]
 ) -> None:
+    record = read({"metadata": METADATA, "spec": spec})
+    assert "it is nested too deep" in record.too_large.message
+
+
+def test_a_status_that_is_too_deep_to_read_is_one_unreadable_object() -> None:
+    body = {"metadata": METADATA, "spec": {"workflowRef": {"name": "order"}}, "status": {"result": DEEP}}
     with pytest.raises(Unreadable, match="shop/deep cannot be read: it is nested too deep"):
-        read({"metadata": METADATA, "spec": spec})
+        EXECUTION.read(body)

@@ -65,7 +65,7 @@ class Setting:
     @property
     def known(self) -> ExecutionRecord:
         held = self.executions.get("wfx")
-        assert held is not None
+        assert isinstance(held, ExecutionRecord)
         return held
 
 
@@ -91,7 +91,7 @@ async def test_a_conflict_leads_to_a_fresh_look_and_to_another_reconcile_at_once
     setting = Setting()
     setting.fake.outdated = {"status"}
     fresh = body(spec={"workflowRef": {"name": "order"}, "cancellation": {"mode": "Kill"}})
-    fresh["metadata"] = {**fresh["metadata"], "resourceVersion": "9"}
+    fresh["metadata"] = {**fresh["metadata"], "resourceVersion": "9", "generation": 2}
     setting.fake.objects["order-1"] = fresh
     due = await setting.reconciler.reconcile("wfx")
     assert due is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from desist.controller.kinds import EXECUTION, WORKFLOW, Unreadable
-from desist.controller.records import execution_record, field_manager
+from desist.controller.records import execution_record, field_manager, workflow_record
 
 MODE: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:mode": {}}}}
 REASON: dict[str, Any] = {"f:spec": {"f:cancellation": {"f:reason": {}}}}
@@ -79,3 +80,57 @@ def test_the_nodes_of_processes_and_of_unconfirmed_ones_bear_on_an_execution() -
         "unconfirmed": [{"pod": "c", "node": "two", "since": since, "reason": "NodeLost"}],
     }
     assert execution_record(body(status=status)).nodes == {"one", "two"}
+
+
+HUGE: dict[str, Any] = {"template": {"metadata": {"annotations": {"a": "<" * 50_000}}}}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"workflowRef": None, "workflowSpec": HUGE}, {"arguments": {"a": "\u2028" * 6_000}}],
+    ids=["in place", "arguments"],
+)
+def test_of_an_execution_that_is_too_large_everything_else_is_read(spec: dict[str, Any]) -> None:
+    record = execution_record(body({**spec, "cancellation": {"mode": "Kill"}}))
+    assert record.too_large is not None
+    assert record.execution.spec.cancellation is not None
+    assert record.execution.spec.arguments is None
+    assert len(record.execution.model_dump_json()) < 5_000
+
+
+def test_of_a_workflow_that_is_too_large_everything_else_is_read() -> None:
+    record = workflow_record({**body(), "spec": {**HUGE, "stopPolicy": {"gracePeriodSeconds": 7}}})
+    assert record.too_large is not None
+    assert record.workflow.spec.template.value == {}
+    assert record.workflow.spec.stop_policy.grace_period_seconds == 7
+
+
+@pytest.mark.parametrize("spec", [HUGE, {"template": {"spec": {}}}])
+def test_a_spec_of_a_known_generation_is_neither_measured_nor_read_again(
+    spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = body({"workflowRef": None, "workflowSpec": spec}, generation=3)
+    first = execution_record(held)
+    measured: list[object] = []
+    monkeypatch.setattr("desist.lifecycle.pod.limits.too_large", measured.append)
+    again = execution_record({**held, "status": {"phase": "Pending"}}, first)
+    assert measured == []
+    assert again.execution.spec is first.execution.spec
+    assert again.too_large == first.too_large
+    changed = {**held, "metadata": {**held["metadata"], "generation": 4}}
+    execution_record(changed, first)
+    assert len(measured) == 1
+
+
+def test_what_status_and_spec_both_hold_is_held_once() -> None:
+    spec = {"template": {"spec": {"containers": [{"name": "w"}]}}}
+    record = execution_record(
+        body(
+            {"workflowRef": None, "workflowSpec": spec, "arguments": {"a": 1}},
+            {"phase": "Running", "workflowSpec": json.loads(json.dumps(spec)), "arguments": {"a": 1}},
+        )
+    ).execution
+    assert record.status is not None and record.status.workflow_spec is not None
+    assert record.spec.workflow_spec is not None
+    assert record.status.workflow_spec.template is record.spec.workflow_spec.template
+    assert record.status.arguments is record.spec.arguments

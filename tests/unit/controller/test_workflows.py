@@ -98,3 +98,11 @@ async def test_the_condition_is_written_out_of_the_budget_that_no_stop_waits_for
     setting = Setting(CreateAnswer(Answer.PASSED))
     await setting.reconciler.reconcile("dwf")
     assert setting.fake.budgets == [Budget.START]
+
+
+async def test_a_template_that_is_too_large_is_said_without_asking_anybody() -> None:
+    setting = Setting(CreateAnswer(Answer.PASSED), nodeName="<" * 50_000)
+    assert await setting.reconciler.reconcile("dwf") is None
+    assert (setting.ready.status, setting.ready.reason) == ("False", "TemplateRefused")
+    assert "more than the 262144 that are allowed" in setting.ready.message
+    assert [call.split()[0] for call in setting.fake.calls] == ["status", "event"]

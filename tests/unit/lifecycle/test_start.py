@@ -8,9 +8,9 @@ import pytest
 
 from desist.api.base import Opaque
 from desist.api.meta import Condition
-from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase
+from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase, StallReason
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Answer, CreateAnswer, Observed, Questions, WantedPod
+from desist.lifecycle.observed import Answer, CreateAnswer, Observed, Questions, TooLarge, WantedPod
 from desist.lifecycle.plan import CreatePod, WakeAt, WriteStatus
 from desist.lifecycle.settings import Settings
 from tests.support.builders import TEMPLATE, at, make_execution, make_spec, make_workflow
@@ -72,7 +72,10 @@ HOST_PID = Opaque.of({"spec": {"hostPID": True, "containers": [{"name": "w", "im
 STALLS = [
     ("a missing Workflow", {"workflow": None}, {}, "WorkflowNotFound", "'job'"),
     ("a template that is refused", {"workflow": make_workflow(template=HOST_PID)}, {}, "TemplateRefused", "hostPID"),
-    ("arguments too large", {}, {"arguments": Opaque.of({"a": "x" * 33_000})}, "ArgumentsRefused", "32768"),
+    ("arguments too large", {"too_large": TooLarge(StallReason.ARGUMENTS_REFUSED, "more than the 32768")}, {},
+     "ArgumentsRefused", "32768"),
+    ("a template too large", {"too_large": TooLarge(StallReason.TEMPLATE_REFUSED, "more than the 262144")}, {},
+     "TemplateRefused", "262144"),
     ("arguments nested too deep", {}, {"arguments": Opaque.of({"a": nested(64)})}, "ArgumentsRefused", "64 levels"),
     ("a template nested too deep",
      {"workflow": make_workflow(template=Opaque.of({**TEMPLATE, "more": nested(64)}))}, {},

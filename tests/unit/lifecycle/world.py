@@ -15,7 +15,7 @@ from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import NOTHING, Answer, CreateAnswer, NodeView, Observed, PodView, Questions
+from desist.lifecycle.observed import NOTHING, Answer, CreateAnswer, NodeView, Observed, PodView, Questions, TooLarge
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,
@@ -38,6 +38,7 @@ class World:
     execution: ExecutionBuilder = field(default_factory=make_execution)
     workflow: Workflow | None = field(default_factory=make_workflow)
     settings: Settings = field(default_factory=Settings)
+    too_large: TooLarge | None = None
     dry_run: CreateAnswer | None = field(default_factory=lambda: CreateAnswer(Answer.PASSED))
     created: CreateAnswer | None = None
     creates: bool = True
@@ -82,6 +83,7 @@ class World:
             execution=self.execution.obj(),
             settings=self.settings,
             workflow=self.workflow,
+            too_large=self.too_large,
             pods=tuple(builder.obj() for builder in self.pods.values()),
             deleted=tuple(self.deleted),
             nodes=tuple(self.nodes if self.cached_nodes is None else self.cached_nodes),

@@ -16,11 +16,13 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+
+from desist.api.vocabulary import StallReason
+from desist.lifecycle.observed import TooLarge
 
 TEMPLATE_BYTES = 256 * 1024
 ARGUMENTS_BYTES = 32 * 1024
@@ -31,15 +33,6 @@ _WRITTEN_OUT = 1e21
 """Go writes numbers below it digit by digit."""
 
 
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """A part of an object that is larger than it may be; nothing else of it is read."""
-
-    reason: str
-    """One word for programs, as in a condition."""
-    message: str
-
-
 def too_large(spec: Any) -> TooLarge | None:
     """What is too large in a decoded spec, a Workflow's or an execution's; None: nothing is."""
     if not isinstance(spec, Mapping):
@@ -47,9 +40,19 @@ def too_large(spec: Any) -> TooLarge | None:
     inner = spec.get("workflowSpec")
     template = inner.get("template") if isinstance(inner, Mapping) else spec.get("template")
     where = "spec.workflowSpec.template" if isinstance(inner, Mapping) else "spec.template"
-    return _judge("TemplateRefused", where, template, TEMPLATE_BYTES) or _judge(
-        "ArgumentsRefused", "spec.arguments", spec.get("arguments"), ARGUMENTS_BYTES
+    return _judge(StallReason.TEMPLATE_REFUSED, where, template, TEMPLATE_BYTES) or _judge(
+        StallReason.ARGUMENTS_REFUSED, "spec.arguments", spec.get("arguments"), ARGUMENTS_BYTES
     )
+
+
+def without_what_is_limited(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The same spec, with an empty template and no arguments: what is left of one in which something is too large."""
+    kept = {name: value for name, value in spec.items() if name != "arguments"}
+    if isinstance(kept.get("workflowSpec"), Mapping):
+        kept["workflowSpec"] = {**kept["workflowSpec"], "template": {}}
+    elif "template" in kept:
+        kept["template"] = {}
+    return kept
 
 
 def stored_size(value: Any, enough: float = math.inf) -> int:
@@ -74,7 +77,7 @@ def _encoded(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
 
-def _judge(reason: str, where: str, value: Any, most: int) -> TooLarge | None:
+def _judge(reason: StallReason, where: str, value: Any, most: int) -> TooLarge | None:
     if value is None:
         return None
     try:

@@ -20,8 +20,6 @@ from desist.lifecycle.run import attempts
 from desist.lifecycle.view import Status, Step, View
 from desist.lifecycle.wire import fields
 
-ARGUMENTS_LIMIT = 32 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Stall:
@@ -52,6 +50,9 @@ def advance(view: View, status: Status) -> Step:
 
 def prepare(view: View) -> Start | Stall:
     """What a run would be started with now, or why it cannot be."""
+    too_large = view.observed.too_large
+    if too_large is not None:
+        return Stall(too_large.reason, too_large.message)
     spec = _spec(view)
     if isinstance(spec, Stall):
         return spec
@@ -106,9 +107,6 @@ def _spec(view: View) -> WorkflowSpec | Stall:
 def _arguments_problem(arguments: Opaque | None) -> str | None:
     if arguments is None:
         return None
-    size = len(arguments.text.encode())
-    if size > ARGUMENTS_LIMIT:
-        return f"spec.arguments: {size} bytes of JSON are more than the {ARGUMENTS_LIMIT} that are allowed"
     value = arguments.value
     if not isinstance(value, dict):
         return "spec.arguments: must be a JSON object"

@@ -1,0 +1,30 @@
+"""Rest: when an ended run needs nothing any more, so that nobody has to keep what it was.
+
+Contract: of an execution at rest, `decide` has nothing to say and nothing to do for as long as the object stays as it
+is, and each of its pods has ended. What is only derived may be worded otherwise by a later version; that is no reason
+to read ten thousand ended runs at each upgrade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from desist.api.execution import WorkflowExecution
+from desist.lifecycle.observed import PodView
+from desist.lifecycle.proof.process import ended
+from desist.lifecycle.view import current
+
+
+def at_rest(execution: WorkflowExecution) -> bool:
+    """Whether its run has ended and every request is answered."""
+    status = execution.status
+    if status is None or status.open or status.observed_generation != execution.metadata.generation:
+        return False
+    observed = status.cancellation.observed if status.cancellation is not None else None
+    others = [process for process in status.processes if process != current(status)]
+    return execution.spec.cancellation == observed and not others
+
+
+def disturbed(pods: Iterable[PodView]) -> bool:
+    """Whether one of these pods of an execution at rest may be a process that nobody wants."""
+    return any(not ended(pod) for pod in pods)
