@@ -22,7 +22,7 @@ class Budget(Enum):
     STOP = "stop"
     """What brings a stop forward: acceptance, mailbox, DELETE, and the reads that these wait for."""
     START = "start"
-    """Everything else that a pass needs."""
+    """Everything else that a reconcile needs."""
     EVENT = "event"
     """Events: nothing waits for them."""
 

@@ -1,18 +1,18 @@
-"""A keyed work queue: which key gets a pass now, which later, and never two passes over one key at a time.
+"""A keyed work queue: which key gets a reconcile now, which later, and never two reconciles of one key at a time.
 
 Contract:
-- `add` asks for a pass. Adds of a key that waits are one. An add during a pass over the key guarantees one more pass
-  after it, so that nothing which happened meanwhile is overlooked.
-- Urgent keys overtake all others, and `reserved` places are theirs alone: passes that hang cannot fill the house. A
-  waiting key that is added as urgent becomes urgent; the reverse does not happen. While both wait, one pass in
+- `add` asks for a reconcile. Adds of a key that waits are one. An add during a reconcile of the key guarantees one
+  more after it, so that nothing which happened meanwhile is overlooked.
+- Urgent keys overtake all others, and `reserved` places are theirs alone: reconciles that hang cannot fill the house. A
+  waiting key that is added as urgent becomes urgent; the reverse does not happen. While both wait, one reconcile in
   `ordinary_every` is an ordinary one's: urgent keys that never end starve nobody.
 - Keys have a group (by default each its own), and groups take turns, in both lanes. A group may hold three times as
-  many places as it leaves free: one whose passes are slow never has them all.
-- A key has one timer, and the earliest time wins. A pass that begins drops it: a pass says anew when the next is due.
-- A pass that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
-  least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A pass that
-  returns resets it.
-- `stop` begins no more passes, lets the running ones end within a grace, and cancels the rest.
+  many places as it leaves free: one whose reconciles are slow never has them all.
+- A key has one timer, and the earliest time wins. A reconcile that begins drops it: it says anew when the next is due.
+- A reconcile that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
+  least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A reconcile
+  that returns resets it.
+- `stop` begins no more reconciles, lets the running ones end within a grace, and cancels the rest.
 Time is the event loop's; the queue must be used within its loop. Rejected: `asyncio.Queue` with workers (no keys), a
 priority queue (two lanes need no heap), a task for each key (10,000 tasks that sleep).
 """
@@ -39,13 +39,13 @@ SHARE = 3
 
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
-    """How many passes at a time; back-off in seconds. Raises ValueError where they make no sense."""
+    """How many reconciles at a time; back-off in seconds. Raises ValueError where they make no sense."""
 
     workers: int = 16
     reserved: int = 4
     """Places beside `workers` that only urgent keys may take."""
     ordinary_every: int = 8
-    """While keys of both lanes wait, one pass of so many is an ordinary key's."""
+    """While keys of both lanes wait, one reconcile of so many is an ordinary key's."""
     backoff: float = 0.2
     backoff_max: float = 10.0
 
@@ -70,7 +70,7 @@ class _Timer:
 class _Failing:
     failures: int
     until: float
-    """Before this time an ordinary add does not lead to a pass."""
+    """Before this time an ordinary add does not lead to a reconcile."""
 
 
 class WorkQueue(Generic[Key]):
@@ -92,7 +92,7 @@ class WorkQueue(Generic[Key]):
         self._places: Counter[Group] = Counter()
         """Places that each group holds."""
         self._again: dict[Key, bool] = {}
-        """Keys that were added during their pass, and whether as urgent."""
+        """Keys that were added during their reconcile, and whether as urgent."""
         self._timers: dict[Key, _Timer] = {}
         self._failing: dict[Key, _Failing] = {}
         self._stopped = False
@@ -103,11 +103,11 @@ class WorkQueue(Generic[Key]):
 
     @property
     def running(self) -> int:
-        """Passes at this moment."""
+        """Reconciles at this moment."""
         return len(self._running)
 
     def add(self, key: Key, urgent: bool = False) -> None:
-        """Ask for a pass now."""
+        """Ask for a reconcile now."""
         if key in self._running:
             self._again[key] = urgent or self._again.get(key, False)
             return
@@ -119,23 +119,23 @@ class WorkQueue(Generic[Key]):
         self._fill()
 
     def add_after(self, key: Key, seconds: float, urgent: bool = False) -> None:
-        """Ask for a pass in so many seconds; 0 or less: now."""
+        """Ask for a reconcile in so many seconds; 0 or less: now."""
         self.add_at(key, self._now() + seconds, urgent)
 
     def add_at(self, key: Key, when: float, urgent: bool = False) -> None:
-        """Ask for a pass at a time of the loop's clock; an earlier one that was asked for stays."""
+        """Ask for a reconcile at a time of the loop's clock; an earlier one that was asked for stays."""
         if when <= self._now():
             self.add(key, urgent)
         else:
             self._set_timer(key, when, urgent)
 
     def forget(self, key: Key) -> None:
-        """Drop the key's timer and its back-off; a pass that waits or runs is not touched."""
+        """Drop the key's timer and its back-off; a reconcile that waits or runs is not touched."""
         self._drop_timer(key)
         self._failing.pop(key, None)
 
     async def stop(self, grace: float) -> frozenset[Key]:
-        """Begin no more passes; give the running ones `grace` seconds, then cancel them. Gives the keys of those."""
+        """Begin no more reconciles; give the running ones `grace` seconds, then cancel them. Gives their keys."""
         self._stopped = True
         for key in list(self._timers):
             self._drop_timer(key)
@@ -159,13 +159,13 @@ class WorkQueue(Generic[Key]):
             self._ordinary.add(key, self._group_of(key))
 
     def _fill(self) -> None:
-        """Begin as many passes as there are places."""
+        """Begin as many reconciles as there are places."""
         while not self._stopped and (taken := self._next()) is not None:
             key, group, urgent = taken
             self._drop_timer(key)
             self._places[group] += 1
-            # An empty context: what the caller of `add` had set (log fields of another key) is not this pass's.
-            task = asyncio.create_task(self._pass(key, group, urgent), context=contextvars.Context())
+            # An empty context: what the caller of `add` had set (log fields of another key) is not this reconcile's.
+            task = asyncio.create_task(self._reconcile(key, group, urgent), context=contextvars.Context())
             self._running[key] = task
 
     def _next(self) -> tuple[Key, Group, bool] | None:
@@ -185,7 +185,7 @@ class WorkQueue(Generic[Key]):
         lane = self._urgent if urgent else self._ordinary
         return lane.take(lambda group: self._places[group] < SHARE * free)
 
-    async def _pass(self, key: Key, group: Group, urgent: bool) -> None:
+    async def _reconcile(self, key: Key, group: Group, urgent: bool) -> None:
         try:
             await self._work(key)
             self._failing.pop(key, None)
@@ -209,9 +209,9 @@ class WorkQueue(Generic[Key]):
         delay = self._options.delay(failures) * random.uniform(0.75, 1.0)
         if isinstance(error, ApiError):
             delay = max(delay, error.retry_after or 0.0)
-            logger.warning("pass over %s failed (%d in a row), again in %.1f s: %s", key, failures, delay, error)
+            logger.warning("reconcile of %s failed (%d in a row), again in %.1f s: %s", key, failures, delay, error)
         else:
-            logger.error("pass over %s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
+            logger.error("reconcile of %s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
         until = self._now() + delay
         self._failing[key] = _Failing(failures, until)
         self._set_timer(key, until, urgent)

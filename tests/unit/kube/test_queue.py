@@ -17,7 +17,7 @@ Act = Callable[[WorkQueue[str], "Diary"], Awaitable[None]]
 
 
 class Diary:
-    """Passes that take a while; writes down when each began and ended."""
+    """Reconciles that take a while; writes down when each began and ended."""
 
     def __init__(self, takes: float = 1.0) -> None:
         self.began: list[tuple[float, str]] = []
@@ -30,7 +30,7 @@ class Diary:
     async def work(self, key: str) -> None:
         time = asyncio.get_running_loop().time
         self.began.append((time(), key))
-        assert key not in self._now, f"two passes over {key} at a time"
+        assert key not in self._now, f"two reconciles of {key} at a time"
         self._now.append(key)
         self.at_once = max(self.at_once, len(self._now))
         try:
@@ -63,7 +63,7 @@ def after(act: Act, options: QueueOptions | None = None, takes: float = 1.0, sec
     return diary
 
 
-def test_adds_of_a_waiting_key_are_one_pass() -> None:
+def test_adds_of_a_waiting_key_are_one_reconcile() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         for key in ("busy", "a", "b", "a", "b", "a"):
             queue.add(key)
@@ -72,7 +72,7 @@ def test_adds_of_a_waiting_key_are_one_pass() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
-def test_adds_during_a_pass_guarantee_exactly_one_more_after_it(times: int) -> None:
+def test_adds_during_a_reconcile_guarantee_exactly_one_more_after_it(times: int) -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         queue.add("a")
         await asyncio.sleep(0.5)
@@ -82,7 +82,7 @@ def test_adds_during_a_pass_guarantee_exactly_one_more_after_it(times: int) -> N
     assert after(act).times("a") == [0, 1]
 
 
-def test_an_add_by_the_pass_itself_leads_to_one_more() -> None:
+def test_an_add_by_the_reconcile_itself_leads_to_one_more() -> None:
     async def act(queue: WorkQueue[str], diary: Diary) -> None:
         async def work(key: str) -> None:
             await diary.work(key)
@@ -95,7 +95,7 @@ def test_an_add_by_the_pass_itself_leads_to_one_more() -> None:
     assert after(act).times("a") == [0, 1, 2]
 
 
-def test_one_key_has_one_pass_at_a_time_and_many_keys_have_as_many_as_there_are_workers() -> None:
+def test_one_key_has_one_reconcile_at_a_time_and_many_keys_have_as_many_as_there_are_workers() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         for number in range(10):
             queue.add(f"k{number}")
@@ -126,7 +126,7 @@ def test_an_urgent_key_stays_urgent_when_it_is_added_again() -> None:
     assert after(act, QueueOptions(workers=1, reserved=0)).order == ["busy", "b", "a"]
 
 
-def test_passes_that_hang_leave_places_to_urgent_keys() -> None:
+def test_reconciles_that_hang_leave_places_to_urgent_keys() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         for key in ("h1", "h2", "h3"):
             queue.add(key)
@@ -139,7 +139,7 @@ def test_passes_that_hang_leave_places_to_urgent_keys() -> None:
     assert diary.times("other")[0] >= 50
 
 
-def test_an_urgent_add_during_a_pass_makes_the_next_one_urgent() -> None:
+def test_an_urgent_add_during_a_reconcile_makes_the_next_one_urgent() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         queue.add("a")
         queue.add("b")
@@ -158,7 +158,7 @@ def test_of_several_times_the_earliest_wins_and_the_others_are_forgotten(asked: 
     assert after(act).times("a") == [5]
 
 
-def test_a_pass_drops_the_timer_that_was_set_before_it() -> None:
+def test_a_reconcile_drops_the_timer_that_was_set_before_it() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         queue.add_after("a", 10)
         queue.add("a")
@@ -166,7 +166,7 @@ def test_a_pass_drops_the_timer_that_was_set_before_it() -> None:
     assert after(act).times("a") == [0]
 
 
-def test_a_timer_set_during_a_pass_stays() -> None:
+def test_a_timer_set_during_a_reconcile_stays() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         queue.add("a")
         await asyncio.sleep(0.5)
@@ -230,7 +230,7 @@ def test_during_a_back_off_an_ordinary_add_waits_and_an_urgent_one_does_not() ->
     assert diary.times("b") == [0, 5]
 
 
-def test_an_add_during_a_pass_that_fails_waits_for_the_back_off() -> None:
+def test_an_add_during_a_reconcile_that_fails_waits_for_the_back_off() -> None:
     async def act(queue: WorkQueue[str], diary: Diary) -> None:
         diary.errors = [ServerUnavailable(503, "x", "y", retry_after=20)]
         queue.add("a")
@@ -257,7 +257,7 @@ def test_one_key_that_always_fails_holds_up_no_other() -> None:
     assert len(diary.times("bad")) > 3
 
 
-def test_an_urgent_pass_that_fails_is_tried_again_as_an_urgent_one() -> None:
+def test_an_urgent_reconcile_that_fails_is_tried_again_as_an_urgent_one() -> None:
     async def act(queue: WorkQueue[str], diary: Diary) -> None:
         diary.errors = [ServerUnavailable(503, "x", "y")]
         queue.add("stop", urgent=True)
@@ -265,7 +265,7 @@ def test_an_urgent_pass_that_fails_is_tried_again_as_an_urgent_one() -> None:
             queue.add(f"k{number}")
         queue.add("stop")
 
-    # While it waits for its second pass, an ordinary add takes nothing from it.
+    # While it waits for its second reconcile, an ordinary add takes nothing from it.
     assert after(act, QueueOptions(workers=1, reserved=0, backoff=3.0)).order[:5] == ["stop", "k0", "k1", "k2", "stop"]
 
 
@@ -279,7 +279,7 @@ def test_forget_drops_timer_and_back_off() -> None:
     assert after(act).times("a") == [0]
 
 
-def test_stop_begins_no_pass_lets_the_running_end_and_cuts_the_late() -> None:
+def test_stop_begins_no_reconcile_lets_the_running_end_and_cuts_the_late() -> None:
     async def play() -> tuple[frozenset[str], Diary, float]:
         diary = Diary()
         queue = WorkQueue(diary.work, QueueOptions(workers=2))
@@ -307,7 +307,7 @@ def test_stop_begins_no_pass_lets_the_running_end_and_cuts_the_late() -> None:
     assert stopped == pytest.approx(3.1)
 
 
-def test_a_pass_does_not_inherit_the_context_of_whoever_added_its_key() -> None:
+def test_a_reconcile_does_not_inherit_the_context_of_whoever_added_its_key() -> None:
     field = contextvars.ContextVar("field", default="none")
     seen: list[str] = []
 

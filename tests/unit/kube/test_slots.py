@@ -56,8 +56,8 @@ def test_there_must_be_a_slot() -> None:
         Slots(0, print)
 
 
-class Passes(RuleBasedStateMachine):
-    """Keys come, get a slot or wait, and go; each is a pass that takes and then releases."""
+class Reconciles(RuleBasedStateMachine):
+    """Keys come, get a slot or wait, and go; each is a reconcile that takes and then releases."""
 
     keys = st.tuples(st.sampled_from("abc"), st.integers(0, 6)).map(lambda drawn: f"{drawn[0]}/{drawn[1]}")
 
@@ -94,5 +94,5 @@ class Passes(RuleBasedStateMachine):
             assert sum(held[0] == key[0] for held in self.kept) >= free
 
 
-TestPasses = Passes.TestCase
-TestPasses.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestReconciles = Reconciles.TestCase
+TestReconciles.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -20,7 +20,7 @@ Asked = Sequence[tuple[str, bool]]
 
 
 def order(asked: Asked, options: QueueOptions = ONE) -> list[str]:
-    """Keys in the order of their passes, each of which takes a second."""
+    """Keys in the order of their reconciles, each of which takes a second."""
     began: list[str] = []
 
     async def work(key: str) -> None:
@@ -71,13 +71,13 @@ def test_an_urgent_key_overtakes_the_ordinary_ones_of_its_own_group_and_of_other
     assert order([*of("a", 2), *of("b", 2), ("a/9", True)])[0] == "a/9"
 
 
-def test_urgent_keys_that_never_end_leave_one_pass_in_eight_to_the_others() -> None:
+def test_urgent_keys_that_never_end_leave_one_reconcile_in_eight_to_the_others() -> None:
     began = order([*of("a", 40, urgent=True), *of("b", 3)])
     assert began.index("b/0") <= 8
     assert began.index("b/2") <= 24
 
 
-def test_a_group_whose_passes_hang_leaves_places_to_the_others() -> None:
+def test_a_group_whose_reconciles_hang_leaves_places_to_the_others() -> None:
     began: dict[str, float] = {}
 
     async def play() -> None:
