@@ -1,9 +1,10 @@
 """A few slots for calls that others can make hang: who gets none comes back, instead of waiting at a worker's place.
 
 Contract: `take` gives a key a slot, or notes that it waits; it never blocks. When a slot falls free it is kept for the
-next key that waits, groups taking turns, and `wake` is called with that key: its next reconcile finds the slot taken for
-it. `release` at the end of every reconcile gives back what the key holds, used or not, so that no slot is lost to a key
-that changed its mind. A group holds at most as many slots as it leaves free: another's call finds one, however many hang.
+next key that waits, groups taking turns, and `wake` is called with that key: its next reconcile finds the slot taken
+for it. `release` at the end of every reconcile gives back what the key holds, used or not, so that no slot is lost to a
+key that changed its mind. A group holds at most as many slots as it leaves free: another's call finds one, however
+many hang.
 Rejected: a semaphore (who waits for it holds a worker; a tenant's hundred hanging calls hold all of them).
 """
 
