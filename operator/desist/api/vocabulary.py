@@ -159,6 +159,7 @@ class EventReason(StrEnum):
     COMMAND_REJECTED = "CommandRejected"
     COMMAND_DUPLICATE = "CommandDuplicate"
     LATE_START = "LateStart"
+    STOP_REFUSED = "StopRefused"
 
 
 COMPLETION = "completion"

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from desist.controller.cluster import Cluster, Outdated, Vanished
+from desist.controller.cluster import Cluster
 from desist.controller.creates import Creates, NoSlot
 from desist.controller.events import Notice, RecordEvent, Subject
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
+from desist.controller.pod_writer import PodWriter
 from desist.controller.records import ExecutionRecord
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
@@ -85,6 +86,7 @@ class _Run:
         self._creates = applier.creates
         self._memory = applier.memory
         self._clock = applier.clock
+        self._pods = PodWriter(applier.cluster, applier.memory, applier.clock)
         self._record_event = applier.record_event
         self._status = applier.status
         self._record = record
@@ -157,15 +159,12 @@ class _Run:
 
     async def _post(self, action: PostMailbox) -> Outcome:
         try:
-            version = await self._cluster.post_mailbox(self._metadata.namespace, action)
-        except (Outdated, Vanished):
-            return self._otherwise(action)
+            done = await self._pods.post(self._metadata, action)
         except ApiError as error:
             return self._not_repeated(action, error)
-        logger.info("stop posted %sto pod %s", "again " if action.again else "", action.pod)
-        self._posted[action.uid] = version
-        self._memory.posted(self._metadata.uid, action, version)
-        return Outcome.DONE
+        if done.version:
+            self._posted[action.uid] = done.version
+        return self._taken(action, done.outcome)
 
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
         """A repeat that fails must not put off what else there is to do for this execution. Raises for any other."""
@@ -179,17 +178,10 @@ class _Run:
         version = action.resource_version
         if version == AFTER_POST:
             version = self._posted[action.uid]
-        try:
-            await self._cluster.delete_pod(self._metadata.namespace, action, version)
-        except Vanished:
-            return Outcome.DONE
-        except Outdated:
-            return self._otherwise(action)
-        logger.info("pod %s deleted, grace %s", action.pod, action.grace_seconds)
-        self._memory.deleted(self._metadata.uid, action.uid)
-        return Outcome.DONE
+        return self._taken(action, await self._pods.delete(self._metadata, action, version))
 
-    def _otherwise(self, action: PostMailbox | DeletePod) -> Outcome:
-        logger.debug("pod %s changed meanwhile: deciding again", action.pod)
-        self.stale = action.uid
-        return Outcome.AGAIN
+    def _taken(self, action: PostMailbox | DeletePod, outcome: Outcome) -> Outcome:
+        if outcome is Outcome.AGAIN:
+            logger.debug("pod %s is not what was judged, or refused: deciding again", action.pod)
+            self.stale = action.uid
+        return outcome

@@ -52,6 +52,8 @@ ADDED = (
 
 CREATE_WITHIN = 12.0
 """Seconds that a create may take: above a webhook's default timeout of ten, so that the API server names it."""
+STOP_ANSWER = 2.0
+"""Seconds in which the API server must have answered a call that brings a stop to a pod: its admission may hang."""
 
 
 class Outdated(Exception):
@@ -174,13 +176,15 @@ class Cluster:
             "annotations": {STOP_ANNOTATION: action.text},
         }
         address = PODS.at(action.pod, namespace)
-        body = await _one(self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP))
+        call = self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP, answer_within=STOP_ANSWER)
+        body = await _one(call)
         return str(body["metadata"]["resourceVersion"])
 
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
         """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""
         deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)
-        await _one(self.client.delete(PODS.at(action.pod, namespace), deletion, budget=Budget.STOP))
+        address = PODS.at(action.pod, namespace)
+        await _one(self.client.delete(address, deletion, budget=Budget.STOP, answer_within=STOP_ANSWER))
 
     async def create_event(self, subject: Subject, notice: Notice, now: datetime) -> None:
         """Make an Event; a failure is logged and that is all."""

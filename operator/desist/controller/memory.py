@@ -1,9 +1,9 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: four things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
-refusals of a create, which the core turns into words and waits; expectations: after a create, a posting or a delete
-nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted last; and how often in a row
-something was otherwise than judged, so that a cache that stays behind leads to no storm.
+Contract: five things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
+refusals of a create, and of a posting or a DELETE, which the core turns into words and waits; expectations: after a
+create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted
+last; and how often in a row something was otherwise than judged, so that a cache that stays behind leads to no storm.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from desist.lifecycle.observed import CreateAnswer, PodView
+from desist.lifecycle.observed import CreateAnswer, PodCall, PodView, Refusal
 from desist.lifecycle.plan import PostMailbox
 
 PATIENCE = timedelta(seconds=5)
@@ -44,6 +44,24 @@ class Memory:
         self._posted: dict[str, PostMailbox] = {}
         self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
+        self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
+
+    def pod_refused(self, execution: str, refusal: Refusal) -> Refusal:
+        """Remember that a posting or a DELETE was refused; gives it with the number of times in a row."""
+        known = self._pod_refusals.setdefault(execution, {})
+        before = known.get((refusal.pod_uid, refusal.call))
+        again = before is not None and before.asks == refusal.asks
+        counted = replace(refusal, times=before.times + 1 if before is not None and again else refusal.times)
+        known[refusal.pod_uid, refusal.call] = counted
+        return counted
+
+    def pod_taken(self, execution: str, pod_uid: str, call: PodCall) -> None:
+        """The call was carried out."""
+        self._pod_refusals.get(execution, {}).pop((pod_uid, call), None)
+
+    def pod_refusals(self, execution: str) -> tuple[Refusal, ...]:
+        """What was refused, of each pod and call the last answer."""
+        return tuple(self._pod_refusals.get(execution, {}).values())
 
     def refused(self, execution: str, pod: str, answer: CreateAnswer) -> None:
         """Remember what the API server said to the create of that pod."""
@@ -99,6 +117,7 @@ class Memory:
         self._expected.pop(execution, None)
         self._surprises.pop(execution, None)
         self._posted.pop(execution, None)
+        self._pod_refusals.pop(execution, None)
 
     def _expect(self, execution: str, satisfied: Satisfied) -> None:
         until = self._clock() + PATIENCE.total_seconds()

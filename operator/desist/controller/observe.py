@@ -40,6 +40,7 @@ class Observer:
             deleted=deleted,
             nodes=self.caches.nodes(nodes),
             created=self.memory.refusal(uid, current_pod(record)),
+            refusals=self.memory.pod_refusals(uid),
             field_manager=record.field_manager,
         )
 

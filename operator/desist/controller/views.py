@@ -271,7 +271,7 @@ def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
     regular = {s.name: s for s in status.container_statuses}
     sidecar, own = ContainerKind.SIDECAR, _own_container(spec)
     before = [(c.name, sidecar if c.restart_policy == "Always" else ContainerKind.INIT) for c in spec.init_containers]
-    beside = [(c.name, ContainerKind.REGULAR if c is own else sidecar) for c in spec.containers]
+    beside = [(c.name, ContainerKind.REGULAR if c is own else ContainerKind.ADDED) for c in spec.containers]
     return (
         *(_container(name, kind, first.get(name)) for name, kind in before),
         *(_container(name, kind, regular.get(name)) for name, kind in beside),

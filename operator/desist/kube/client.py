@@ -191,11 +191,17 @@ class Client:
         return _object(await self._call(_Call("PUT", address.path("status"), {}, _json(body), budget=budget)))
 
     async def delete(
-        self, address: Address, deletion: Deletion | None = None, *, budget: Budget = Budget.START
+        self,
+        address: Address,
+        deletion: Deletion | None = None,
+        *,
+        budget: Budget = Budget.START,
+        answer_within: float | None = None,
     ) -> dict[str, Any]:
         """Ask for the object's end; gives the object, or a Status. Raises NotFound, Conflict (preconditions)."""
         body = _json((deletion or Deletion()).body())
-        return _object(await self._call(_Call("DELETE", address.path(), {}, body, budget=budget)))
+        call = _Call("DELETE", address.path(), {}, body, budget=budget, answer_within=answer_within)
+        return _object(await self._call(call))
 
     @asynccontextmanager
     async def watch(

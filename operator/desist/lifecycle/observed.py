@@ -23,7 +23,11 @@ class ContainerKind(StrEnum):
 
     INIT = "init"
     SIDECAR = "sidecar"
+    """A native one: an init container with restartPolicy Always."""
     REGULAR = "regular"
+    """The workflow's own."""
+    ADDED = "added"
+    """A regular container that admission has put beside it."""
 
 
 class ContainerPhase(StrEnum):
@@ -123,6 +127,28 @@ class CreateAnswer:
     """Seconds until a refused one is tried again, longer each time in a row; None: as the settings have it."""
 
 
+class PodCall(StrEnum):
+    """The two calls by which a stop reaches a pod."""
+
+    POST = "patch"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to a posting or a DELETE that was refused, however often it was tried."""
+
+    pod_uid: str
+    call: PodCall
+    asks: str
+    """What it asked for, so that something else is not taken for refused."""
+    message: str
+    at: datetime
+    """The last time."""
+    times: int = 1
+    """How often in a row; 0 where it may have been a passing fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class TooLarge:
     """A template or arguments that are larger than they may be; nothing else of them was read."""
@@ -154,6 +180,8 @@ class Observed:
     """Answer to a dry-run create of the first attempt's pod, where it was asked for."""
     created: CreateAnswer | None = None
     """Answer to the last real create of the current attempt's pod, where it was refused."""
+    refusals: tuple[Refusal, ...] = ()
+    """Postings and DELETEs that were refused, the last answer of each pod and call."""
     field_manager: str | None = None
     """Field manager that wrote spec.cancellation.mode last."""
 

@@ -37,6 +37,14 @@ class PostMailbox:
     uid: str
     resource_version: str
     text: str
+    lean: str = ""
+    """The same without reason and details, for an API server that does not take it whole."""
+    over: str = ""
+    """The mailbox that was judged; where it is another by now, or the container has begun to run, nothing is posted."""
+    started: bool = True
+    """Whether the workflow container was seen started."""
+    asks: str = ""
+    """Mode and grace, which is what a refusal is remembered by."""
     again: bool = False
     """Whether it holds the same already, and only the change counts."""
 
@@ -50,7 +58,8 @@ class DeletePod:
     grace_seconds: int | None
     """None: the pod's own."""
     resource_version: str = ""
-    """Precondition; empty: none. `AFTER_POST`: the one that this plan's PostMailbox to the same pod returned."""
+    """Precondition, for a pod whose workflow container has not started; empty: none. `AFTER_POST`: the one that this
+    plan's PostMailbox to the same pod returned."""
 
 
 AFTER_POST = "after-post"

@@ -85,6 +85,7 @@ class View:
             settings=self.settings,
             node_live=held.node in self.observed.live_nodes,
             pod_live=self.observed.live_pod and held.role is ProcessRole.WORKFLOW,
+            refusals=tuple(r for r in self.observed.refusals if pod is not None and r.pod_uid == pod.uid),
         )
 
     def _find(self, status: Status, held: ProcessStatus, pods: tuple[PodView, ...]) -> PodView | None:

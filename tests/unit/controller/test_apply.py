@@ -80,7 +80,8 @@ async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: st
     result = await apply(cluster, WRITE, POST, DELETE, EVENT)
     assert result.outcome is outcome
     assert result.stale == ("p" if outcome is Outcome.AGAIN and verb != "status" else None)
-    assert cluster.calls[-1].startswith("event" if outcome is Outcome.DONE else verb)
+    last = "event" if outcome is Outcome.DONE else "live" if how == "outdated" and verb != "status" else verb
+    assert cluster.calls[-1].startswith(last)
 
 
 async def test_the_log_tells_a_repeat_from_a_posting(caplog: pytest.LogCaptureFixture) -> None:

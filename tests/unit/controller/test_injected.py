@@ -45,7 +45,7 @@ def test_a_pod_with_an_injected_container_is_seen_and_its_workflow_is_the_launch
     for view in seen_both_ways(raw_pod(spec__containers=containers, spec__initContainers=[])):
         assert view.workflow.name == "workflow"
         others = [(c.name, c.kind) for c in view.containers if c is not view.workflow]
-        assert others == [("agent", ContainerKind.SIDECAR)]
+        assert others == [("agent", ContainerKind.ADDED)]
 
 
 @CONTAINERS

@@ -15,7 +15,17 @@ from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import NOTHING, Answer, CreateAnswer, NodeView, Observed, PodView, Questions, TooLarge
+from desist.lifecycle.observed import (
+    NOTHING,
+    Answer,
+    CreateAnswer,
+    NodeView,
+    Observed,
+    PodView,
+    Questions,
+    Refusal,
+    TooLarge,
+)
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,
@@ -52,6 +62,8 @@ class World:
     """What the watch has shown of the nodes, where it lags behind `nodes`."""
     seconds: float = 0
     field_manager: str | None = None
+    refusals: tuple[Refusal, ...] = ()
+    """What the API server has said to postings and DELETEs."""
     events: list[EmitEvent] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     writes: int = 0
@@ -88,6 +100,7 @@ class World:
             deleted=tuple(self.deleted),
             nodes=tuple(self.nodes if self.cached_nodes is None else self.cached_nodes),
             created=self.created,
+            refusals=self.refusals,
             field_manager=self.field_manager,
         )
         while (asked := questions(seen, self.seconds)) and not (asked.dry_run and self.dry_run is None):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
-from desist.lifecycle.observed import ContainerPhase, ContainerView, NodeView, PodView
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodCall, PodView, Refusal
 from desist.lifecycle.settings import Settings
 
 POD_GC = "DeletionByPodGC"
@@ -37,6 +37,8 @@ class Process:
     """Whether `node` (None: there is none) is the API server's answer to a GET made for this reconcile."""
     pod_live: bool = False
     """Whether `present` is, too."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was refused when it was asked of its pod."""
 
     @property
     def role(self) -> ProcessRole:
@@ -68,6 +70,11 @@ class Process:
         """Whether its pod is there, and only a live GET shows it."""
         return self.pod_live and self.present
 
+    def refused(self, call: PodCall, asks: str = "") -> Refusal | None:
+        """The refusal of that call; where `asks` is given, only of one that asked for the same."""
+        found = (r for r in self.refusals if r.call is call and r.times > 0)
+        return next((refusal for refusal in found if asks in ("", refusal.asks)), None)
+
     @property
     def reported(self) -> bool:
         """Whether the kubelet reports the end of its own container."""
@@ -78,6 +85,12 @@ def reported_end(container: ContainerView) -> bool:
     """Whether the kubelet reports a real end of this container."""
     over = container.phase is ContainerPhase.TERMINATED
     return over and bool(container.container_id) and container.reason != STATUS_UNKNOWN
+
+
+def regular_ended(pod: PodView) -> bool:
+    """Whether every regular container is reported ended, also those that admission has put beside the workflow's."""
+    regular = [c for c in pod.containers if c.kind in (ContainerKind.REGULAR, ContainerKind.ADDED)]
+    return all(reported_end(container) for container in regular)
 
 
 def ended(pod: PodView) -> bool:

@@ -7,6 +7,8 @@ than the status at hand is none: the status is stale, and the pod is not touched
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
 from desist.lifecycle.observed import PodView
@@ -22,7 +24,7 @@ def note(view: View, status: Status) -> Status:
     late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod) and not _node_removed(view, pod)}
     listed = [p for p in _listed(status) if p.pod_uid in late]
     known = {process.pod_uid for process in listed}
-    new = [_process(view, pod) for uid, pod in late.items() if uid not in known]
+    new = [process_of(pod, view.now) for uid, pod in late.items() if uid not in known]
     new = new[: LISTED_AT_MOST - len(listed)]
     others = tuple(p for p in status.processes if p.role is not ProcessRole.LATE_START)
     counted = (status.late_starts or 0) + len(new) if new else status.late_starts
@@ -74,12 +76,13 @@ def _node_is_back(view: View, process: ProcessStatus, pod: PodView) -> bool:
     return not (process.boot_id and node.boot_id) or node.boot_id == process.boot_id
 
 
-def _process(view: View, pod: PodView) -> ProcessStatus:
+def process_of(pod: PodView, now: datetime) -> ProcessStatus:
+    """What is known of a late start."""
     return ProcessStatus(
         pod=pod.name,
         pod_uid=pod.uid,
         node=pod.node or None,
         role=ProcessRole.LATE_START,
         state=ProcessState.ALIVE,
-        since=view.now,
+        since=now,
     )

@@ -12,6 +12,7 @@ from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry
 from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
 from desist.lifecycle.plan import EmitEvent
+from desist.lifecycle.shown.waiting import REFUSED
 from desist.lifecycle.view import Status
 
 SILENT = (HistoryType.CANCELLATION_POSTED, HistoryType.CANCELLATION_RECEIVED)
@@ -27,7 +28,13 @@ MESSAGE_LIMIT = 1000
 
 def told(before: Status, after: Status) -> tuple[EmitEvent, ...]:
     """The Events of a write that turned `before` into `after`."""
-    return (*_commands(before, after), *_history(before, after), *_conditions(before, after), *_late(before, after))
+    return (
+        *_commands(before, after),
+        *_history(before, after),
+        *_conditions(before, after),
+        *_refusals(before, after),
+        *_late(before, after),
+    )
 
 
 def _event(warning: bool, reason: str, message: str) -> EmitEvent:
@@ -78,6 +85,13 @@ def _news(before: Condition | None, after: Condition) -> bool:
     if after.status is not ConditionStatus.TRUE:
         return False
     return before is None or before.status is not after.status or before.reason != after.reason
+
+
+def _refusals(before: Status, after: Status) -> Iterator[EmitEvent]:
+    known = [text for text in before.waiting_on if text.startswith(REFUSED)]
+    for text in after.waiting_on:
+        if text.startswith(REFUSED) and text not in known:
+            yield _event(True, EventReason.STOP_REFUSED, text)
 
 
 def _late(before: Status, after: Status) -> Iterator[EmitEvent]:

@@ -6,12 +6,11 @@ write that comes before a posting already has the `killAt` that this posting set
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from desist.api.status import CommandRecord
 from desist.api.vocabulary import CommandStatus, HistoryType
 from desist.lifecycle import history
-from desist.lifecycle.observed import PodView
 from desist.lifecycle.stop import delivery
 from desist.lifecycle.view import Status, View, stop_policy
 from desist.lifecycle.wire import mailbox, termination
@@ -25,7 +24,7 @@ def before_step(view: View, status: Status) -> Status:
         return status
     stop = mailbox.parse(pod.mailbox)
     if stop is not None:
-        status = _due(_posted(status, stop), stop.deadline)
+        status = _posted(status, stop)
     receipt = termination.parse(pod.workflow.message).receipt
     for received in (receipt.stop, receipt.last) if receipt else ():
         if received is not None:
@@ -38,21 +37,12 @@ def after_step(view: View, status: Status) -> Status:
     process, held = view.current(status), status.cancellation
     if process is None or process.present_pod is None or held is None or not status.open:
         return status
-    stop = delivery.wanted(status, stop_policy(status).signal, view.now)
-    posting = delivery.posting(process, stop) if stop else None
-    if posting is not None:
-        return _due(status, posting.deadline)
-    return _due(status, _kill_at(process.present_pod, held.grace_period_seconds, held.since))
-
-
-def _kill_at(pod: PodView, grace: int | None, since: datetime | None) -> datetime | None:
-    stop = mailbox.parse(pod.mailbox)
-    if stop is not None and stop.deadline is not None:
-        return stop.deadline
-    if pod.deletion_timestamp is None or grace is None or since is None:
-        return None
+    order = delivery.order_of(status, stop_policy(status), process, view.now)
+    due = delivery.kill_at(process, order) if order else None
+    if due is None:
+        return status
     # No mailbox arrives in a pod that is being deleted: the kubelet's own grace must pass.
-    return max(pod.deletion_timestamp, since + timedelta(seconds=grace))
+    return _due(status, max(filter(None, (due, process.present_pod.deletion_timestamp))))
 
 
 def _due(status: Status, kill_at: datetime | None) -> Status:

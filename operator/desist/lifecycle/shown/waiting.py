@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from desist.api.base import rfc3339
 from desist.api.vocabulary import UnconfirmedReason
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodCall, PodView, Refusal
 from desist.lifecycle.proof.process import reported_end
 from desist.lifecycle.run import attempts
 from desist.lifecycle.view import Status, View
@@ -20,6 +20,8 @@ from desist.lifecycle.wire import mailbox
 
 SHOWN_AFTER = timedelta(seconds=10)
 """An init container that runs for so long is shown."""
+REFUSED = "the API server's refusal"
+"""How the texts begin that an Event tells of, too."""
 LIMIT = 16
 TEXT_LIMIT = 1000
 SILENT = ("", "ContainerCreating", "PodInitializing")
@@ -52,8 +54,16 @@ def _texts(view: View, status: Status) -> Iterator[str]:
         yield f"the process of pod {entry.pod} on node {entry.node}, {what}"
     process = view.current(status)
     pod = process.present_pod if process else None
-    if pod is not None:
+    if process is not None and pod is not None:
         yield from _pod_texts(view, pod)
+        yield from (_refusal_text(pod, refusal) for refusal in process.refusals if refusal.times > 0)
+
+
+def _refusal_text(pod: PodView, refusal: Refusal) -> str:
+    """Who refuses is in the API server's own words."""
+    if refusal.call is PodCall.DELETE:
+        return f"{REFUSED} of the DELETE of pod {pod.name}, which is asked for again and again: {refusal.message}"
+    return f"{REFUSED} of the stop that is posted to pod {pod.name}, asked again; a Kill deletes it: {refusal.message}"
 
 
 def _pod_texts(view: View, pod: PodView) -> Iterator[str]:

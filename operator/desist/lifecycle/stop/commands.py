@@ -45,6 +45,7 @@ def put_in_force(target: Target, status: S, record: CommandRecord, grace: int | 
         command_id=record.id,
         since=target.now,
         grace_period_seconds=deadlines.shorter(status.stop.grace_period_seconds, grace),
+        kill_at=deadlines.kill_at(status, grace, target.now),
     )
     return records.keep(taken if ended else records.supersede(taken, record.id), record)
 
@@ -81,7 +82,7 @@ def _duplicate(target: Target, status: S, request: Cancellation) -> S:
     notes = [f"{request.mode.value} is in force already"]
     grace = deadlines.grace_of(target.policy, request)
     if request.mode is Mode.KILL and grace is not None and _is_sooner(target, status, grace):
-        status = status.stopping(grace_period_seconds=grace)
+        status = status.stopping(grace_period_seconds=grace, kill_at=deadlines.kill_at(status, grace, target.now))
         notes.append(f"the grace is now {grace} s")
     hardened = _harden(target, status, request, status.command_count + 1)
     if hardened.stop.kill_after != held.kill_after:
@@ -94,10 +95,8 @@ def _duplicate(target: Target, status: S, request: Cancellation) -> S:
 
 def _is_sooner(target: Target, status: Stoppable, grace: int) -> bool:
     """Whether a grace that is counted from now ends before the one in force."""
-    if target.posted_deadline is not None:
-        return (target.posted_deadline - target.now).total_seconds() > grace
-    held = status.stop.grace_period_seconds
-    return held is None or grace < held
+    due = max(filter(None, (target.posted_deadline, status.stop.kill_at)), default=None)
+    return due is None or (due - target.now).total_seconds() > grace
 
 
 def _harden(target: Target, status: S, request: Cancellation, sequence: int) -> S:

@@ -61,6 +61,15 @@ def shorter(one: int | None, other: int | None) -> int | None:
     return min((grace for grace in (one, other) if grace is not None), default=None)
 
 
+def kill_at(status: Stoppable, grace: int | None, now: datetime) -> datetime | None:
+    """When SIGKILL is due by what was accepted: the earliest acceptance plus its grace, this one's (from `now`) too."""
+    known = status.stop.kill_at
+    if grace is None:
+        return known
+    moment = now + timedelta(seconds=grace)
+    return moment if known is None else min(known, moment)
+
+
 def kill_after_of(policy: StopPolicy, request: Cancellation, now: datetime) -> datetime | None:
     """When a stop that is asked for now becomes a Kill by itself; None: never, or it is one."""
     seconds = request.kill_after_seconds or policy.kill_after_seconds

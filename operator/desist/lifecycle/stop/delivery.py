@@ -1,13 +1,14 @@
 """Delivery: which mailboxes are to be written and which pods deleted, so that what was accepted is done.
 
-Contract: it takes one process and the stop that is wanted for it, compares what the mailbox holds with what it should
+Contract: it takes one process and the order that is wanted for it, compares what the mailbox holds with what it should
 hold, and posts the merge of both; so it may be asked any number of times. It acts only on what is in status. A pod with
 a deletionTimestamp gets neither: nothing arrives in it any more, and no DELETE shortens its grace.
+What the mailbox holds counts where it names the run and a command of it; anything else is overwritten.
 A posting is repeated, at most twice, where the container still runs: a kubelet that is busy with the start of the pod
 may miss a change, and would show it a minute and a half later, at its next look by itself.
-A pod is deleted in three cases: its workflow container was never started (under the resourceVersion that the posting
-returned, so that what has started meanwhile is decided again), a stop has not ended it some time after its SIGKILL was
-due, or no attempt wants it.
+A pod is deleted where its workflow container was never started (under the version that the posting returned, so that
+what has started meanwhile is decided again), where a regular container has not ended some time after SIGKILL was due,
+where a posting with a deadline is refused, and where no attempt wants it. No refusal moves a deadline.
 """
 
 from __future__ import annotations
@@ -17,20 +18,33 @@ from datetime import datetime, timedelta
 
 from desist.api.status import Stoppable
 from desist.api.vocabulary import Mode
+from desist.api.workflow import StopPolicy
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.observed import ContainerPhase, PodCall, PodView
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox
-from desist.lifecycle.proof.process import Process, ended
+from desist.lifecycle.proof.process import Process, ended, regular_ended
 from desist.lifecycle.run import late
-from desist.lifecycle.stop.deadlines import KILLED_AT_ONCE
+from desist.lifecycle.stop import backoff
+from desist.lifecycle.stop.deadlines import KILLED_AT_ONCE, SHORTEST_DELETE, grace_of_unstarted
 from desist.lifecycle.view import Status, View, stop_policy
 from desist.lifecycle.wire import mailbox
 
-SHORTEST_GRACE = 1
-"""Seconds. 0 would only forget the pod; its process would live on."""
 UNWANTED = "no attempt wants this pod"
 
 Deed = PostMailbox | DeletePod
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of a process."""
+
+    stop: mailbox.Stop
+    kill_at: datetime | None
+    """When SIGKILL is due by what was accepted; None: never."""
+    unstarted_grace: int
+    """Seconds that the pod gets where its workflow container has never started."""
+    commands: frozenset[str] | None = None
+    """Ids of the commands whose posting counts; None: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,78 +57,146 @@ class Delivery:
 
 def deliver(view: View, status: Status) -> Delivery:
     """What to post and to delete now, for all processes of the run."""
-    process, stop = view.current(status), wanted(status, stop_policy(status).signal, view.now)
-    to_current = to_process(process, stop, view.now) if process and stop else Delivery()
-    unwanted = [deed for pod in late.unwanted(view, status) for deed in _to_unwanted(view, status, pod)]
-    repeat = once_more(process, stop, view.now) if process and stop else ()
-    return Delivery((*to_current.deeds, *unwanted, *repeat), to_current.again)
+    process = view.current(status)
+    order = order_of(status, stop_policy(status), process, view.now) if process else None
+    to_current = to_process(process, order, view.now) if process and order else Delivery()
+    unwanted = [_to_unwanted(view, status, pod) for pod in late.unwanted(view, status)]
+    repeat = once_more(process, order, view.now) if process and order else ()
+    return Delivery(
+        (*to_current.deeds, *(deed for each in unwanted for deed in each.deeds), *repeat),
+        (*to_current.again, *(moment for each in unwanted for moment in each.again)),
+    )
 
 
-def wanted(status: Stoppable, signal: str, now: datetime) -> mailbox.Stop | None:
-    """The stop that status asks for; None: none."""
+def order_of(status: Stoppable, policy: StopPolicy, process: Process, now: datetime) -> Order | None:
+    """What status asks of the process; None: nothing."""
     held, force = status.stop, status.in_force
     if not status.at.stopping or status.run_id is None or force is None:
         return None
     grace = held.grace_period_seconds
-    return mailbox.Stop(
-        sequence=1,
+    stop = mailbox.Stop(
+        sequence=max(status.command_count, 1),
         run_id=status.run_id,
-        command_id=held.command_id or force.id,
-        mode=held.mode or force.mode,
-        signal=signal,
+        command_id=force.id,
+        mode=force.mode,
+        signal=policy.signal,
         grace_seconds=None if grace is None else float(grace),
         reason=force.reason,
         details=force.details,
         posted_at=now,
     )
+    unstarted = grace_of_unstarted(force.mode, grace, int(process.grace_seconds), policy)
+    known = frozenset(record.id for record in status.commands)
+    return Order(stop, held.kill_at, unstarted, known)
+
+
+def kill_at(process: Process, order: Order) -> datetime | None:
+    """When SIGKILL is due: by the acceptance, or by what the mailbox holds (or is about to) where that is later.
+
+    An operator that was away posts the whole grace. What could not be posted moves nothing.
+    """
+    post, held = posting(process, order), _held(process.present_pod, order)
+    if post is not None and _refused(process, post):
+        return order.kill_at
+    told = post or held
+    return max(filter(None, (order.kill_at, told.deadline if told else None)), default=None)
 
 
 def recipient(process: Process) -> PodView | None:
-    """The process's pod, where a stop is to be delivered to it."""
+    """The process's pod, where anything can still be done about it."""
     pod = process.present_pod
-    if pod is None or pod.deletion_timestamp is not None or process.reported or ended(pod):
-        return None
-    return pod
+    return None if pod is None or pod.deletion_timestamp is not None or ended(pod) else pod
 
 
-def posting(process: Process, stop: mailbox.Stop) -> mailbox.Stop | None:
+def posting(process: Process, order: Order) -> mailbox.Stop | None:
     """What is to be posted to the process's pod; None: nothing, or it holds as much already."""
     pod = recipient(process)
-    return mailbox.merge(mailbox.parse(pod.mailbox), stop) if pod else None
+    if pod is None or process.reported:
+        return None
+    post = mailbox.merge(_held(pod, order), order.stop)
+    found = mailbox.parse(pod.mailbox)
+    return mailbox.above(post, found) if post and found else post
 
 
-def to_process(process: Process, stop: mailbox.Stop, now: datetime) -> Delivery:
-    """The posting, and the DELETE of a container that never started or did not end."""
-    pod, post = recipient(process), posting(process, stop)
+def to_process(process: Process, order: Order, now: datetime) -> Delivery:
+    """The posting, and the DELETE of what was not started, did not end, or cannot be told."""
+    pod, post = recipient(process), posting(process, order)
     if pod is None:
         return Delivery()
-    deeds: tuple[Deed, ...] = (_post(pod, post),) if post else ()
-    held = post or mailbox.parse(pod.mailbox)
-    if pod.workflow.phase is ContainerPhase.WAITING:
-        version = AFTER_POST if post else pod.resource_version
-        return Delivery((*deeds, DeletePod(pod.name, pod.uid, SHORTEST_GRACE, version)), _again(process, pod, held))
-    if held is not None and _due(backstop_at(process, held), now):
-        deeds = (*deeds, DeletePod(pod.name, pod.uid, SHORTEST_GRACE))
-    return Delivery(deeds, _again(process, pod, held))
+    refusal = process.refused(PodCall.POST, _asks(post)) if post else None
+    posts = post is not None and backoff.due(refusal, now)
+    deeds: tuple[Deed, ...] = (_post(pod, post, order),) if post and posts else ()
+    again = (*_again(process, pod, order), backoff.until(refusal))
+    grace = _delete_grace(process, pod, order, now)
+    if grace is None or (posts and grace.after_refusal):
+        return Delivery(deeds, again)
+    stuck = process.refused(PodCall.DELETE)
+    if not backoff.due(stuck, now):
+        return Delivery(deeds, (*again, backoff.until(stuck)))
+    version = "" if pod.workflow.phase is not ContainerPhase.WAITING else AFTER_POST if posts else pod.resource_version
+    return Delivery((*deeds, DeletePod(pod.name, pod.uid, grace.seconds, version)), again)
 
 
-def once_more(process: Process, stop: mailbox.Stop, now: datetime) -> tuple[Deed, ...]:
+def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]:
     """The repeat, after all that matters more."""
     pod = recipient(process)
-    held = mailbox.parse(pod.mailbox) if pod else None
-    if pod is None or held is None or posting(process, stop) is not None or _due(backstop_at(process, held), now):
+    held = _held(pod, order)
+    if pod is None or held is None or posting(process, order) is not None or _due(_backstop(process, order), now):
         return ()
     due = _due(_repeat_at(process, pod, held), now)
-    return (_post(pod, mailbox.repeated(held, now), again=True),) if due else ()
+    return (_post(pod, mailbox.repeated(held, now), order, again=True),) if due else ()
 
 
-def backstop_at(process: Process, stop: mailbox.Stop) -> datetime | None:
+@dataclass(frozen=True, slots=True)
+class _Grace:
+    """A DELETE that is due."""
+
+    seconds: int
+    after_refusal: bool = False
+    """Whether it takes the place of a posting, so that a posting that is tried once more comes first."""
+
+
+def _delete_grace(process: Process, pod: PodView, order: Order, now: datetime) -> _Grace | None:
+    """The grace with which the pod is to be deleted now; None: it is not."""
+    if pod.workflow.phase is ContainerPhase.WAITING:
+        return _Grace(order.unstarted_grace)
+    if regular_ended(pod):
+        return None
+    if _due(_backstop(process, order), now):
+        return _Grace(SHORTEST_DELETE)
+    post = posting(process, order)
+    if post is None or order.kill_at is None or not _refused(process, post):
+        return None
+    left = order.kill_at - now
+    return _Grace(max(-(-left // timedelta(seconds=1)), SHORTEST_DELETE), after_refusal=True)
+
+
+def _refused(process: Process, post: mailbox.Stop) -> bool:
+    return process.refused(PodCall.POST, _asks(post)) is not None
+
+
+def _asks(stop: mailbox.Stop) -> str:
+    """Held and wanted are compared by mode and deadline alone, and so are refusals."""
+    return f"{stop.mode.value}/{stop.grace_seconds}"
+
+
+def _held(pod: PodView | None, order: Order) -> mailbox.Stop | None:
+    """What the mailbox holds, where it counts."""
+    held = mailbox.parse(pod.mailbox) if pod else None
+    if held is None or order.commands is None:
+        return held
+    return held if held.run_id == order.stop.run_id and held.command_id in order.commands else None
+
+
+def _backstop(process: Process, order: Order) -> datetime | None:
     """When a pod is deleted that the stop has not ended."""
-    return stop.deadline + timedelta(seconds=process.settings.delete_after) if stop.deadline else None
+    moment = kill_at(process, order)
+    return moment + timedelta(seconds=process.settings.delete_after) if moment else None
 
 
-def _again(process: Process, pod: PodView, held: mailbox.Stop | None) -> tuple[datetime | None, ...]:
-    return (backstop_at(process, held), _repeat_at(process, pod, held)) if held else ()
+def _again(process: Process, pod: PodView, order: Order) -> tuple[datetime | None, ...]:
+    held = posting(process, order) or _held(pod, order)
+    return (_backstop(process, order), _repeat_at(process, pod, held) if held else None)
 
 
 def _repeat_at(process: Process, pod: PodView, held: mailbox.Stop) -> datetime | None:
@@ -123,12 +205,20 @@ def _repeat_at(process: Process, pod: PodView, held: mailbox.Stop) -> datetime |
     return mailbox.repeat_at(held, process.settings.repeat_after) if runs else None
 
 
-def _to_unwanted(view: View, status: Status, pod: PodView) -> tuple[Deed, ...]:
+def _to_unwanted(view: View, status: Status, pod: PodView) -> Delivery:
+    process = next((each for each in view.late(status) if each.status.pod_uid == pod.uid), None)
+    process = process or view.process(status, late.process_of(pod, view.now))
     if pod.deletion_timestamp is not None:
-        return ()
-    post = mailbox.merge(mailbox.parse(pod.mailbox), _unwanted_stop(view, status, pod))
-    deletion = DeletePod(pod.name, pod.uid, SHORTEST_GRACE)
-    return (_post(pod, post), deletion) if post else (deletion,)
+        return Delivery()
+    stop = _unwanted_stop(view, status, pod)
+    order = Order(stop, None, SHORTEST_DELETE)
+    post = mailbox.merge(mailbox.parse(pod.mailbox), stop)
+    refusal = process.refused(PodCall.POST, _asks(post)) if post else None
+    stuck = process.refused(PodCall.DELETE)
+    deeds: tuple[Deed, ...] = (_post(pod, post, order),) if post and backoff.due(refusal, view.now) else ()
+    if backoff.due(stuck, view.now):
+        deeds = (*deeds, DeletePod(pod.name, pod.uid, SHORTEST_DELETE))
+    return Delivery(deeds, (backoff.until(refusal), backoff.until(stuck)))
 
 
 def _due(moment: datetime | None, now: datetime) -> bool:
@@ -138,7 +228,7 @@ def _due(moment: datetime | None, now: datetime) -> bool:
 def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     force = status.in_force
     return mailbox.Stop(
-        sequence=1,
+        sequence=max(status.command_count, 1),
         run_id=pod.run_id,
         command_id=force.id if force else ulid(view.now, view.uid, f"late-start/{pod.uid}"),
         mode=Mode.KILL,
@@ -150,5 +240,16 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     )
 
 
-def _post(pod: PodView, stop: mailbox.Stop, again: bool = False) -> PostMailbox:
-    return PostMailbox(pod.name, pod.uid, pod.resource_version, mailbox.render(stop), again)
+def _post(pod: PodView, stop: mailbox.Stop, order: Order, again: bool = False) -> PostMailbox:
+    lean = mailbox.without_texts(stop)
+    return PostMailbox(
+        pod=pod.name,
+        uid=pod.uid,
+        resource_version=pod.resource_version,
+        text=mailbox.render(stop),
+        lean=mailbox.render(lean) if lean != stop else "",
+        over=pod.mailbox,
+        started=pod.workflow.phase is not ContainerPhase.WAITING,
+        asks=_asks(stop),
+        again=again,
+    )

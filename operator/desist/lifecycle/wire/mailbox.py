@@ -86,22 +86,33 @@ def merge(present: Stop | None, wanted: Stop) -> Stop | None:
     """What to post, so that both hold; None where `present` is as strong and as early already.
 
     The result has the stronger mode with its command, reason and details (at equal strength the wanted one's), the
-    earliest deadline with the grace and time of the posting that set it, and the signal of the first posting.
+    earliest deadline with the grace and time of the posting that set it, and the signal that is wanted. Its sequence is
+    above that of what is there.
     """
     if present is None:
-        return replace(wanted, sequence=1, repeated_at=None)
+        return replace(wanted, repeated_at=None)
     if present.mode.strength >= wanted.mode.strength and not _earlier(wanted, present):
         return None
     who = wanted if wanted.mode.strength >= present.mode.strength else present
     when = wanted if _earlier(wanted, present) or present.deadline is None else present
     return replace(
         who,
-        sequence=present.sequence + 1,
-        signal=present.signal,
+        sequence=max(wanted.sequence, present.sequence + 1),
+        signal=wanted.signal,
         grace_seconds=when.grace_seconds,
         posted_at=when.posted_at,
         repeated_at=None,
     )
+
+
+def above(stop: Stop, found: Stop) -> Stop:
+    """The same, with a sequence above that of what the annotation holds, whoever wrote it."""
+    return replace(stop, sequence=max(stop.sequence, found.sequence + 1))
+
+
+def without_texts(stop: Stop) -> Stop:
+    """The same without reason and details."""
+    return replace(stop, reason=None, details=None)
 
 
 def repeat_at(held: Stop, after: tuple[float, ...]) -> datetime | None:
