@@ -61,6 +61,8 @@ class Container(Raw, frozen=True):
     restart_policy: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    liveness_probe: Raw | None = None
+    startup_probe: Raw | None = None
 
 
 class Waiting(Raw, frozen=True):
@@ -256,6 +258,7 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) 
         deletion_timestamp=metadata.deletion_timestamp,
         deletion_grace_seconds=metadata.deletion_grace_period_seconds,
         grace_seconds=spec.termination_grace_period_seconds,
+        has_probe=_has_probe(_own_container(spec)),
         disruption_reason=disruption.reason if disruption else "",
         unschedulable=scheduled.message if scheduled and scheduled.reason == "Unschedulable" else "",
         mailbox=metadata.annotations.get(STOP_ANNOTATION, ""),
@@ -282,6 +285,10 @@ def _own_container(spec: PodSpec) -> Container | None:
     """The workflow's: the launcher is in front of its command, unless admission has put something before that, too."""
     launched = (c for c in spec.containers if LAUNCHER in (*c.command, *c.args))
     return next(launched, spec.containers[0] if spec.containers else None)
+
+
+def _has_probe(container: Container | None) -> bool:
+    return container is not None and not (container.liveness_probe is None and container.startup_probe is None)
 
 
 def _container(name: str, kind: ContainerKind, status: ContainerStatus | None) -> ContainerView:

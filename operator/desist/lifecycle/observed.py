@@ -81,6 +81,8 @@ class PodView:
     """Reason of the condition DisruptionTarget where it is True (DeletionByPodGC, EvictionByEvictionAPI, ...)."""
     unschedulable: str = ""
     """Message of PodScheduled=False, reason Unschedulable."""
+    has_probe: bool = False
+    """Whether the kubelet stops the workflow's container where a liveness or startup probe of it fails."""
     role: ProcessRole | None = ProcessRole.WORKFLOW
     """What its label says that it is to the run; None: something that this version does not know."""
     mailbox: str = ""

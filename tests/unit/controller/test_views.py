@@ -73,6 +73,28 @@ def test_a_pod_keeps_its_identity_its_owner_and_its_mailbox() -> None:
     assert view.created_at == datetime(2026, 5, 1, 10, tzinfo=UTC)
 
 
+PROBE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+
+
+@pytest.mark.parametrize(
+    ("containers", "expected"),
+    [
+        ([{"name": "workflow"}], False),
+        ([{"name": "workflow", "readinessProbe": PROBE}], False),
+        ([{"name": "workflow", "livenessProbe": PROBE}], True),
+        ([{"name": "workflow", "startupProbe": PROBE}], True),
+        (
+            [{"name": "workflow", "command": ["/desist/bin/desist-launcher"]}, {"name": "x", "livenessProbe": PROBE}],
+            False,
+        ),
+    ],
+)
+def test_a_probe_counts_that_makes_the_kubelet_stop_the_workflows_container(
+    containers: list[Any], expected: bool
+) -> None:
+    assert view_of(raw_pod(spec__containers=containers)).view.has_probe is expected
+
+
 def test_containers_without_a_status_wait_and_know_their_kind() -> None:
     assert [(c.name, c.kind, c.phase) for c in view_of(raw_pod()).view.containers] == [
         ("setup", ContainerKind.INIT, ContainerPhase.WAITING),
