@@ -103,6 +103,7 @@ class FailureCategory(StrEnum):
 
     APPLICATION = "application"
     OUT_OF_MEMORY = "out_of_memory"
+    LIMITS = "limits"
     PROBE = "probe"
     INIT = "init"
     START = "start"
@@ -134,6 +135,8 @@ class ProcessReason(StrEnum):
     MISSED = "PodMissed"
     FORGOTTEN = "Forgotten"
     NEVER_CREATED = "NeverCreated"
+    PROBE_FAILED = "ProbeFailed"
+    INIT_FAILED = "InitContainerFailed"
 
 
 class UnconfirmedReason(StrEnum):

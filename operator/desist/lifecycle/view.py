@@ -12,7 +12,7 @@ from datetime import datetime
 
 from desist.api.execution import WorkflowExecutionSpec
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
-from desist.api.vocabulary import ProcessRole
+from desist.api.vocabulary import CommandStatus, ProcessRole
 from desist.api.workflow import StopPolicy
 from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions
 from desist.lifecycle.pod.template import LONGEST_GRACE
@@ -104,6 +104,12 @@ def with_current(status: Status, process: ProcessStatus) -> Status:
     """The same, with another state of the current attempt's workflow process."""
     others = tuple(p for p in status.processes if p.role is not ProcessRole.WORKFLOW)
     return status.replace(processes=(process, *others))
+
+
+def accepted_ids(status: Status) -> frozenset[str]:
+    """Ids of the commands that the current run accepted: what its launchers may have been told."""
+    records = (record for record in status.commands if record.status is CommandStatus.ACCEPTED)
+    return frozenset(record.id for record in records if record.resolved_run_id == status.run_id)
 
 
 def stop_policy(status: Status) -> StopPolicy:

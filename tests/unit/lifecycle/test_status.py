@@ -24,14 +24,14 @@ def _ended(code: int, mode: Mode | None = None) -> World:
     world = World().running()
     if mode:
         world.request(mode)
-    world.change_pod(lambda pod: pod.exited(code, receipt(stop="x" if mode else "")).over(), after=1)
+    world.change_pod(lambda pod: pod.exited(code, receipt(stop=world.command().id if mode else "")).over(), after=1)
     return world
 
 
 def _timed_out() -> World:
     world = World(make_execution(active_deadline_seconds=1)).running()
     world.settle(5)
-    world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over())
+    world.change_pod(lambda pod: pod.exited(137, receipt(stop=world.command().id)).over())
     return world
 
 

@@ -1,163 +1,227 @@
-"""Cause: how a workflow process ended, read from its pod's last state and the launcher's receipt.
+"""Cause: how a workflow process ended, and what becomes of its run by that. One table.
 
-Contract: `end_of` never decides what becomes of the run (outcome.py does). The lines of `_cause` are read from the
-top. A SIGTERM in the receipt is the kubelet's and came before the exit; what explains it is the pod's deletion, a
-disruption, or else a failed probe. Another signal may be the STOPSIGNAL of the image, or anybody's: its time tells.
+Contract: `CAUSES` is read from the top; the first line whose proof holds is the cause. Each says in words what it is,
+what becomes of a run that nothing stops, what of one that is Cancelling (under a stronger mode it is always the mode's
+end), and the category of a failure. What no line proves is said as unknown, with the kubelet's words.
 Traps: a runtime says OOMKilled also where only a child was killed and the process then exited with 0; a pod that is
 deleted fails its init containers; a node's reboot is reported as an ordinary exit code, and may be seen before the
-node's new boot ID, which comes by another watch.
+node's new boot ID, which comes by another watch; a pod that its node rejects for want of memory has the same reason as
+one that was evicted, and so has one that broke its own limits.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
-from desist.api.vocabulary import ProcessReason, ProcessState
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
-from desist.lifecycle.proof.end import Cause, End
-from desist.lifecycle.proof.process import Process, ended, reported_end
-from desist.lifecycle.proof.verdict import rebooted
+from desist.api.vocabulary import FailureCategory, Phase, ProcessReason, ProcessState
+from desist.lifecycle.observed import ContainerPhase, ContainerView, PodView
+from desist.lifecycle.proof.end import Cause, End, Result
+from desist.lifecycle.proof.evidence import Evidence, exit_signal
+from desist.lifecycle.proof.process import Process
 from desist.lifecycle.wire import termination
 
-NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
-"""`status.reason` of a pod that its kubelet ended for the node's sake."""
-BY_KUBELET = "TerminationByKubelet"
-"""Reason of DisruptionTarget for the same."""
+EVICTED = "Evicted"
+OOM_KILLED = "OOMKilled"
 START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
-LOST_BY_RUNTIME = "Unknown"
-"""`reason` (with code 255) of a container that a runtime, when it starts, finds to have run and not to run any more."""
-SIGKILL = 9
-SIGNAL_BASE = 128
+PREEMPTED = "PreemptionByScheduler"
+DRAINED = "EvictionByEvictionAPI"
+ORDINARY = ("", "Completed", "Error")
+"""Reasons of a container that say no more than its exit code."""
 MESSAGE_LIMIT = 2000
-CLOCK_SKEW = timedelta(seconds=5)
-"""By how much a node's clock may be behind the API server's."""
+DETAIL_LIMIT = 1000
 
 
-def end_of(process: Process, state: ProcessState) -> End:
-    """How the process ended. To be asked once its end is reported, or the verdict is `gone` or `unproven`."""
-    pod = process.pod
-    if pod is None or _lost_with_node(process, pod, state):
-        gone = state is ProcessState.GONE
-        return End(Cause.DISRUPTED if gone else Cause.VANISHED, message=_lost(process, gone))
-    said = termination.parse(pod.workflow.message)
-    cause = _cause(process, pod, said.receipt)
-    outcome = said.outcome if reported_end(pod.workflow) else None
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table."""
+
+    cause: Cause
+    proof: Callable[[Evidence], bool]
+    words: str
+    running: Result
+    """What becomes of a run that nothing stops; of `EXITED`, outcome.py says it."""
+    cancelling: Result = Result.CANCELLED
+    category: FailureCategory = FailureCategory.APPLICATION
+    reason: ProcessReason | None = None
+    """For `processes[].reason`, where the kubelet has no word for it."""
+
+
+def _no_process(e: Evidence) -> bool:
+    return e.pod is None and e.process.status.pod_uid is None and e.state is ProcessState.GONE
+
+
+def _node_gone(e: Evidence) -> bool:
+    return e.closed_without_report and e.state is ProcessState.GONE
+
+
+def _out_of_memory(e: Evidence) -> bool:
+    return e.failed and e.reason == OOM_KILLED
+
+
+def _cannot_start(e: Evidence) -> bool:
+    said = e.receipt is not None and bool(e.receipt.error) and not e.receipt.started
+    return e.reported and (said or e.reason in START_REASONS)
+
+
+def _over_limits(e: Evidence) -> bool:
+    return e.stopped and e.pod_reason == EVICTED and not e.disruption
+
+
+def _preempted(e: Evidence) -> bool:
+    return e.stopped and (e.disruption == PREEMPTED or e.pod_reason == "Preempting")
+
+
+def _drained(e: Evidence) -> bool:
+    return e.stopped and e.disruption == DRAINED
+
+
+def _evicted(e: Evidence) -> bool:
+    return e.stopped and (e.ended_by_kubelet or bool(e.disruption))
+
+
+def _deleted(e: Evidence) -> bool:
+    return e.stopped and e.deleted
+
+
+def _init(e: Evidence) -> bool:
+    return not e.reported and e.failed_init is not None
+
+
+def _probe(e: Evidence) -> bool:
+    return e.sigterm_first and e.pod is not None and e.pod.has_probe
+
+
+def _exited(e: Evidence) -> bool:
+    return e.reported and e.receipt is not None
+
+
+def _again(cause: Cause, proof: Callable[[Evidence], bool], words: str) -> Line:
+    return Line(cause, proof, words, Result.AGAIN)
+
+
+def _fails(
+    category: FailureCategory,
+    cause: Cause,
+    proof: Callable[[Evidence], bool],
+    words: str,
+    reason: ProcessReason | None = None,
+) -> Line:
+    return Line(cause, proof, words, Result.FAILED, category=category, reason=reason)
+
+
+_C, _F = Cause, FailureCategory
+CAUSES: tuple[Line, ...] = (
+    _again(_C.NO_PROCESS, _no_process, "no process was running"),
+    _again(_C.NODE_GONE, _node_gone, "it ended with its node"),
+    _again(_C.VANISHED, lambda e: e.closed_without_report, "it vanished, and its end was never reported"),
+    _again(_C.REBOOTED, lambda e: e.lost_by_runtime, "the container was lost with its node's boot or its runtime"),
+    _fails(_F.OUT_OF_MEMORY, _C.OUT_OF_MEMORY, _out_of_memory, "the container ran out of memory"),
+    _fails(_F.START, _C.START, _cannot_start, "the command could not be started"),
+    _again(_C.REJECTED, lambda e: e.rejected, "the node rejected the pod"),
+    _fails(_F.LIMITS, _C.LIMITS, _over_limits, "the pod was evicted over its own storage limits"),
+    _again(_C.PREEMPTED, _preempted, "the pod was preempted"),
+    _again(_C.DRAINED, _drained, "the pod was drained from its node"),
+    _again(_C.EVICTED, _evicted, "the pod was evicted for its node's sake"),
+    _again(_C.DELETED, _deleted, "the pod was deleted"),
+    _fails(_F.INIT, _C.INIT, _init, "an init container failed", ProcessReason.INIT_FAILED),
+    _fails(
+        _F.PROBE,
+        _C.PROBE,
+        _probe,
+        "a probe failed and the kubelet stopped the container",
+        ProcessReason.PROBE_FAILED,
+    ),
+    Line(_C.EXITED, _exited, "the workflow process ended", Result.FAILED),
+    Line(_C.UNKNOWN, lambda e: True, "the cause of the end is not known", Result.FAILED, Result.FAILED),
+)
+LINE_OF = {line.cause: line for line in CAUSES}
+
+
+def line_of(evidence: Evidence) -> Line:
+    """The line of the table that holds."""
+    return next(line for line in CAUSES if line.proof(evidence))
+
+
+def end_of(process: Process, state: ProcessState, accepted: Collection[str]) -> End:
+    """How the process ended; `accepted` are the ids of the run's accepted commands.
+
+    To be asked once its end is reported, or the verdict is `gone` or `unproven`.
+    """
+    evidence = Evidence(process, state, frozenset(accepted))
+    line, workflow = line_of(evidence), evidence.workflow
+    if evidence.closed_without_report or workflow is None:
+        return End(line.cause, message=_lost(process, line))
+    outcome = evidence.said.outcome if evidence.reported else None
     return End(
-        cause=cause,
-        exit_code=pod.workflow.exit_code,
-        told=said.receipt is not None and said.receipt.stop is not None,
+        cause=line.cause,
+        exit_code=workflow.exit_code,
+        told=evidence.stop is not None,
         says=outcome.phase if outcome else None,
         result=outcome.result if outcome else None,
-        message=(outcome and outcome.failure_message) or _message(cause, pod, said),
-        at=pod.workflow.finished_at,
+        message=_message(line, evidence),
+        at=workflow.finished_at,
     )
 
 
+def counts(cause: Cause, says: Phase) -> bool:
+    """Whether an outcome that the user's code wrote counts.
+
+    What a program writes because somebody else ended it says nothing about why: it could not know. But one that had
+    succeeded had.
+    """
+    return cause is Cause.EXITED or says is Phase.SUCCEEDED
+
+
+def reason_of(process: Process, state: ProcessState, accepted: Collection[str]) -> str | None:
+    """The word for the end of a process that is reported: the kubelet's where that says something."""
+    evidence = Evidence(process, state, frozenset(accepted))
+    if evidence.reason not in ORDINARY and evidence.reported:
+        return evidence.reason
+    over = state is ProcessState.GONE or evidence.reported
+    own = line_of(evidence).reason if over and evidence.pod is not None else None
+    return evidence.pod_reason or own or (evidence.reason if evidence.reported else None) or None
+
+
 def remark(pod: PodView) -> str | None:
-    """What is to be said about an outcome that was written and does not count, or does not count whole."""
+    """What is to be said about an outcome that was written and is not valid, or not whole."""
     said = termination.parse(pod.workflow.message)
     if said.invalid:
         return f"the outcome was ignored: {said.invalid}"
     return "the result was left out: it is too long" if said.outcome and said.outcome.truncated else None
 
 
-def exit_signal(container: ContainerView) -> int | None:
-    """The signal that ended a container, where its status or its exit code tells."""
-    if container.signal:
-        return container.signal
-    code = container.exit_code
-    return code - SIGNAL_BASE if code is not None and SIGNAL_BASE < code <= SIGNAL_BASE + 64 else None
-
-
-def _cause(process: Process, pod: PodView, receipt: termination.Receipt | None) -> Cause:
-    workflow = pod.workflow
-    disrupted = _disrupted(process, pod)
-    if not reported_end(workflow):
-        return Cause.INIT if failed_init(pod) and not disrupted else Cause.DISRUPTED
-    lost = workflow.reason == LOST_BY_RUNTIME or rebooted(process)
-    if workflow.exit_code != 0 and lost:
-        return Cause.DISRUPTED
-    if workflow.exit_code != 0 and workflow.reason == "OOMKilled":
-        return Cause.OUT_OF_MEMORY
-    if workflow.reason in START_REASONS or (receipt is not None and receipt.error and not receipt.started):
-        return Cause.START
-    if receipt is None:
-        return Cause.DISRUPTED if disrupted else Cause.UNEXPLAINED
-    if receipt.sigterm is not None:
-        return Cause.DISRUPTED if disrupted else Cause.PROBE
-    by_kubelet = _stopped_by_image(pod, receipt.passed) or _killed_by_kubelet(pod, receipt)
-    return Cause.DISRUPTED if by_kubelet else Cause.EXITED
-
-
-def _killed_by_kubelet(pod: PodView, receipt: termination.Receipt) -> bool:
-    """Whether the end is the SIGKILL at the end of a deletion's grace, which a starved launcher met before SIGTERM."""
-    finished, deleted = pod.workflow.finished_at, pod.deletion_timestamp
-    if finished is None or deleted is None or receipt.killed or exit_signal(pod.workflow) != SIGKILL:
-        return False
-    return finished >= deleted - CLOCK_SKEW
-
-
-def _stopped_by_image(pod: PodView, passed: termination.PassedSignal | None) -> bool:
-    """Whether a signal may be the STOPSIGNAL with which the runtime stopped the container, by its time.
-
-    A signal of somebody's, long before, does not make a disruption out of an end that the program chose. The kubelet
-    stops a container after the pod's deletion, or by itself (an eviction, a node that shuts down): of that it records
-    no time, but it kills at the end of the pod's grace, so that the signal came within that before the end. Any other
-    disruption stops nothing before the deletion that it leads to; where a pod has vanished and was not being deleted
-    when its end was reported, nobody had stopped it.
-    """
-    if passed is None:
-        return False
-    possible = []
-    if pod.deletion_timestamp is not None:
-        possible.append(pod.deletion_timestamp - timedelta(seconds=pod.deletion_grace_seconds or 0))
-    by_kubelet = pod.reason in NODE_REASONS or pod.disruption_reason == BY_KUBELET
-    if by_kubelet and pod.workflow.finished_at is not None:
-        possible.append(pod.workflow.finished_at - timedelta(seconds=pod.grace_seconds))
-    return bool(possible) and passed.at >= min(possible) - CLOCK_SKEW
-
-
-def _disrupted(process: Process, pod: PodView) -> bool:
-    deleted = pod.deletion_timestamp is not None or not process.present
-    return deleted or bool(pod.disruption_reason) or pod.reason in NODE_REASONS
-
-
-def failed_init(pod: PodView) -> ContainerView | None:
-    """The init container that failed, if one did."""
-    for container in pod.containers:
-        failed = container.phase is ContainerPhase.TERMINATED and container.exit_code not in (0, None)
-        if failed and container.kind is ContainerKind.INIT:
-            return container
-    return None
-
-
-def _lost_with_node(process: Process, pod: PodView, state: ProcessState) -> bool:
-    """Whether the process is closed by what its node says, or by time, and no report of the pod's tells its end."""
-    by_node = state is ProcessState.GONE and bool(process.status.node) and not ended(pod)
-    return not reported_end(pod.workflow) and (by_node or state is ProcessState.UNPROVEN)
-
-
-def _lost(process: Process, gone: bool) -> str:
+def _lost(process: Process, line: Line) -> str:
     where = f" on node {process.status.node}" if process.status.node else ""
     if process.status.reason == ProcessReason.FORGOTTEN:
         return f"pod {process.status.pod}{where} was given up without proof of its end"
-    if process.status.pod_uid is None:
-        return "no process was running"
-    how = "ended with its node" if gone else "vanished, and its end was never reported"
-    return f"pod {process.status.pod}{where} {how}"
+    if line.cause is Cause.NO_PROCESS:
+        return line.words
+    return f"pod {process.status.pod}{where}: {line.words}"
 
 
-def _message(cause: Cause, pod: PodView, said: termination.Termination) -> str:
-    container = _culprit(cause, pod)
-    text = f"{_HOW[cause]}: container {container.name} of pod {pod.name} {describe_exit(container)}"
-    detail = said.receipt.error if cause is Cause.START and said.receipt and said.receipt.error else None
-    if detail is None and (cause in (Cause.DISRUPTED, Cause.INIT, Cause.START)):
-        detail = pod.message or (container.message if cause is not Cause.DISRUPTED else "")
+def _message(line: Line, e: Evidence) -> str:
+    outcome = e.said.outcome if e.reported else None
+    if outcome and outcome.failure_message and counts(line.cause, outcome.phase):
+        return outcome.failure_message
+    container = (e.failed_init if line.cause is Cause.INIT else None) or e.workflow
+    assert container is not None and e.pod is not None, "what was lost has another message"
+    text = f"{line.words}: container {container.name} of pod {e.pod.name} {describe_exit(container)}"
+    if outcome is not None and not counts(line.cause, outcome.phase):
+        text += f", and its outcome {outcome.phase} does not count, as the end was not its own"
+    detail = _detail(line, e, container)
     return f"{text}: {detail}"[:MESSAGE_LIMIT] if detail else text
 
 
-def _culprit(cause: Cause, pod: PodView) -> ContainerView:
-    return (failed_init(pod) if cause is Cause.INIT else None) or pod.workflow
+def _detail(line: Line, e: Evidence, container: ContainerView) -> str:
+    """The words of whoever knows more: the launcher's, else the kubelet's."""
+    if line.cause is Cause.EXITED or e.pod is None:
+        return ""
+    if line.cause is Cause.START and e.receipt is not None and e.receipt.error:
+        return e.receipt.error
+    own = "" if e.receipt and container is e.workflow else container.message
+    said = [text.strip() for text in (e.pod_reason, e.pod.message, own) if text.strip()]
+    return ": ".join(said)[:DETAIL_LIMIT]
 
 
 def describe_exit(container: ContainerView) -> str:
@@ -165,17 +229,6 @@ def describe_exit(container: ContainerView) -> str:
     if container.phase is not ContainerPhase.TERMINATED:
         return "did not end by a report of its own"
     signal = exit_signal(container)
-    by = f" (signal {signal})" if signal else ""
-    return f"exited with code {container.exit_code}{by}"
-
-
-_HOW = {
-    Cause.EXITED: "the workflow process ended",
-    Cause.DISRUPTED: "the pod was disrupted",
-    Cause.VANISHED: "the pod vanished",
-    Cause.OUT_OF_MEMORY: "the container ran out of memory",
-    Cause.PROBE: "a probe failed and the kubelet stopped the container",
-    Cause.INIT: "an init container failed",
-    Cause.START: "the command could not be started",
-    Cause.UNEXPLAINED: "the workflow process ended without a receipt of the launcher",
-}
+    also = [f"signal {signal}"] if signal else []
+    also += [container.reason] if container.reason not in ORDINARY else []
+    return f"exited with code {container.exit_code}" + (f" ({', '.join(also)})" if also else "")

@@ -1,6 +1,7 @@
-"""The end of a process: its cause, and what was reported with it.
+"""The end of a process: its cause, what came with it, and what can become of a run by it.
 
-Contract: values only. `cause.py` fills them from evidence, the run's `outcome.py` says what becomes of the run.
+Contract: values only. `cause.py` holds the table of causes and fills these from evidence; the run's `outcome.py` says
+what becomes of the run.
 """
 
 from __future__ import annotations
@@ -14,17 +15,36 @@ from desist.api.vocabulary import Phase
 
 
 class Cause(StrEnum):
-    """How a workflow process ended."""
+    """How a workflow process ended; each has its line in `cause.CAUSES`."""
 
-    EXITED = "exited"
-    DISRUPTED = "disrupted"
+    NO_PROCESS = "no_process"
+    NODE_GONE = "node_gone"
     VANISHED = "vanished"
+    REBOOTED = "rebooted"
+    REJECTED = "rejected"
     OUT_OF_MEMORY = "out_of_memory"
+    START = "start"
+    LIMITS = "limits"
+    PREEMPTED = "preempted"
+    DRAINED = "drained"
+    EVICTED = "evicted"
+    DELETED = "deleted"
     PROBE = "probe"
     INIT = "init"
-    START = "start"
-    UNEXPLAINED = "unexplained"
+    EXITED = "exited"
+    """By itself: the exit is the process's own."""
+    UNKNOWN = "unknown"
     """No receipt of the launcher, and nothing else that explains the end."""
+
+
+class Result(StrEnum):
+    """What becomes of the run."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    AGAIN = "run again"
+    MODES_END = "the mode's end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +54,7 @@ class End:
     cause: Cause
     exit_code: int | None = None
     told: bool = False
-    """The receipt names a stop that the launcher read."""
+    """The receipt names a stop that one of this run's accepted commands asked for."""
     says: Phase | None = None
     """The valid outcome that the user's code wrote."""
     result: Opaque | None = None

@@ -19,9 +19,10 @@ from desist.api.vocabulary import (
 )
 from desist.lifecycle import history
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.cause import LINE_OF
+from desist.lifecycle.proof.end import Cause, End, Result
 from desist.lifecycle.proof.process import CLOSED
-from desist.lifecycle.run.outcome import Column, Result, column, modes_end, outcome
+from desist.lifecycle.run.outcome import column, modes_end, outcome
 from desist.lifecycle.view import Status, View, current, with_current
 
 _CATEGORY_OF = {
@@ -30,13 +31,6 @@ _CATEGORY_OF = {
     Phase.TIMED_OUT: FailureCategory.TIMED_OUT,
 }
 _PHASE_OF = {category: phase for phase, category in _CATEGORY_OF.items()}
-
-_FAILED_BY = {
-    Cause.OUT_OF_MEMORY: FailureCategory.OUT_OF_MEMORY,
-    Cause.PROBE: FailureCategory.PROBE,
-    Cause.INIT: FailureCategory.INIT,
-    Cause.START: FailureCategory.START,
-}
 
 
 def end_phase(status: Status, end: End) -> Phase | None:
@@ -57,7 +51,7 @@ def end_phase(status: Status, end: End) -> Phase | None:
 
 def finish(view: View, status: Status, phase: Phase, end: End) -> Status:
     """Note how the run ends. To be called once a run."""
-    category = _CATEGORY_OF.get(phase) or _failed_by(status, end)
+    category = _CATEGORY_OF.get(phase) or LINE_OF[end.cause].category
     failure = None if phase is Phase.SUCCEEDED else _failure(view, status, category, end)
     ended = min(end.at or view.now, view.now)
     return status.replace(failure=failure, result=end.result, end_time=max(ended, status.start_time or ended))
@@ -74,7 +68,7 @@ def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
     process = current(status)
     if process is not None and process.state not in CLOSED:
         status = with_current(status, never_created(view, process))
-    return close(view, finish(view, status, phase, End(Cause.DISRUPTED, message="no process was running")))
+    return close(view, finish(view, status, phase, End(Cause.NO_PROCESS, message="no process was running")))
 
 
 def never_created(view: View, process: ProcessStatus) -> ProcessStatus:
@@ -105,11 +99,6 @@ def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> Comman
     own_end = reason in (ClosedReason.COMPLETED, ClosedReason.FAILED)
     superseded = COMPLETION if force and own_end else record.superseded_by
     return record.replace(outcome=reason, superseded_by=superseded)
-
-
-def _failed_by(status: Status, end: End) -> FailureCategory:
-    by_outcome = end.says is not None and column(status.at) is not Column.STOPPING
-    return FailureCategory.APPLICATION if by_outcome else _FAILED_BY.get(end.cause, FailureCategory.APPLICATION)
 
 
 def _failure(view: View, status: Status, category: FailureCategory, end: End) -> Failure:

@@ -1,7 +1,8 @@
 """Outcome: how a run ends, given how its workflow process ended and what was in force then.
 
-Contract: two tables. `BY_ITSELF` is for a process that ended by itself, `OTHER_ENDS` for all other causes. A valid
-outcome that the user's code wrote counts in both, but where a stronger mode than Cancel is in force.
+Contract: `BY_ITSELF` is for a process that ended by itself, the table of causes (proof/cause) for all others. Where a
+stronger mode than Cancel is in force it is always the mode's end. A valid outcome that the user's code wrote counts
+before the first, and before the second only where it says Succeeded.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import assert_never
 
 from desist.api.status import Stoppable
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.proof.cause import LINE_OF, counts
+from desist.lifecycle.proof.end import Cause, End, Result
 
 
 class Column(StrEnum):
@@ -23,16 +25,6 @@ class Column(StrEnum):
     STOPPING = "Force, Terminate, Kill"
 
 
-class Result(StrEnum):
-    """What becomes of the run."""
-
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    AGAIN = "run again"
-    MODES_END = "the mode's end"
-
-
 _EXITS = tuple[Result, Result]
 
 BY_ITSELF: Mapping[tuple[Column, bool], _EXITS] = {
@@ -41,24 +33,8 @@ BY_ITSELF: Mapping[tuple[Column, bool], _EXITS] = {
     (Column.RUNNING, True): (Result.SUCCEEDED, Result.FAILED),
     (Column.CANCELLING, True): (Result.CANCELLED, Result.CANCELLED),
     (Column.CANCELLING, False): (Result.SUCCEEDED, Result.FAILED),
-    (Column.STOPPING, True): (Result.MODES_END, Result.MODES_END),
-    (Column.STOPPING, False): (Result.MODES_END, Result.MODES_END),
 }
 
-
-def _line(running: Result, cancelling: Result) -> Mapping[Column, Result]:
-    return {Column.RUNNING: running, Column.CANCELLING: cancelling, Column.STOPPING: Result.MODES_END}
-
-
-OTHER_ENDS: Mapping[Cause, Mapping[Column, Result]] = {
-    Cause.DISRUPTED: _line(Result.AGAIN, Result.CANCELLED),
-    Cause.VANISHED: _line(Result.AGAIN, Result.CANCELLED),
-    Cause.OUT_OF_MEMORY: _line(Result.FAILED, Result.CANCELLED),
-    Cause.PROBE: _line(Result.FAILED, Result.CANCELLED),
-    Cause.INIT: _line(Result.FAILED, Result.CANCELLED),
-    Cause.START: _line(Result.FAILED, Result.CANCELLED),
-    Cause.UNEXPLAINED: _line(Result.FAILED, Result.FAILED),
-}
 
 SAID: Mapping[Phase, Result] = {
     Phase.SUCCEEDED: Result.SUCCEEDED,
@@ -88,10 +64,13 @@ def modes_end(status: Stoppable) -> Phase:
 
 def outcome(in_force: Column, end: End) -> Result:
     """What becomes of the run."""
-    if end.says is not None and in_force is not Column.STOPPING:
+    if in_force is Column.STOPPING:
+        return Result.MODES_END
+    if end.says is not None and counts(end.cause, end.says):
         uncalled = end.says is Phase.CANCELLED and in_force is Column.RUNNING
         return Result.FAILED if uncalled else SAID[end.says]
     if end.cause is Cause.EXITED:
         zero, other = BY_ITSELF[in_force, end.told]
         return zero if end.exit_code == 0 else other
-    return OTHER_ENDS[end.cause][in_force]
+    line = LINE_OF[end.cause]
+    return line.running if in_force is Column.RUNNING else line.cancelling

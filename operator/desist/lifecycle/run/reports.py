@@ -13,14 +13,15 @@ from desist.api.status import ProcessStatus
 from desist.api.vocabulary import HistoryType, Phase, ProcessReason, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView, Questions
-from desist.lifecycle.proof.cause import exit_signal
+from desist.lifecycle.proof.cause import reason_of
+from desist.lifecycle.proof.evidence import exit_signal
 from desist.lifecycle.proof.process import CLOSED, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import may_start, needs_live_node, needs_live_pod, next_change, verdict
 from desist.lifecycle.run.attempts import create_refused, wanted_pod
 from desist.lifecycle.run.closing import never_created, refuse
 from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.unconfirmed import unkillable_at, with_open_entries
-from desist.lifecycle.view import Status, Step, View, current, with_current
+from desist.lifecycle.view import Status, Step, View, accepted_ids, current, with_current
 from desist.lifecycle.wire import termination
 
 
@@ -35,7 +36,7 @@ def report(view: View, status: Status) -> Step:
     process = _seen(view, status, process)
     if asks := _questions(view, status, process):
         return Step(status, asks=asks)
-    judged = view.process(status, _judged(process, view.now))
+    judged = view.process(status, _judged(process, accepted_ids(status), view.now))
     status = _started(view, with_current(status, judged.status), judged)
     return Step(settle(view, with_open_entries(status, judged, view.now)), _again(view, judged))
 
@@ -110,22 +111,20 @@ def _notes_boot(e: Process) -> bool:
     return runs and not e.status.boot_id and not e.node_live and (e.node is None or bool(e.node.boot_id))
 
 
-def _judged(process: Process, now: datetime) -> ProcessStatus:
+def _judged(process: Process, accepted: frozenset[str], now: datetime) -> ProcessStatus:
     held, state = process.status, verdict(process, now)
-    reason = _reason(process, state)
+    reason = _reason(process, state, accepted)
     missed = (reason == ProcessReason.MISSED, held.reason == ProcessReason.MISSED)
     same = state is held.state and missed[0] == missed[1]
     since = held.since if same or all(missed) else now
     return held.replace(state=state, reason=reason, since=since)
 
 
-def _reason(process: Process, state: ProcessState) -> str | None:
-    pod = process.pod
+def _reason(process: Process, state: ProcessState, accepted: frozenset[str]) -> str | None:
     if state in (ProcessState.ALIVE, ProcessState.UNCONFIRMED) and not process.present:
         return ProcessReason.MISSED
-    if pod is not None and process.reported:
-        return pod.workflow.reason[:128] or None
-    return pod.reason[:128] if pod and pod.reason else None
+    word = reason_of(process, state, accepted)
+    return word[:128] if word else None
 
 
 def _started(view: View, status: Status, process: Process) -> Status:

@@ -12,7 +12,7 @@ from desist.lifecycle.proof.cause import end_of, remark
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.run.attempts import put_aside
 from desist.lifecycle.run.closing import close, end_phase, finish
-from desist.lifecycle.view import Status, Step, View, with_current
+from desist.lifecycle.view import Status, Step, View, accepted_ids, with_current
 
 
 def settle(view: View, status: Status) -> Status:
@@ -21,7 +21,7 @@ def settle(view: View, status: Status) -> Status:
     if process is None or not status.open:
         return status
     if status.end_time is None and (process.closed or process.reported):
-        end = end_of(process, process.status.state)
+        end = end_of(process, process.status.state, accepted_ids(status))
         phase = end_phase(status, end)
         if phase is None:
             return put_aside(view, status, end) if process.closed else status
