@@ -97,8 +97,8 @@ def test_a_run_whose_pod_would_get_another_container_does_not_begin_and_is_told_
         assert not execution.processes()
 
 
-@pytest.mark.conformance("C15")
-def test_a_container_that_no_trial_has_shown_hides_neither_the_process_nor_itself(lab: Lab) -> None:
+@pytest.mark.conformance("C15", "C19")
+def test_a_container_that_no_dry_run_has_shown_is_named_and_ended_past_the_deadline(lab: Lab) -> None:
     with injecting(lab, NOT_IN_A_TRIAL):
         execution = lab.start(programs.WORKS)
         wait_until_started(execution)
@@ -106,10 +106,8 @@ def test_a_container_that_no_trial_has_shown_hides_neither_the_process_nor_itsel
     execution.stop("Kill", gracePeriodSeconds=1)
     held = execution.wait_for(_waits_for_it).object
     assert phase_of(held) == "KillCancelling", "it has ended while a container of its pod runs"
-    assert proof.gone_for_good(execution.marker)
-    (pod,) = execution.pods()
-    lab.core.delete_namespaced_pod(pod.metadata.name, lab.name)
     ended = execution.wait_for("Cancelled").object["status"]
+    assert proof.gone_for_good(execution.marker)
     assert (ended["attempt"], ended["processes"][0]["state"]) == (1, "gone")
     assert _states(execution) == []
 
