@@ -1,7 +1,7 @@
 """`make figures`: what the README quotes, measured on the cluster that is up.
 
-Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a polite process and
-as many Kills of a deaf one (grace 5 s); memory of operator and launcher; sizes of the images; how long the make targets
+Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative process and
+as many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images; how long the make targets
 took when they ran last. All runs of a kind are started first, and then, `--idle` seconds later, stopped one at a time:
 most runs that anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon as it runs.
 `--output json` for programs. The method of each figure is in probe.py.
@@ -89,7 +89,7 @@ def _size(name: str) -> float:
 def show(figures: dict[str, Any]) -> None:
     """Print the figures for people."""
     for mode, steps in figures["stops"].items():
-        print(f"\n{mode} of a {'polite' if mode == 'Cancel' else 'deaf'} process, seconds")
+        print(f"\n{mode} of a {'cooperative' if mode == 'Cancel' else 'unresponsive'} process, seconds")
         for step, values in steps.items():
             print(f"  {step:<26}" + "  ".join(f"{name} {value:7.3f}" for name, value in values.items()))
     memory, sizes = figures["memoryMiB"], figures["imageMB"]
