@@ -1,10 +1,10 @@
 """`make figures`: what the README quotes, measured on the cluster that is up.
 
-Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative process and
-as many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images; how long the make targets
-took when they ran last. All runs of a kind are started first, and then, `--idle` seconds later, stopped one at a time:
-most runs that anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon as it runs.
-`--output json` for programs. The method of each figure is in probe.py.
+Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative
+process and as many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images;
+how long the make targets took when they ran last. All runs of a kind are started first, and then, `--idle` seconds
+later, stopped one at a time: most runs that anybody stops have run for a while. `--idle 0` starts and stops them in
+turns, each as soon as it runs. `--output json` for programs. The method of each figure is in probe.py.
 """
 
 from __future__ import annotations
