@@ -151,7 +151,7 @@ class _Run:
             return Outcome.DONE
         if answer.answer is Answer.PASSED:
             logger.info("pod %s created", action.name)
-            self._memory.created(uid, action.name)
+            self._memory.created(uid, action.name, answer.pod_uid)
             return Outcome.DONE
         logger.warning("pod %s was refused (%s): %s", action.name, answer.answer, answer.message)
         self._memory.refused(uid, action.name, replace(answer, at=self._clock()))

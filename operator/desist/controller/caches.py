@@ -13,13 +13,17 @@ All of it is memory only: after a restart such a pod is judged as vanished, whic
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
+from desist.api.meta import ObjectMeta
 from desist.controller.views import NodeRecord, PodRecord
 from desist.lifecycle.observed import NodeView, PodView
 
 DELETED_KEPT = 16
 """Last states kept for one execution; the newest are the current attempt's."""
+
+Records = Mapping[str, Mapping[str, PodRecord]]
+"""By the execution's UID, then by the pod's."""
 
 
 class Caches:
@@ -27,19 +31,18 @@ class Caches:
 
     def __init__(self) -> None:
         self._pods: dict[str, dict[str, PodRecord]] = defaultdict(dict)
-        self._deleted: dict[str, dict[str, PodView]] = {}
+        self._deleted: dict[str, dict[str, PodRecord]] = {}
         self._nodes: dict[str, NodeRecord] = {}
         self._concerned: dict[str, set[str]] = defaultdict(set)
         self._doubted: set[str] = set()
 
-    def pods(self, execution: str) -> tuple[PodView, ...]:
+    def pods(self, owner: ObjectMeta) -> tuple[PodView, ...]:
         """The execution's pods, oldest attempt first."""
-        views = (record.view for record in self._pods.get(execution, {}).values())
-        return tuple(sorted(views, key=lambda view: (view.attempt, view.uid)))
+        return tuple(sorted(_views(self._pods, owner), key=lambda view: (view.attempt, view.uid)))
 
-    def deleted(self, execution: str) -> tuple[PodView, ...]:
+    def deleted(self, owner: ObjectMeta) -> tuple[PodView, ...]:
         """Last states of its pods that are gone."""
-        return tuple(self._deleted.get(execution, {}).values())
+        return tuple(_views(self._deleted, owner))
 
     def nodes(self, names: Iterable[str]) -> tuple[NodeView, ...]:
         """The nodes of these names, as far as they exist."""
@@ -76,9 +79,9 @@ class Caches:
             self._pods.pop(execution, None)
         if seen or record.view.node:
             kept = self._deleted.setdefault(execution, {})
-            kept[record.view.uid] = record.view
-            while len(kept) > DELETED_KEPT:
-                del kept[next(iter(kept))]
+            kept[record.view.uid] = record
+            for old in [uid for uid, each in kept.items() if each.namespace == record.namespace][:-DELETED_KEPT]:
+                del kept[old]
         return execution
 
     def node_changed(self, record: NodeRecord) -> frozenset[str]:
@@ -120,3 +123,9 @@ class Caches:
     def _concern(self, execution: str, node: str) -> None:
         if node:
             self._concerned[node].add(execution)
+
+
+def _views(records: Records, owner: ObjectMeta) -> Iterator[PodView]:
+    """An owner is in its pods' namespace: whatever one in another namespace says of itself, it is nobody's."""
+    found = records.get(owner.uid, {}).values()
+    return (record.view for record in found if record.namespace == owner.namespace)

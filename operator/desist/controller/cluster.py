@@ -55,6 +55,8 @@ CREATE_WITHIN = 12.0
 STOP_ANSWER = 2.0
 """Seconds in which the API server must have answered a call that brings a stop to a pod: its admission may hang."""
 
+TAKEN = "pod {0} exists and is not this run's: delete it, for the run's own pod must have that name"
+
 
 class Outdated(Exception):
     """409: the object is not what was judged (another version, or another UID)."""
@@ -134,16 +136,18 @@ class Cluster:
         return CreateAnswer(Answer.INVALID, ADDED.format(added)) if added else CreateAnswer(Answer.PASSED)
 
     async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
-        """Create a pod; one that is there already and is the owner's is as good."""
+        """Create a pod; one that is there already and was made for the same attempt is as good."""
         wanted = wanted_pod(manifest)
         try:
-            await self._create(owner, manifest)
+            made = await self._create(owner, manifest)
         except AlreadyExists:
-            if await self.live_pod(owner, wanted) is None:
-                return CreateAnswer(Answer.REFUSED, f"there is a pod {wanted.name} that is not this execution's")
+            found = await self.live_pod(owner, wanted)
+            if found is None or not found.launched:
+                return CreateAnswer(Answer.TAKEN, TAKEN.format(wanted.name))
+            return CreateAnswer(Answer.PASSED, pod_uid=found.uid)
         except ApiError as error:
             return _refusal(error)
-        return CreateAnswer(Answer.PASSED)
+        return CreateAnswer(Answer.PASSED, pod_uid=str(made["metadata"]["uid"]))
 
     async def _create(self, owner: ObjectMeta, manifest: Opaque, dry_run: bool = False) -> Body:
         return await self.client.create(

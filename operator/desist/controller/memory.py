@@ -1,9 +1,10 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: five things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
+Contract: six things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
 refusals of a create, and of a posting or a DELETE, which the core turns into words and waits; expectations: after a
 create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted
-last; and how often in a row something was otherwise than judged, so that a cache that stays behind leads to no storm.
+last; the UID of the pod that was created last (status has it once the pod was seen); and how often in a row something
+was otherwise than judged, so that a cache that stays behind leads to no storm.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -43,6 +44,7 @@ class Memory:
         self._surprises: dict[str, int] = {}
         self._posted: dict[str, PostMailbox] = {}
         self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
+        self._made: dict[str, tuple[str, str]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
 
@@ -67,9 +69,10 @@ class Memory:
         """Remember what the API server said to the create of that pod."""
         self._refusals[execution] = (pod, answer)
 
-    def created(self, execution: str, pod: str) -> None:
-        """The pod was created: expect to see it."""
+    def created(self, execution: str, pod: str, uid: str) -> None:
+        """The pod was created, under that UID: expect to see it."""
         self._refusals.pop(execution, None)
+        self._made[execution] = (pod, uid)
         self._expect(execution, lambda pods: any(p.name == pod for p in pods))
 
     def posted(self, execution: str, posting: PostMailbox, resource_version: str) -> None:
@@ -111,6 +114,11 @@ class Memory:
         refused, answer = self._refusals.get(execution, ("", None))
         return answer if refused == pod else None
 
+    def made(self, execution: str, pod: str) -> str:
+        """UID of that pod, where it was created here last; else empty."""
+        made, uid = self._made.get(execution, ("", ""))
+        return uid if made == pod else ""
+
     def forget(self, execution: str) -> None:
         """The execution has ended or is gone."""
         self._refusals.pop(execution, None)
@@ -118,6 +126,7 @@ class Memory:
         self._surprises.pop(execution, None)
         self._posted.pop(execution, None)
         self._pod_refusals.pop(execution, None)
+        self._made.pop(execution, None)
 
     def _expect(self, execution: str, satisfied: Satisfied) -> None:
         until = self._clock() + PATIENCE.total_seconds()

@@ -28,7 +28,7 @@ class Observer:
     def assemble(self, record: ExecutionRecord) -> Observed:
         """The observation, from memory alone."""
         execution, uid = record.execution, record.metadata.uid
-        pods, deleted = self.caches.pods(uid), self.caches.deleted(uid)
+        pods, deleted = self.caches.pods(record.metadata), self.caches.deleted(record.metadata)
         nodes = record.nodes | {pod.node for pod in (*pods, *deleted) if pod.node}
         workflow = self._workflow(record)
         return Observed(
@@ -41,6 +41,7 @@ class Observer:
             nodes=self.caches.nodes(nodes),
             created=self.memory.refusal(uid, current_pod(record)),
             refusals=self.memory.pod_refusals(uid),
+            made=self.memory.made(uid, current_pod(record)),
             field_manager=record.field_manager,
         )
 

@@ -73,7 +73,7 @@ class ExecutionReconciler:
         """The record of that execution; None: it is gone, or at rest and left alone."""
         record = self.executions.get(uid)
         if isinstance(record, Resting):
-            if not disturbed(self.caches.pods(uid)):
+            if not disturbed(self.caches.pods(record.metadata)):
                 self._release(uid)
                 return None
             record = await self.rereader.execution(record.metadata)
@@ -84,7 +84,7 @@ class ExecutionReconciler:
     def _waits(self, record: ExecutionRecord) -> timedelta | None:
         """How long to wait at most until earlier deeds are seen; None: not at all."""
         uid = record.metadata.uid
-        waits = self.memory.waits(uid, self.caches.pods(uid))
+        waits = self.memory.waits(uid, self.caches.pods(record.metadata))
         return None if waits is None or self.awaits_stop(record) else waits
 
     async def _decide_and_apply(self, record: ExecutionRecord, now: datetime) -> Result:

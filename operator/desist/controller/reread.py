@@ -43,7 +43,7 @@ class Rereader:
 
     async def pod(self, owner: ObjectMeta, uid: str) -> None:
         """Read the pod of that UID. One that is not there any more is left to its DELETED event, which holds proof."""
-        known = next((view for view in self.caches.pods(owner.uid) if view.uid == uid), None)
+        known = next((view for view in self.caches.pods(owner) if view.uid == uid), None)
         if known is None:
             return
         wanted = WantedPod(known.name, known.run_id, known.attempt, known.uid)

@@ -28,11 +28,11 @@ class Urgency:
         """Whether it overtakes those that start and go on."""
         if isinstance(record, Resting):
             return False
-        return urgent(record.execution, self.caches.pods(record.metadata.uid), self.clock())
+        return urgent(record.execution, self.caches.pods(record.metadata), self.clock())
 
     def awaits_stop(self, record: ExecutionRecord) -> bool:
         """Whether a stop was not judged, or not posted."""
         uid = record.metadata.uid
         posting = self.memory.last_posting(uid)
         posted = posting.text if posting is not None and posting.pod == current_pod(record) else ""
-        return awaits_stop(record.execution, self.caches.pods(uid), posted)
+        return awaits_stop(record.execution, self.caches.pods(record.metadata), posted)

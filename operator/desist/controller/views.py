@@ -1,8 +1,9 @@
 """What the cluster says about pods and nodes, cut down to what a reconcile looks at.
 
 Contract: msgspec decodes only the fields named here (a pod of 6 KB becomes one small record) and the functions turn
-them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* an owner
-reference of our kind name the same UID: a foreign pod that carries our label is not ours, whatever it says. A pod that
+them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* the owner
+reference of its controller, of our kind, name the same UID: a foreign pod that carries our label is not ours, whatever
+it says. (That it lies in the execution's namespace is for whoever knows that: `Caches.pods`.) A pod that
 was asked for by its name needs no label: status, not the pod, says which attempt it is. So a pod of ours whose labels
 do not say it any more is no record of the watch, as if they were off: the core then asks for it by its name. (As
 attempt 0 it would be taken for a late start, and the run killed for a label.)
@@ -37,6 +38,7 @@ class OwnerReference(Raw, frozen=True):
     api_version: str = ""
     kind: str = ""
     uid: str = ""
+    controller: bool = False
 
 
 class Metadata(Raw, frozen=True):
@@ -201,7 +203,7 @@ def pod_record(pod: RawPod) -> PodRecord | None:
     labels = pod.metadata.labels
     owner, attempt = labels.get(EXECUTION_UID_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
     run_id = labels.get(RUN_ID_LABEL, "")
-    if not _owned_by(owner, pod.metadata) or not attempt.isdecimal() or not run_id:
+    if not _controlled_by(owner, pod.metadata) or not attempt.isdecimal() or not run_id:
         return None
     role = _role(labels.get(ROLE_LABEL, ""))
     return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role))
@@ -209,7 +211,7 @@ def pod_record(pod: RawPod) -> PodRecord | None:
 
 def wanted_view(pod: RawPod, owner: str, wanted: WantedPod) -> PodView | None:
     """The pod that was asked for by name, also where its labels were taken off; None for another's, and only then."""
-    ours = pod.metadata.uid == wanted.uid or _owned_by(owner, pod.metadata)
+    ours = pod.metadata.uid == wanted.uid or _controlled_by(owner, pod.metadata)
     return _pod_view(pod, wanted.run_id, wanted.attempt, ProcessRole.WORKFLOW) if ours else None
 
 
@@ -231,9 +233,9 @@ def _role(label: str) -> ProcessRole | None:
     return ProcessRole(label) if label in list(ProcessRole) else None
 
 
-def _owned_by(owner: str, metadata: Metadata) -> bool:
+def _controlled_by(owner: str, metadata: Metadata) -> bool:
     return any(
-        ref.uid == owner and ref.kind == EXECUTION.name and ref.api_version.split("/")[0] == GROUP
+        ref.controller and ref.uid == owner and ref.kind == EXECUTION.name and ref.api_version.split("/")[0] == GROUP
         for ref in metadata.owner_references
     )
 
@@ -262,6 +264,7 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) 
         disruption_reason=disruption.reason if disruption else "",
         unschedulable=scheduled.message if scheduled and scheduled.reason == "Unschedulable" else "",
         mailbox=metadata.annotations.get(STOP_ANNOTATION, ""),
+        launched=any(map(_launched, spec.containers)),
     )
 
 
@@ -283,8 +286,11 @@ def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
 
 def _own_container(spec: PodSpec) -> Container | None:
     """The workflow's: the launcher is in front of its command, unless admission has put something before that, too."""
-    launched = (c for c in spec.containers if LAUNCHER in (*c.command, *c.args))
-    return next(launched, spec.containers[0] if spec.containers else None)
+    return next(filter(_launched, spec.containers), spec.containers[0] if spec.containers else None)
+
+
+def _launched(container: Container) -> bool:
+    return LAUNCHER in (*container.command, *container.args)
 
 
 def _has_probe(container: Container | None) -> bool:

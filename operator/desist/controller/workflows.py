@@ -113,7 +113,7 @@ def judgement_of(answer: CreateAnswer) -> Judgement:
             return Judgement(True, "Accepted", "executions can be started")
         case Answer.INVALID:
             return Judgement(False, "TemplateInvalid", answer.message[:4096], answer.retry_after)
-        case Answer.REFUSED:
+        case Answer.REFUSED | Answer.TAKEN:
             return Judgement(False, "PodRefused", answer.message[:4096], answer.retry_after)
         case _:
             assert_never(answer.answer)

@@ -87,6 +87,8 @@ class PodView:
     """What its label says that it is to the run; None: something that this version does not know."""
     mailbox: str = ""
     """The annotation desist.dev/stop as it is stored; empty: none."""
+    launched: bool = True
+    """Whether the launcher stands in the command line of a regular container, as in all pods that Desist makes."""
 
     @property
     def workflow(self) -> ContainerView:
@@ -115,6 +117,8 @@ class Answer(StrEnum):
     """400 or 422: the template is wrong, and will be until somebody changes it."""
     REFUSED = "refused"
     """Anything else (quota, a namespace that ends, a policy, 5xx): it may pass."""
+    TAKEN = "taken"
+    """409: a pod of that name exists, and is not the attempt's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ class CreateAnswer:
     """When it answered; a create that was refused is repeated `retry_after` later. None: at once."""
     retry_after: float | None = None
     """Seconds until a refused one is tried again, longer each time in a row; None: as the settings have it."""
+    pod_uid: str = ""
+    """UID of the pod, where it was made, or had been."""
 
 
 class PodCall(StrEnum):
@@ -184,6 +190,8 @@ class Observed:
     """Answer to the last real create of the current attempt's pod, where it was refused."""
     refusals: tuple[Refusal, ...] = ()
     """Postings and DELETEs that were refused, the last answer of each pod and call."""
+    made: str = ""
+    """UID of the current attempt's pod, where this process has made it; empty: it has not, or does not know."""
     field_manager: str | None = None
     """Field manager that wrote spec.cancellation.mode last."""
 

@@ -1,8 +1,12 @@
 """View: one observation at one time, with the look-ups that all steps of a reconcile share.
 
-Contract: it finds, and never judges. A pod is found by its UID once status has one, else by name, run and attempt, so
-that a pod of the same name that came later is never taken for it. What a step comes to is a `Step`: the status that
-follows, what is to be asked first, and when to look again.
+Contract: it finds, and never judges. A pod is the attempt's if its UID is the one in status, so that a pod of the same
+name that came later is never taken for it. While status has none, it has the attempt's name, run and number, and
+either this process made it or the launcher is in front of its command; that it lies in the execution's namespace, and
+that the execution is its controller, is known of every pod that is observed.
+What a step comes to is a `Step`: the status that follows, what is to be asked first, and when to look again.
+Rejected: to ask for the launcher after a 409 alone (a new process knows of none, and would take what its predecessor
+had found to be another's), and always (admission may hide the launcher in a script; what was made is known by its UID).
 """
 
 from __future__ import annotations
@@ -91,8 +95,8 @@ class View:
     def _find(self, status: Status, held: ProcessStatus, pods: tuple[PodView, ...]) -> PodView | None:
         if held.pod_uid is not None:
             return next((pod for pod in pods if pod.uid == held.pod_uid), None)
-        ours = (p for p in pods if p.run_id == status.run_id and p.attempt == status.attempt)
-        return next((p for p in ours if p.name == held.pod), None)
+        named = (p for p in pods if (p.name, p.run_id, p.attempt) == (held.pod, status.run_id, status.attempt))
+        return next((p for p in named if p.launched or p.uid == self.observed.made), None)
 
 
 def current(status: Status) -> ProcessStatus | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from desist.api.meta import ObjectMeta
 from desist.controller.caches import DELETED_KEPT, Caches
 from desist.controller.views import NodeRecord, PodRecord
 from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx")
 CONTAINERS = (ContainerView("workflow", ContainerKind.REGULAR),)
 
 
@@ -26,7 +28,7 @@ def test_a_pod_wakes_its_execution_and_is_seen_by_it() -> None:
     assert caches.pod_changed(pod("p2", attempt=2)) == "wfx"
     caches.pod_changed(pod("p1"))
     caches.pod_changed(pod("p3", execution="other"))
-    assert [view.uid for view in caches.pods("wfx")] == ["p1", "p2"]
+    assert [view.uid for view in caches.pods(OWNER)] == ["p1", "p2"]
 
 
 def test_the_last_state_of_a_deleted_pod_is_kept_until_the_execution_is_released() -> None:
@@ -34,10 +36,10 @@ def test_the_last_state_of_a_deleted_pod_is_kept_until_the_execution_is_released
     caches.pod_changed(pod())
     last = replace(pod(), view=replace(pod().view, phase="Failed"))
     assert caches.pod_deleted(last, seen=True) == "wfx"
-    assert caches.pods("wfx") == ()
-    assert caches.deleted("wfx") == (last.view,)
+    assert caches.pods(OWNER) == ()
+    assert caches.deleted(OWNER) == (last.view,)
     caches.release("wfx")
-    assert caches.deleted("wfx") == ()
+    assert caches.deleted(OWNER) == ()
 
 
 def test_a_pod_whose_deletion_was_missed_does_not_count_as_never_bound() -> None:
@@ -45,16 +47,37 @@ def test_a_pod_whose_deletion_was_missed_does_not_count_as_never_bound() -> None
     caches.pod_deleted(pod("bound"), seen=False)
     caches.pod_deleted(pod("unbound", node=""), seen=False)
     caches.pod_deleted(pod("seen", node=""), seen=True)
-    assert [view.uid for view in caches.deleted("wfx")] == ["bound", "seen"]
+    assert [view.uid for view in caches.deleted(OWNER)] == ["bound", "seen"]
 
 
 def test_last_states_are_bounded_and_the_newest_stay() -> None:
     caches = Caches()
     for number in range(DELETED_KEPT + 3):
         caches.pod_deleted(pod(f"p{number}"), seen=True)
-    kept = [view.uid for view in caches.deleted("wfx")]
+    kept = [view.uid for view in caches.deleted(OWNER)]
     assert len(kept) == DELETED_KEPT
     assert kept[-1] == f"p{DELETED_KEPT + 2}"
+
+
+def elsewhere(uid: str) -> PodRecord:
+    return replace(pod(uid), namespace="another")
+
+
+def test_a_pod_in_another_namespace_is_nobodys_whatever_it_says_of_itself() -> None:
+    caches = Caches()
+    caches.pod_changed(elsewhere("foreign"))
+    caches.pod_deleted(elsewhere("foreign and gone"), seen=True)
+    assert (caches.pods(OWNER), caches.deleted(OWNER)) == ((), ())
+    caches.pod_changed(pod("own"))
+    assert [view.uid for view in caches.pods(OWNER)] == ["own"]
+
+
+def test_pods_of_another_namespace_drive_no_last_state_out() -> None:
+    caches = Caches()
+    caches.pod_deleted(pod("own"), seen=True)
+    for number in range(DELETED_KEPT + 3):
+        caches.pod_deleted(elsewhere(f"p{number}"), seen=True)
+    assert [view.uid for view in caches.deleted(OWNER)] == ["own"]
 
 
 def at_version(version: int, phase: str = "Running") -> PodRecord:
@@ -66,11 +89,11 @@ def test_a_pod_that_was_read_takes_the_place_of_an_older_state_and_older_events_
     caches.pod_changed(at_version(5))
     caches.pod_read(at_version(10))
     assert caches.pod_changed(at_version(9)) == "wfx"
-    assert [view.resource_version for view in caches.pods("wfx")] == ["10"]
+    assert [view.resource_version for view in caches.pods(OWNER)] == ["10"]
     caches.pod_read(at_version(8))
-    assert [view.resource_version for view in caches.pods("wfx")] == ["10"]
+    assert [view.resource_version for view in caches.pods(OWNER)] == ["10"]
     caches.pod_changed(at_version(11))
-    assert [view.resource_version for view in caches.pods("wfx")] == ["11"]
+    assert [view.resource_version for view in caches.pods(OWNER)] == ["11"]
 
 
 def test_a_pod_that_was_read_and_that_the_watch_no_longer_has_is_not_kept_for_ever() -> None:
@@ -79,7 +102,7 @@ def test_a_pod_that_was_read_and_that_the_watch_no_longer_has_is_not_kept_for_ev
     caches.pod_changed(at_version(5))
     caches.pod_deleted(at_version(11), seen=True)
     caches.pod_read(at_version(10))
-    assert caches.pods("wfx") == ()
+    assert caches.pods(OWNER) == ()
 
 
 def test_a_deletion_that_was_missed_leaves_the_state_that_was_read() -> None:
@@ -87,7 +110,7 @@ def test_a_deletion_that_was_missed_leaves_the_state_that_was_read() -> None:
     caches.pod_changed(at_version(5))
     caches.pod_read(at_version(10, "Failed"))
     caches.pod_deleted(at_version(5), seen=False)
-    assert [view.phase for view in caches.deleted("wfx")] == ["Failed"]
+    assert [view.phase for view in caches.deleted(OWNER)] == ["Failed"]
 
 
 def test_a_node_wakes_the_executions_with_a_pod_on_it_or_that_attend_to_it() -> None:
@@ -122,7 +145,7 @@ def test_versions_that_have_gone_back_count_once_all_are_in_doubt() -> None:
         return replace(pod(uid), view=replace(pod(uid).view, resource_version=version))
 
     def known() -> dict[str, str]:
-        return {view.uid: view.resource_version for view in caches.pods("wfx")}
+        return {view.uid: view.resource_version for view in caches.pods(OWNER)}
 
     caches = Caches()
     for uid in ("a", "b"):
@@ -135,4 +158,4 @@ def test_versions_that_have_gone_back_count_once_all_are_in_doubt() -> None:
     caches.pod_changed(at("a", "5"))
     assert known() == {"a": "6", "b": "20"}
     caches.pod_deleted(at("b", "7"), seen=True)
-    assert [view.resource_version for view in caches.deleted("wfx")] == ["7"]
+    assert [view.resource_version for view in caches.deleted(OWNER)] == ["7"]

@@ -19,8 +19,9 @@ from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
 from tests.unit.controller.fakes import FakeCluster
+from tests.unit.controller.test_injected import OWN, WRAPPED
 from tests.unit.controller.test_reconcile import Setting
-from tests.unit.controller.test_views import raw_pod
+from tests.unit.controller.test_views import owner, raw_pod
 
 CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-2")
 ASKED = Questions(live_nodes=("node-1",))
@@ -94,15 +95,22 @@ class Taken:
 
 
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx-uid")
-OTHERS: dict[str, Any] = {"metadata__ownerReferences": []}
+LAUNCHED: dict[str, Any] = {"spec__containers": [OWN]}
 
 
 @pytest.mark.parametrize(
     ("changes", "answer"),
-    [({}, Answer.PASSED), ({"metadata__labels": {}}, Answer.PASSED), (OTHERS, Answer.REFUSED)],
-    ids=["its own", "its own, without labels", "another's"],
+    [
+        (LAUNCHED, Answer.PASSED),
+        (LAUNCHED | {"metadata__labels": {}}, Answer.PASSED),
+        (LAUNCHED | {"spec__containers": [WRAPPED]}, Answer.PASSED),
+        (LAUNCHED | {"metadata__ownerReferences": []}, Answer.TAKEN),
+        (LAUNCHED | {"metadata__ownerReferences": [owner(controller=False)]}, Answer.TAKEN),
+        ({}, Answer.TAKEN),
+    ],
+    ids=["its own", "without labels", "wrapped by admission", "nobody's", "not its controller", "without launcher"],
 )
-async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_its_own(
+async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_the_attempts(
     changes: dict[str, Any], answer: Answer
 ) -> None:
     client = Taken(raw_pod(**changes))
@@ -110,3 +118,5 @@ async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_its_own(
     manifest = Opaque.of({"metadata": {"name": "order-1-abc", "labels": labels}})
     answered = await Cluster(cast(Client, client), "controller-1").create_pod(OWNER, manifest)
     assert (answered.answer, client.calls) == (answer, ["create", "get"])
+    assert answered.pod_uid == ("pod-uid" if answer is Answer.PASSED else "")
+    assert ("pod order-1-abc exists and is not this run's" in answered.message) == (answer is Answer.TAKEN)

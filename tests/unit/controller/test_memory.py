@@ -26,7 +26,7 @@ class Clock:
 
 def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
     memory = Memory(Clock())
-    memory.created("wfx", "pod")
+    memory.created("wfx", "pod", "pod-uid")
     assert memory.waits("wfx", ()) == PATIENCE
     assert memory.waits("wfx", (POD,)) is None
     assert memory.waits("wfx", ()) is None
@@ -51,7 +51,7 @@ def test_after_a_delete_a_pass_waits_for_the_deletion_timestamp() -> None:
 def test_patience_ends_and_other_executions_do_not_wait() -> None:
     clock = Clock()
     memory = Memory(clock)
-    memory.created("wfx", "pod")
+    memory.created("wfx", "pod", "pod-uid")
     assert memory.waits("other", ()) is None
     clock.seconds += 2
     assert memory.waits("wfx", ()) == PATIENCE - timedelta(seconds=2)
@@ -82,13 +82,25 @@ def test_a_refusal_is_kept_for_the_pod_that_was_refused() -> None:
 def test_a_create_that_passes_clears_the_refusal() -> None:
     memory = Memory()
     memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID, "spec.containers[0].image: Required value"))
-    memory.created("wfx", "pod")
+    memory.created("wfx", "pod", "pod-uid")
     assert memory.refusal("wfx", "pod") is None
+
+
+def test_the_uid_of_the_pod_that_was_made_last_is_known() -> None:
+    memory = Memory()
+    memory.created("wfx", "pod", "pod-uid")
+    assert (memory.made("wfx", "pod"), memory.made("wfx", "next-attempt"), memory.made("other", "pod")) == (
+        "pod-uid",
+        "",
+        "",
+    )
+    memory.forget("wfx")
+    assert memory.made("wfx", "pod") == ""
 
 
 def test_what_is_forgotten_holds_nothing_up() -> None:
     memory = Memory()
-    memory.created("wfx", "pod")
+    memory.created("wfx", "pod", "pod-uid")
     memory.refused("wfx", "pod", CreateAnswer(Answer.INVALID))
     memory.posted("wfx", POST, "10")
     assert memory.last_posting("wfx") == POST

@@ -82,7 +82,7 @@ async def test_while_the_pod_cannot_be_found_reconciles_become_rare() -> None:
     dues = [await setting.reconciler.reconcile("wfx") for _ in range(9)]
     waits = [(due - NOW) / timedelta(milliseconds=1) for due in dues if due is not None]
     assert waits == [10, 20, 40, 80, 160, 320, 640, 1000, 1000]
-    assert [view.uid for view in setting.caches.pods("wfx")] == ["pod-uid"], "a 404 is no proof"
+    assert [view.uid for view in setting.caches.pods(setting.known.metadata)] == ["pod-uid"], "a 404 is no proof"
 
 
 async def test_another_pod_of_that_name_does_not_take_the_place_of_the_one_that_was_judged() -> None:
@@ -90,7 +90,8 @@ async def test_another_pod_of_that_name_does_not_take_the_place_of_the_one_that_
     setting.fake.outdated = {"post"}
     setting.fake.live = at_version(15, uid="another")
     await setting.reconciler.reconcile("wfx")
-    assert [(view.uid, view.resource_version) for view in setting.caches.pods("wfx")] == [("pod-uid", "10")]
+    seen = setting.caches.pods(setting.known.metadata)
+    assert [(view.uid, view.resource_version) for view in seen] == [("pod-uid", "10")]
 
 
 async def test_a_stop_is_accepted_while_an_earlier_posting_is_not_seen_yet() -> None:

@@ -20,9 +20,16 @@ from desist.controller.views import (
     wanted_view,
 )
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, WantedPod
+from desist.lifecycle.pod.manifest import LAUNCHER
 
 STARTED = "2026-05-01T10:00:00Z"
 ENDED = "2026-05-01T10:00:05Z"
+
+
+def owner(**changes: Any) -> dict[str, Any]:
+    """The owner reference of a pod of ours, with other fields."""
+    ours = {"apiVersion": "desist.dev/v1alpha1", "kind": "WorkflowExecution", "uid": "wfx-uid", "controller": True}
+    return ours | changes
 
 
 def raw_pod(**changes: Any) -> dict[str, Any]:
@@ -35,7 +42,7 @@ def raw_pod(**changes: Any) -> dict[str, Any]:
             "creationTimestamp": STARTED,
             "labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/attempt": "2", "desist.dev/run-id": "RUN"},
             "annotations": {"desist.dev/stop": "{}"},
-            "ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "WorkflowExecution", "uid": "wfx-uid"}],
+            "ownerReferences": [owner()],
         },
         "spec": {
             "nodeName": "worker",
@@ -105,9 +112,11 @@ def test_containers_without_a_status_wait_and_know_their_kind() -> None:
 
 FOREIGN = [
     {"metadata__ownerReferences": []},
-    {"metadata__ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "WorkflowExecution", "uid": "other"}]},
-    {"metadata__ownerReferences": [{"apiVersion": "batch/v1", "kind": "WorkflowExecution", "uid": "wfx-uid"}]},
-    {"metadata__ownerReferences": [{"apiVersion": "desist.dev/v1alpha1", "kind": "Other", "uid": "wfx-uid"}]},
+    {"metadata__ownerReferences": [owner(uid="other")]},
+    {"metadata__ownerReferences": [owner(apiVersion="batch/v1")]},
+    {"metadata__ownerReferences": [owner(kind="Other")]},
+    {"metadata__ownerReferences": [owner(controller=False)]},
+    {"metadata__ownerReferences": [{k: v for k, v in owner().items() if k != "controller"}]},
     {"metadata__labels": {"desist.dev/attempt": "2"}},
     {"metadata__labels": {"desist.dev/execution-uid": "wfx-uid", "desist.dev/run-id": "RUN"}},
 ]
@@ -219,6 +228,18 @@ def test_an_administrators_taint_is_seen() -> None:
     assert not node_of(spec={"taints": [{"key": "node.kubernetes.io/unreachable"}]}).view.out_of_service
 
 
+@pytest.mark.parametrize(
+    ("containers", "launched"),
+    [
+        ([{"name": "workflow", "command": ["run-job"]}], False),
+        ([{"name": "workflow", "command": [LAUNCHER, "run", "--", "run-job"]}], True),
+        ([{"name": "agent"}, {"name": "workflow", "command": ["/env"], "args": [LAUNCHER, "run"]}], True),
+    ],
+)
+def test_a_pod_shows_whether_the_launcher_is_in_front(containers: list[Any], launched: bool) -> None:
+    assert view_of(raw_pod(spec__containers=containers)).view.launched == launched
+
+
 WANTED = WantedPod("order-1-abc", "RUN", 2, "pod-uid")
 NO_LABELS: dict[str, Any] = {"metadata__labels": {}}
 NO_OWNER: dict[str, Any] = {"metadata__ownerReferences": []}
@@ -237,6 +258,6 @@ def test_a_pod_that_is_asked_for_by_name_is_known_by_its_uid_or_its_owner(change
 
 @pytest.mark.parametrize("wanted", [replace(WANTED, uid=None), replace(WANTED, uid="another")])
 def test_another_owners_pod_of_that_name_is_not_the_one_that_was_asked_for(wanted: WantedPod) -> None:
-    foreign = [{"apiVersion": "batch/v1", "kind": "Job", "uid": "wfx-uid"}]
-    assert wanted_of(raw_pod(metadata__ownerReferences=foreign), wanted) is None
+    for other in (owner(apiVersion="batch/v1", kind="Job"), owner(uid="other"), owner(controller=False)):
+        assert wanted_of(raw_pod(metadata__ownerReferences=[other]), wanted) is None
     assert wanted_of(raw_pod(**NO_LABELS), wanted) is not None

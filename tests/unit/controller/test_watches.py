@@ -11,7 +11,7 @@ from desist.kube.client import Client
 from desist.kube.connection import Connection
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.wire import Identity
-from tests.unit.controller.test_caches import node, pod
+from tests.unit.controller.test_caches import OWNER, node, pod
 
 
 class Setting:
@@ -36,14 +36,14 @@ def test_a_pod_that_comes_and_goes_wakes_its_execution_each_time() -> None:
     last = replace(pod(), view=replace(pod().view, phase="Failed"))
     setting.pod(ChangeKind.DELETED, pod(), last)
     assert setting.woken == ["wfx"] * 3
-    assert setting.caches.deleted("wfx") == (last.view,)
+    assert setting.caches.deleted(OWNER) == (last.view,)
 
 
 def test_the_last_state_of_a_pod_whose_end_was_missed_is_the_known_one_and_never_proves_that_it_was_unbound() -> None:
     setting = Setting()
     setting.pod(ChangeKind.DELETED, pod(), None, seen=False)
     setting.pod(ChangeKind.DELETED, pod("unbound", node=""), None, seen=False)
-    assert setting.caches.deleted("wfx") == (pod().view,)
+    assert setting.caches.deleted(OWNER) == (pod().view,)
     assert setting.woken == ["wfx", "wfx"]
 
 

@@ -51,6 +51,8 @@ class World:
     too_large: TooLarge | None = None
     dry_run: CreateAnswer | None = field(default_factory=lambda: CreateAnswer(Answer.PASSED))
     created: CreateAnswer | None = None
+    made: str = ""
+    """UID of the pod that this process knows to have made."""
     creates: bool = True
     """Whether a create takes effect."""
     pods: dict[str, PodBuilder] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class World:
             nodes=tuple(self.nodes if self.cached_nodes is None else self.cached_nodes),
             created=self.created,
             refusals=self.refusals,
+            made=self.made,
             field_manager=self.field_manager,
         )
         while (asked := questions(seen, self.seconds)) and not (asked.dry_run and self.dry_run is None):

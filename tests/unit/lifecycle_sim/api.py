@@ -59,6 +59,8 @@ class ApiServer:
     log: list[Change] = field(default_factory=list)
     answer: Answer = Answer.PASSED
     """What it says to creates."""
+    taken: set[str] = field(default_factory=set)
+    """Names of pods that somebody else has made."""
     unlabelled: set[str] = field(default_factory=set)
     """UIDs of pods that somebody took our label off: no watch shows them any more."""
     pod_changed: Callable[[PodView], None] = lambda pod: None
@@ -89,7 +91,7 @@ class ApiServer:
 
     def create(self, action: CreatePod) -> PodView:
         """Create a pod. Raises Conflict where the name is taken."""
-        if action.name in self.pods:
+        if action.name in self.pods or action.name in self.taken:
             raise Conflict(f"there is a pod {action.name}")
         labels = action.manifest.value["metadata"]["labels"]
         workflow = ContainerView("workflow", ContainerKind.REGULAR)

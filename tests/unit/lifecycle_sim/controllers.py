@@ -75,6 +75,7 @@ class Controller:
         self.deleted: dict[str, PodView] = {}
         self.nodes: dict[str, NodeView] = {}
         self.refusal: tuple[str, CreateAnswer] | None = None
+        self.made: tuple[str, str] = ("", "")
         self.posted: dict[str, str] = {}
         self.contention: Contention | None = None
         self.cursors = dict.fromkeys(KINDS, len(self.api.log))
@@ -134,6 +135,7 @@ class Controller:
             deleted=tuple(self.deleted.values()),
             nodes=tuple(node for name, node in sorted(self.nodes.items()) if name in named),
             created=answer if refused == attempt else None,
+            made=self.made[1] if self.made[0] == attempt else "",
             field_manager="somebody",
         )
         return self.answered(seen)
@@ -239,12 +241,16 @@ class Controller:
         if self.api.answer is not Answer.PASSED:
             self.refusal = (action.name, CreateAnswer(self.api.answer, "no", at(self.api.clock.now)))
             raise Conflict("refused")
+        if action.name in self.api.taken:
+            self.refusal = (action.name, CreateAnswer(Answer.TAKEN, "somebody's", at(self.api.clock.now)))
+            raise Conflict("taken")
         self.refusal = None
         if action.name not in self.api.pods:
             self.audit.created(self.execution, self.api.create(action))
+        self.made = (action.name, self.api.pods[action.name].uid)
 
     def _create_late(self, action: CreatePod) -> None:
-        if self.api.answer is Answer.PASSED and action.name not in self.api.pods:
+        if self.api.answer is Answer.PASSED and action.name not in {*self.api.pods, *self.api.taken}:
             self.audit.created(None, self.api.create(action))
 
     def _see(self, change: Change) -> None:

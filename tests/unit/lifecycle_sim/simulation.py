@@ -58,6 +58,18 @@ class Simulation:
         named = [(process.pod, process.pod_uid) for process in self.status.processes]
         return pod is not None and ((pod.name, pod.uid) in named or (pod.name, None) in named)
 
+    def awaits_pod(self) -> bool:
+        """Whether the stored status names a pod that nobody has made."""
+        return bool(self._awaited())
+
+    def take_name(self) -> None:
+        """Somebody makes a pod of the name that the current attempt's shall have."""
+        self.cluster.api.taken |= self._awaited()
+
+    def _awaited(self) -> set[str]:
+        named = {process.pod for process in self.status.processes if process.pod_uid is None}
+        return named - self.cluster.api.pods.keys()
+
     def withdraw(self) -> bool:
         """Remove the request; tells whether the API let it go."""
         return self._patch(None)
@@ -119,6 +131,7 @@ class Simulation:
     def heal(self) -> None:
         """All faults cease."""
         self.cluster.api.answer = Answer.PASSED
+        self.cluster.api.taken.clear()
         for controller in self.controllers:
             controller.paused.clear()
             controller.wake = self.now

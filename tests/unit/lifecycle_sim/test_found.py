@@ -6,6 +6,7 @@ import pytest
 
 from desist.api.vocabulary import Mode
 from tests.unit.lifecycle_sim.processes import PROGRAMS
+from tests.unit.lifecycle_sim.rules import ENDS
 from tests.unit.lifecycle_sim.simulation import Simulation
 
 PROGRAM = {program.name: program for program in PROGRAMS}
@@ -48,3 +49,28 @@ def test_a_process_is_told_though_its_kubelet_missed_the_mailbox(mode: Mode) -> 
     assert box.process.told
     sim.finish()
     assert sim.status.phase == "Cancelled"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_run_whose_pods_name_somebody_has_taken_ends_by_any_stop(mode: Mode) -> None:
+    sim = Simulation(PROGRAM["cooperative"])
+    controller = sim.controllers[0]
+    while not sim.awaits_pod():
+        controller.act()
+    sim.take_name()
+    sim.idle(20)
+    assert (sim.status.phase, sim.status.waiting_on) == ("Pending", ("somebody's",))
+    sim.request(mode)
+    sim.idle(1)
+    assert sim.status.phase in ENDS
+    assert not list(sim.cluster.alive())
+
+
+def test_a_run_begins_once_the_name_of_its_pod_is_free() -> None:
+    sim = Simulation(PROGRAM["succeeds"])
+    while not sim.awaits_pod():
+        sim.controllers[0].act()
+    sim.take_name()
+    sim.idle(20)
+    sim.finish()
+    assert sim.status.phase == "Succeeded"

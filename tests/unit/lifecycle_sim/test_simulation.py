@@ -84,6 +84,11 @@ class AnythingHappens(RuleBasedStateMachine):
     def take_the_label_off_the_pod(self) -> None:
         self.sim.cluster.take_label_off()
 
+    @precondition(lambda self: self.sim.awaits_pod())
+    @rule()
+    def take_the_pods_name(self) -> None:
+        self.sim.take_name()
+
     # Time
 
     @rule(seconds=st.one_of(short, long))

@@ -79,7 +79,7 @@ def creation(view: View, status: Status) -> Creation:
 def create_refused(view: View, status: Status) -> bool:
     """Whether the API server refuses the current attempt's pod for a reason that may pass."""
     process, created = view.current(status), view.observed.created
-    if process is None or created is None or created.answer is not Answer.REFUSED:
+    if process is None or created is None or created.answer not in (Answer.REFUSED, Answer.TAKEN):
         return False
     return _awaits_pod(status, process)
 
@@ -87,7 +87,9 @@ def create_refused(view: View, status: Status) -> bool:
 def refusal(view: View) -> str:
     """What the API server said to the last create, in words."""
     created = view.observed.created
-    return f"the API server refuses the pod: {created.message}" if created else ""
+    if created is None or created.answer is Answer.TAKEN:
+        return created.message if created else ""
+    return f"the API server refuses the pod: {created.message}"
 
 
 def retry_at(view: View, status: Status) -> datetime | None:
