@@ -9,7 +9,7 @@ import pytest
 from desist.api.vocabulary import Mode, Phase, ProcessState
 from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.plan import CreatePod, DeletePod
-from tests.support.builders import at, make_execution, receipt
+from tests.support.builders import at, make_execution, make_pod, receipt
 from tests.unit.lifecycle.world import World, done, questions
 
 
@@ -67,13 +67,40 @@ def test_a_create_that_is_refused_for_what_the_template_says_fails_the_run() -> 
     assert "image: Required value" in world.status.failure.message
 
 
-def test_a_create_that_is_refused_for_another_reason_is_repeated_later() -> None:
+@pytest.mark.parametrize("why", ["exceeded quota", "unable to create new content: the namespace is being terminated"])
+def test_a_create_that_is_refused_for_another_reason_is_repeated_later(why: str) -> None:
     world = World(creates=False)
     world.step()
-    world.created = CreateAnswer(Answer.REFUSED, "exceeded quota", at(0), retry_after=10.0)
+    world.created = CreateAnswer(Answer.REFUSED, why, at(0), retry_after=10.0)
     world.done.clear()
     world.settle(1)
     assert not [a for a in world.done if isinstance(a, CreatePod)]
-    assert any("exceeded quota" in text for text in world.status.waiting_on)
+    assert any(why in text for text in world.status.waiting_on)
     world.seconds = 10
     assert "CreatePod" in done(world.step())
+
+
+def test_a_create_that_is_refused_for_good_is_no_end_before_a_get_has_found_no_pod() -> None:
+    world = World(creates=False)
+    world.step()
+    world.created = CreateAnswer(Answer.INVALID, "no", at(0))
+    doubtful = replace(world.observe(), live_pod=False)
+    assert questions(doubtful, 1).live_pod is not None
+
+
+@pytest.mark.conformance("K4")
+@pytest.mark.parametrize("mode", [None, Mode.CANCEL])
+def test_a_pod_that_another_controller_has_made_is_the_runs_though_this_ones_create_was_refused(
+    mode: Mode | None,
+) -> None:
+    world = World(creates=False)
+    world.step()
+    name = world.status.processes[0].pod
+    made = make_pod(name, run_id=world.status.run_id or "", uid="theirs").running()
+    world.unlabelled[name] = made  # no watch has shown it yet
+    world.created = CreateAnswer(Answer.INVALID, "the template became invalid", at(0))
+    if mode:
+        world.request(mode)
+    world.settle(1)
+    assert world.phase is (Phase.CANCELLING if mode else Phase.RUNNING)
+    assert (world.status.attempt, world.status.processes[0].pod_uid) == (1, "theirs")

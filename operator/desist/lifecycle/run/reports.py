@@ -17,7 +17,7 @@ from desist.lifecycle.proof.cause import reason_of
 from desist.lifecycle.proof.evidence import exit_signal
 from desist.lifecycle.proof.process import CLOSED, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import may_start, needs_live_node, needs_live_pod, next_change, verdict
-from desist.lifecycle.run.attempts import create_refused, wanted_pod
+from desist.lifecycle.run.attempts import create_refused, refusal, wanted_pod
 from desist.lifecycle.run.closing import never_created, refuse
 from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.unconfirmed import unkillable_at, with_open_entries
@@ -58,23 +58,22 @@ def _questions(view: View, status: Status, process: Process) -> Questions | None
 def _without_pod(view: View, status: Status, process: Process) -> Step:
     """The pod was never seen: it is not created yet, or was refused, or came and went unseen, or no watch shows it.
 
-    An event would tell of none of these, so it is looked for some time after its create; a stop looks at once.
+    An event would tell of none of these, so it is looked for some time after its create; a stop looks at once. A create
+    that is refused for good ends the run only where a GET then finds no pod: another controller may have made it.
     """
-    asks = Questions(live_pod=wanted_pod(status, process))
+    refused, stopped = _refused_for_good(view), not status.at.unstopped
+    if process.absent and (refused or stopped):
+        never = with_current(status, never_created(view, process.status))
+        return Step(settle(view, never) if stopped else refuse(view, never, refusal(view)))
+    patience = timedelta(seconds=view.settings.look_again_after)
+    if not process.pod_live and (refused or stopped or process.status.since + patience <= view.now):
+        return Step(status, asks=Questions(live_pod=wanted_pod(status, process)))
+    return Step(status, (None if create_refused(view, status) else view.now + patience,))
+
+
+def _refused_for_good(view: View) -> bool:
     created = view.observed.created
-    refused = created is not None and created.answer is Answer.INVALID
-    if status.at.unstopped:
-        if refused and created is not None:
-            never = with_current(status, never_created(view, process.status))
-            return Step(refuse(view, never, f"the API server refuses the pod: {created.message}"))
-        patience = timedelta(seconds=view.settings.look_again_after)
-        if process.pod_live or process.status.since + patience > view.now:
-            later = None if create_refused(view, status) else view.now + patience
-            return Step(status, (later,))
-        return Step(status, asks=asks)
-    if refused or process.absent:
-        return Step(settle(view, with_current(status, never_created(view, process.status))))
-    return Step(status, asks=asks)
+    return created is not None and created.answer is Answer.INVALID
 
 
 def _seen(view: View, status: Status, process: Process) -> Process:
