@@ -21,7 +21,7 @@ from desist.lifecycle.shown import events, notes
 from desist.lifecycle.shown.conditions import with_conditions
 from desist.lifecycle.shown.flags import with_flags
 from desist.lifecycle.shown.waiting import shown_at, with_waiting
-from desist.lifecycle.stop import commands, delivery, steps
+from desist.lifecycle.stop import commands, delivery, steps, sweep
 from desist.lifecycle.view import Status, Step, View
 
 SOON = timedelta(milliseconds=10)
@@ -89,9 +89,9 @@ def _shown(view: View, status: Status) -> Status:
 
 def _permitted(view: View, status: Status, again: Times) -> tuple[Action, ...]:
     creation, delivered = attempts.creation(view, status), delivery.deliver(view, status)
-    created = (creation.deed,) if creation.deed else ()
-    times = (*again, creation.again, *delivered.again, shown_at(view, status))
-    return (*created, *delivered.deeds, *_wake(view, status, times))
+    created, swept = (creation.deed,) if creation.deed else (), sweep.sweep(view, status)
+    times = (*again, creation.again, *delivered.again, *swept.again, shown_at(view, status))
+    return (*created, *delivered.deeds, *_wake(view, status, times), *swept.deeds)
 
 
 def _wake(view: View, status: Status, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:

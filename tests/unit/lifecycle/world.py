@@ -225,7 +225,7 @@ class World:
         pod = there[action.pod].obj()
         assert pod.uid == action.uid
         assert action.resource_version in ("", AFTER_POST, pod.resource_version)
-        if not pod.node:
+        if not pod.node or pod.phase in ("Succeeded", "Failed"):
             gone = there.pop(action.pod).obj()
             if there is self.pods:
                 self.deleted.append(gone)

@@ -1,0 +1,53 @@
+"""Sweep: the ended pods of attempts that were run again, of which only the last few stay.
+
+Contract: pods that ended are there for their logs, until the execution is deleted. But a node that rejects each pod, or
+a program that breaks its pod's limits, would leave hundreds, and from 12,500 of them on the cluster's pod garbage
+collector deletes anybody's. So of the current run's earlier attempts the last `KEPT` stay. The current attempt's pod,
+late starts, and pods that have not ended are never touched here.
+Rejected: to count on the pod garbage collector (it takes the oldest first, whoever's they are).
+"""
+
+from __future__ import annotations
+
+from desist.api.vocabulary import ProcessRole
+from desist.lifecycle.observed import PodCall, PodView, Refusal
+from desist.lifecycle.plan import DeletePod
+from desist.lifecycle.proof.process import ended
+from desist.lifecycle.stop import backoff
+from desist.lifecycle.stop.delivery import Delivery
+from desist.lifecycle.view import Status, View
+
+KEPT = 3
+AT_ONCE = 8
+"""No more in one reconcile: nothing hurries."""
+
+
+def sweep(view: View, status: Status) -> Delivery:
+    """The pods to delete now, and when to look again."""
+    surplus = _surplus(view, status)
+    waits = {pod.uid: _stuck(view, pod) for pod in surplus}
+    due = [pod for pod in surplus if backoff.due(waits[pod.uid], view.now)][:AT_ONCE]
+    return Delivery(
+        tuple(DeletePod(pod.name, pod.uid, None) for pod in due),
+        tuple(backoff.until(refusal) for refusal in waits.values()),
+    )
+
+
+def _surplus(view: View, status: Status) -> list[PodView]:
+    """The oldest first."""
+    if not view.startable:
+        return []  # The garbage collector has them all.
+    earlier = sorted((pod for pod in view.observed.pods if _run_again(status, pod)), key=lambda pod: pod.attempt)
+    return [pod for pod in earlier[:-KEPT] if pod.deletion_timestamp is None]
+
+
+def _run_again(status: Status, pod: PodView) -> bool:
+    """Whether it is the ended pod of an attempt that another followed."""
+    if pod.role is not ProcessRole.WORKFLOW or pod.run_id != status.run_id or status.attempt is None:
+        return False
+    return pod.attempt < status.attempt and ended(pod)
+
+
+def _stuck(view: View, pod: PodView) -> Refusal | None:
+    refusals = (r for r in view.observed.refusals if r.pod_uid == pod.uid and r.call is PodCall.DELETE)
+    return next(refusals, None)
