@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# Modules of tests run side by side in so many processes; which may, tests/support/side_by_side.py knows.
+WORKERS ?= 2
 export DESIST_HOME ?= $(HOME)/.cache/desist
 export GOCACHE ?= $(DESIST_HOME)/go/build
 export GOMODCACHE ?= $(DESIST_HOME)/go/mod
@@ -30,7 +32,7 @@ check: ## What to run at every change: lint, types, contracts, generated files, 
 	@$(TIMED) check $(MAKE) --no-print-directory lint unit
 
 all-tests:
-	@$(PYTEST) tests $(ARGS)
+	@$(PYTEST) tests -n $(WORKERS) $(ARGS)
 
 lint: setup ## Ruff, mypy, import contracts, stale generated files
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
@@ -40,13 +42,13 @@ lint: setup ## Ruff, mypy, import contracts, stale generated files
 	@$(PY) -m hack.generators.conformance --check
 
 unit: setup ## Unit and property tests only
-	@$(PYTEST) tests/unit -q $(ARGS)
+	@$(PYTEST) tests/unit -n $(WORKERS) -q $(ARGS)
 
 launcher-test: setup ## The launcher's own tests (Go), with vet
 	@$(GO_TEST) vet ./... && $(GO_TEST) test ./...
 
 cluster-test: setup install ## The tests that need the cluster; ARGS go to pytest, e.g. ARGS='-k kill'
-	@$(PYTEST) tests/cluster $(ARGS)
+	@$(PYTEST) tests/cluster -n $(WORKERS) $(ARGS)
 
 cluster-up: setup ## Bring the cluster up (engine, tools and node image are found or made)
 	@$(PY) -m hack.cluster up

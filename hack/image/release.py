@@ -2,8 +2,9 @@
 
 Contract: `ensure_release(kubeconfig)` returns when the release runs this checkout's chart and images with the given
 environment, and costs one request when it does already: a key of all that counts is an annotation of the deployment.
-Both images are built and loaded only where that key differs. The caller holds the cluster's lock. A Helm that was
-killed in the middle of its work leaves a revision that is pending for ever; such a revision is removed.
+Both images are built and loaded only where that key differs; one that is scaled to zero is scaled up. The caller holds
+the cluster's lock. A Helm that was killed in the middle of its work leaves a revision that is pending for ever; such a
+revision is removed.
 Rejected: `helm upgrade` at every call (2 s and a new revision each time); `--wait`, which cannot say what is wrong.
 """
 
@@ -73,7 +74,10 @@ def ensure_release(kubeconfig: Path, environment: Mapping[str, str] | None = Non
     client, named = Client(kubeconfig), images()
     values = _values(named, environment or {})
     key = key_of(CHART, json.dumps(values, sort_keys=True))
-    if _runs(client, key):
+    held = _held(client, key)
+    if held is not None:
+        if not _runs(held):
+            scale_operator(kubeconfig, 1)
         return named
     progress = Progress(4)
     load_images(progress, build_images(progress))
@@ -113,18 +117,20 @@ def scale_operator(kubeconfig: Path, replicas: int) -> None:
         raise ClusterError(f"the controller is not ready after {READY_SECONDS} s\n{_words(client)}")
 
 
-def _runs(client: Client, key: str) -> bool:
-    """Whether one replica runs with this key, and what a test may have deleted is there."""
+def _held(client: Client, key: str) -> dict[str, Any] | None:
+    """The deployment, if it has this key, and what a test may have deleted is there."""
     held = client.asks("get", f"deployment/{RELEASE}", f"clusterrole/{RELEASE}-controller", *_crds(), "--output=json")
     if held is None:
-        return False
-    deployment = json.loads(held)["items"][0]
+        return None
+    deployment: dict[str, Any] = json.loads(held)["items"][0]
+    return deployment if deployment["metadata"].get("annotations", {}).get(KEY) == key else None
+
+
+def _runs(deployment: dict[str, Any]) -> bool:
+    """Whether one replica runs, and no other."""
     status = deployment.get("status", {})
-    return (
-        deployment["metadata"].get("annotations", {}).get(KEY) == key
-        and status.get("observedGeneration") == deployment["metadata"]["generation"]
-        and (deployment["spec"]["replicas"], status.get("replicas"), status.get("readyReplicas")) == (1, 1, 1)
-    )
+    counts = (deployment["spec"]["replicas"], status.get("replicas"), status.get("readyReplicas"))
+    return bool(status.get("observedGeneration") == deployment["metadata"]["generation"] and counts == (1, 1, 1))
 
 
 def _crds() -> list[str]:

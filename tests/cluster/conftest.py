@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from kubernetes import client, config
 
 from hack.cluster.api import Progress, cluster_lock, docker_env, kubeconfig, load, tool
@@ -86,12 +87,18 @@ def launcher_image(api: Any) -> str:
     return name
 
 
-@pytest.fixture(scope="module")
-def release_away(api: Any) -> Iterator[None]:
-    """The installed release, if there is one, has no pod while the module's tests run."""
-    replicas = release.put_away(api)
+@pytest.fixture(scope="session")
+def release_back_at_the_end(api: Any, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The release runs again when all tests are done; where there are workers, only the process above knows when."""
     yield
-    release.put_back(api, replicas)
+    if not hasattr(request.config, "workerinput"):
+        release.put_back(api)
+
+
+@pytest.fixture(scope="module")
+def release_away(api: Any, release_back_at_the_end: None) -> None:
+    """The installed release, if there is one, has no pod while the module's tests run."""
+    release.put_away(api)
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +128,9 @@ def host_operator(
 @pytest.fixture(scope="module")
 def release_operator(api: Any) -> Any:
     """The installed release at this checkout's state, available."""
-    ensure_release(kubeconfig())
-    release.put_back(api, 1)
+    # Two workers may begin at the same time, and the first one installs.
+    with FileLock(home().root / "release.lock"):
+        ensure_release(kubeconfig())
     apps: Any = client.AppsV1Api(api)
     return apps.read_namespaced_deployment(release.DEPLOYMENT, release.NAMESPACE)
 

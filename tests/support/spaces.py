@@ -6,6 +6,7 @@ failure is the host operator's where the module has one, else the release's.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,10 +46,13 @@ def shared(
 
 
 def _say(request: pytest.FixtureRequest, text: str) -> None:
-    """Print it past the capture: what a module's fixture prints at its end would go to a test that passed."""
+    """Print it past the capture: what a module's fixture prints at its end would go to a test that passed.
+
+    To standard error: a worker of pytest-xdist has no other way to the terminal.
+    """
     capture: Any = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print(text)
+        print(text, file=sys.stderr)
 
 
 def _delete(core: Any, name: str) -> None:

@@ -20,8 +20,6 @@ import yaml
 from hack.cluster.api import cluster_lock, kubeconfig, tool
 
 ROOT = Path(__file__).resolve().parents[3]
-RELEASE_NAMESPACE = "desist-system"
-RELEASE = "deployment/desist"
 SECONDS = 60
 
 
@@ -82,20 +80,9 @@ def crds(admin: Kubectl) -> None:
     admin("wait", "--for=condition=Established", f"--timeout={SECONDS}s", "--filename", folder)
 
 
-@pytest.fixture(scope="session")
-def nobody_acts(admin: Kubectl) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def nobody_acts(release_away: None) -> None:
     """The controller of the release, where there is one, is away."""
-    there = replace(admin, namespace=RELEASE_NAMESPACE)
-    found = there.ask("get", RELEASE, "--output", "json")
-    if found.returncode != 0:
-        yield
-        return
-    spec = parsed(found.stdout)["spec"]
-    selector = ",".join(f"{key}={value}" for key, value in spec["selector"]["matchLabels"].items())
-    there("scale", RELEASE, "--replicas=0")
-    there("wait", "--for=delete", "pod", "--selector", selector, f"--timeout={SECONDS}s")
-    yield
-    there("scale", RELEASE, f"--replicas={spec['replicas']}")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from desist.kube.wire import identity
 from tests.cluster.kube.mirror import MAPS, put
 from tests.support.apiproxy import Answer, ApiProxy, Fault, Lose
 
+pytestmark = pytest.mark.side_by_side
+
 Call = Callable[[Client, str, dict[str, Any]], Awaitable[object]]
 
 

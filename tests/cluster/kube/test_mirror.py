@@ -15,6 +15,8 @@ from desist.kube.resource import NODES, PODS, Query
 from tests.cluster.kube.mirror import MAPS, QUICK, change, mirrored, put, remove
 from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Fault, Request
 
+pytestmark = pytest.mark.side_by_side
+
 
 def lists(proxy: ApiProxy) -> list[Request]:
     """Requests for a whole list, plain or streamed."""

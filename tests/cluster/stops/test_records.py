@@ -42,6 +42,7 @@ def test_reason_and_details_are_in_record_history_and_event(lab: Lab) -> None:
 def test_a_command_that_names_another_run_is_rejected_and_one_that_names_this_run_is_not(lab: Lab) -> None:
     execution = lab.start(programs.POLITE)
     current = execution.wait_for("Running").object["status"]["runId"]
+    wait_until_started(execution)
     execution.stop("Kill", runId=OTHER_RUN)
     held = execution.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object
     rejected = record(held)

@@ -14,6 +14,8 @@ from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.pod.template import refusals
 from desist.lifecycle.settings import LauncherDelivery, Settings
 
+pytestmark = pytest.mark.side_by_side
+
 RUN_ID = "01K0ZJ5S9N8D4C3B2A1QRSTVWX"
 CONFINED = {
     "allowPrivilegeEscalation": False,
