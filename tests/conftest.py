@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given: dict[str, Any] | None = getattr(config, "workerinput", None)
     if given is not None:
         config.stash[FOLDER] = Path(given["side_by_side"])
-        config.stash[GATE] = Gate(config.stash[FOLDER] / "gate")
+        config.stash[GATE] = Gate(config.stash[FOLDER])
     elif config.getoption("dist", "no") != "no":
         # A worker that dies ends the run: xdist would give another one the same test, and the same end.
         config.option.maxworkerrestart = config.option.maxworkerrestart or "0"

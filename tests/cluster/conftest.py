@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
 from tests.support.operator_process import Line, OperatorProcess, parsed
+from tests.support.sight import fresh_name
 
 REPOSITORY = Path(__file__).parents[2]
 FAILED = pytest.StashKey[bool]()
@@ -139,7 +139,7 @@ def release_operator(api: Any) -> Any:
 def lab(api: Any, crds: None, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A namespace of this test, deleted at its end."""
     core: Any = client.CoreV1Api(api)
-    name = f"t-{uuid.uuid4().hex[:8]}"
+    name = fresh_name()
     core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true"}}})
     made = Lab(name, api)
     made.recorder.start()

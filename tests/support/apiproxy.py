@@ -34,6 +34,7 @@ import yaml
 from aiohttp import web
 
 from desist.kube.connection import Connection
+from tests.support.sight import Sight
 
 EXPIRED: Mapping[str, Any] = {
     "type": "ERROR",
@@ -112,12 +113,13 @@ class Request:
 
 
 class ApiProxy:
-    """The proxy; a context manager."""
+    """The proxy; a context manager. With a `Sight` it lets through only what that leaves of lists and watches."""
 
-    def __init__(self, upstream: Connection) -> None:
+    def __init__(self, upstream: Connection, sight: Sight | None = None) -> None:
         self.requests: list[Request] = []
         self.server = ""
         self._upstream = upstream
+        self._sight = sight
         self._faults: list[Fault] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="apiproxy", daemon=True)
@@ -280,6 +282,8 @@ class ApiProxy:
                 return await self._stream(request, answer, kind)
             headers = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
             body = await answer.read()
+            if self._sight and request.method == "GET" and answer.status == 200 and kind.startswith("application/json"):
+                body = self._sight.of_list(body)
             await self._flowing.wait()
             return web.Response(status=answer.status, body=body, headers={**headers, "Content-Type": kind})
 
@@ -295,7 +299,8 @@ class ApiProxy:
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 # Whole lines only: an injected event must not land inside another.
                 if newline:
-                    await response.write(whole + newline)
+                    lines = whole + newline
+                    await response.write(self._sight.of_events(lines) if self._sight else lines)
         except ConnectionError:
             pass  # the client has gone, or the watch was cut: both end it here
         finally:

@@ -15,6 +15,7 @@ from kubernetes import client, watch
 
 from hack.cluster.api import Process
 from tests.support import programs, proof
+from tests.support.sight import Placement
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
 PATIENCE = 90.0
@@ -167,7 +168,7 @@ def template(command: Sequence[str], **pod: Any) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "command": list(command),
     }
-    return {"spec": {"containers": [container], "terminationGracePeriodSeconds": 2, **pod}}
+    return {"spec": {"containers": [container], "terminationGracePeriodSeconds": 2, **Placement.of(pod), **pod}}
 
 
 def phase_of(held: Object) -> str | None:

@@ -20,6 +20,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from desist.kube.connection import Connection
+from hack.cluster.home import home
+from tests.support import sight
+from tests.support.apiproxy import ApiProxy
+
 REPOSITORY = Path(__file__).parents[2]
 Line = dict[str, Any]
 
@@ -35,6 +40,7 @@ class OperatorProcess:
         self._lines: list[Line] = []
         self._first = 0
         self._news = threading.Condition()
+        self._proxy: ApiProxy | None = None
 
     @property
     def pid(self) -> int:
@@ -131,11 +137,21 @@ class OperatorProcess:
         except OSError as error:
             return 0, str(error)
 
+    def _sighted(self) -> Path:
+        """Credentials through which it does not see other workers' tests; a test's own proxy sees to that itself."""
+        seen = sight.mine()
+        if seen is None or self._kubeconfig != home().kubeconfig:
+            return self._kubeconfig
+        if self._proxy is None:
+            # Its thread is a daemon: it ends with this process, and another start of the operator finds it.
+            self._proxy = ApiProxy(Connection.from_kubeconfig(self._kubeconfig), seen).__enter__()
+        return self._proxy.kubeconfig(self._log.with_suffix(".kubeconfig"))
+
     def _full_environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DESIST_")}
         return {
             **kept,
-            "KUBECONFIG": str(self._kubeconfig),
+            "KUBECONFIG": str(self._sighted()),
             "PYTHONPATH": str(REPOSITORY / "operator"),
             "DESIST_PROBE_HOST": "127.0.0.1",
             "DESIST_PROBE_PORT": "0",

@@ -1,12 +1,12 @@
 """Which test modules run side by side, and the gate that holds it. Why: docs/decisions/0008-tests-side-by-side.md.
 
 Contract: a module is of one `Kind`. FREE needs no cluster. SHARED keeps to namespaces of its own, under the installed
-release as it is, and runs beside others of its kind. ALONE touches what others rely on (the release, a node, a CRD,
-an operator of its own) and runs beside FREE ones only; those on the release come first, so that it is put away once.
-Whatever is not known to be SHARED is ALONE.
-The scheduler gives each worker of pytest-xdist whole modules: the SHARED ones first, then all ALONE ones to one worker,
-while another takes the FREE ones. That is only for speed: the gate, a lock that each module holds from its first setup
-to its last teardown, keeps the rule in whatever order modules come; a worker that dies lets go of it.
+release. OWN has the release put away, and its own operator sees no other worker's namespaces. LOST is the same, and
+loses a node meanwhile. ALONE touches what all rely on; those of them on the release come first, so that it is put away
+once. Whatever is not known to be of another kind is ALONE.
+The scheduler gives each worker of pytest-xdist whole modules, in an order that keeps both busy. That is only for speed:
+the gate, locks that each module holds from its first setup to its last teardown, keeps the rule in whatever order
+modules come; a worker that dies lets go of them.
 A session's fixtures outlive modules: they must change nothing on the cluster that an ALONE module could meet.
 Without -n there is one process, and nothing of this acts.
 """
@@ -24,11 +24,15 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+from tests.support.sight import Placement
+
 UNIT = "tests/unit/"
-ALONE_FIXTURES = {"release_away", "release_restored", "release_images", "stopped_kubelet"}
-"""What a test asks for that acts on more than its own namespaces."""
-ALONE_NAMES = {"stop_kubelet", "stop_node", "ensure_release", "uninstall", "scale_operator", "OperatorProcess"}
+ALONE_FIXTURES = {"release_restored", "release_images"}
+"""What a test asks for that acts on what all rely on."""
+ALONE_NAMES = {"ensure_release", "uninstall", "scale_operator"}
 """The same, where a module imports it."""
+LOST_FIXTURES = {"stopped_kubelet"}
+LOST_NAMES = {"stop_kubelet", "stop_node"}
 RELEASE_FIXTURES = {"release_operator", "release_images"}
 ENOUGH = 2
 """A worker runs a test only when it knows the next one: with fewer than this left it needs another module."""
@@ -39,11 +43,14 @@ class Kind(Enum):
 
     FREE = "free"
     SHARED = "shared"
+    OWN = "own operator"
+    LOST = "own operator, loses a node"
     ALONE_ON_RELEASE = "alone, on the release"
     ALONE = "alone"
 
 
-ALONE = (Kind.ALONE_ON_RELEASE, Kind.ALONE)
+LEADS = (Kind.ALONE_ON_RELEASE, Kind.LOST, Kind.OWN, Kind.ALONE)
+"""What one worker goes through, in this order, while another takes what may run beside."""
 
 
 def kinds_of(items: Iterable[pytest.Item]) -> dict[str, Kind]:
@@ -62,19 +69,23 @@ def module_of(nodeid: str) -> str:
 def _kind(name: str, tests: Sequence[pytest.Item]) -> Kind:
     if name.startswith(UNIT):
         return Kind.FREE
-    if not any(_disturbs(test) for test in tests) and all(_keeps_to_itself(test) for test in tests):
+    loses = any(_has(test, LOST_FIXTURES, LOST_NAMES) for test in tests)
+    alone = any("alone" in test.keywords or _has(test, ALONE_FIXTURES, ALONE_NAMES) for test in tests)
+    if not alone and all("release_away" in _fixtures(test) for test in tests):
+        return Kind.LOST if loses else Kind.OWN
+    if not (alone or loses) and all(_on_release(test) or "side_by_side" in test.keywords for test in tests):
         return Kind.SHARED
-    on_release = all(RELEASE_FIXTURES & _fixtures(test) for test in tests)
-    return Kind.ALONE_ON_RELEASE if on_release else Kind.ALONE
+    return Kind.ALONE_ON_RELEASE if all(_on_release(test) for test in tests) else Kind.ALONE
 
 
-def _disturbs(test: pytest.Item) -> bool:
-    names = vars(getattr(test, "module", None) or object).keys()
-    return "alone" in test.keywords or bool(ALONE_NAMES & names) or bool(ALONE_FIXTURES & _fixtures(test))
+def _has(test: pytest.Item, fixtures: set[str], names: set[str]) -> bool:
+    """Whether the test asks for one of these fixtures, or its module has imported one of these names."""
+    there = vars(getattr(test, "module", None) or object).keys()
+    return bool(names & there) or bool(fixtures & _fixtures(test))
 
 
-def _keeps_to_itself(test: pytest.Item) -> bool:
-    return "side_by_side" in test.keywords or "release_operator" in _fixtures(test)
+def _on_release(test: pytest.Item) -> bool:
+    return bool(RELEASE_FIXTURES & _fixtures(test))
 
 
 def _fixtures(test: pytest.Item) -> set[str]:
@@ -83,23 +94,46 @@ def _fixtures(test: pytest.Item) -> set[str]:
 
 
 class Gate:
-    """The lock that modules hold: SHARED ones together, an ALONE one without any other."""
+    """The locks that modules hold. Those of one company go in together, and never with another company."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._held: IO[str] | None = None
+    COMPANY: Mapping[Kind, str] = {
+        Kind.SHARED: "release",
+        Kind.OWN: "own",
+        Kind.LOST: "own",
+        Kind.ALONE_ON_RELEASE: "alone",
+        Kind.ALONE: "alone",
+    }
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: list[IO[str]] = []
 
     def enter(self, kind: Kind) -> None:
         """Wait until a module of that kind may run; does nothing while this process is inside."""
-        if self._held is None and kind is not Kind.FREE:
-            self._held = self._file.open("a")
-            fcntl.flock(self._held, fcntl.LOCK_SH if kind is Kind.SHARED else fcntl.LOCK_EX)
+        if self._held or kind is Kind.FREE:
+            return
+        company = self.COMPANY[kind]
+        if kind is Kind.LOST:
+            self._held.append(self._lock("node", fcntl.LOCK_EX))
+        # Behind the door nobody else comes in while this one looks whether the others have left.
+        door = self._lock("door", fcntl.LOCK_EX)
+        for other in sorted({*self.COMPANY.values()} - {company}):
+            self._lock(other, fcntl.LOCK_EX).close()
+        self._held.append(self._lock(company, fcntl.LOCK_EX if company == "alone" else fcntl.LOCK_SH))
+        door.close()
+        Placement.steady = kind is Kind.OWN
 
     def leave(self) -> None:
         """The module's last teardown is done."""
-        if self._held is not None:
-            self._held.close()
-            self._held = None
+        for lock in self._held:
+            lock.close()
+        self._held.clear()
+        Placement.steady = False
+
+    def _lock(self, name: str, how: int) -> IO[str]:
+        file = (self._folder / f"{name}.lock").open("a")
+        fcntl.flock(file, how)
+        return file
 
 
 class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
@@ -109,8 +143,8 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         super().__init__(config, log)
         self._folder = folder
         self._kinds: Mapping[str, Kind] = {}
-        self._alone: WorkerController | None = None
-        self._free: WorkerController | None = None
+        self._leader: WorkerController | None = None
+        self._at: dict[WorkerController, Kind] = {}
 
     def schedule(self) -> None:
         """Called by xdist when all workers have collected."""
@@ -120,29 +154,55 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     def _reschedule(self, node: WorkerController) -> None:
         if node.shutting_down or self._pending_of(self.assigned_work[node]) > ENOUGH:
             return
-        if self._next_for(node) is None:
+        if self._next_for(node) is not None:
+            self._assign_work_unit(node)
+        elif not self._has_work_later(node):
             # It runs what it has, and ends.
             node.shutdown()
-        else:
-            self._assign_work_unit(node)
+            self._wake_others(node)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         module = self._next_for(node)
         if module is None:
             return
-        if self._kinds[module] in ALONE:
-            self._alone = node
-        elif self._kinds[module] is Kind.FREE:
-            self._free = node
+        self._at[node] = self._kinds[module]
+        if self._at[node] in LEADS and self._leads(node):
+            self._leader = node
         self.workqueue.move_to_end(module, last=False)
         super()._assign_work_unit(node)
+        self._wake_others(node)
+
+    def _wake_others(self, node: WorkerController) -> None:
+        """What the leader goes on to decides what the others may take."""
+        if node is self._leader:
+            for other in self.nodes:
+                if other is not node:
+                    self._reschedule(other)
 
     def _next_for(self, node: WorkerController) -> str | None:
-        """The module that this worker takes next; None: none. Beside ALONE modules one core stays free for them."""
-        alone = ALONE if self._alone in (None, node) else ()
-        free = (Kind.FREE,) if self._alone in (None, node) or self._free in (None, node) else ()
-        order = (Kind.SHARED, *alone, *free)
+        """The module that this worker takes next; None: none now."""
+        order = self._order(node)
         return next((module for kind in order for module in self.workqueue if self._kinds[module] is kind), None)
+
+    def _order(self, node: WorkerController) -> tuple[Kind, ...]:
+        """One worker leads, a second one takes what may run beside, further ones leave the cores to these two."""
+        if self._leads(node):
+            return (Kind.SHARED, *LEADS, Kind.FREE)
+        if node is not self._second():
+            return (Kind.SHARED,)
+        # While the leader is alone, whatever needs the cluster would only stand at the gate.
+        beside = self._leader is not None and self._at[self._leader] in (Kind.OWN, Kind.LOST)
+        return (Kind.SHARED, Kind.OWN, Kind.FREE) if beside else (Kind.SHARED, Kind.FREE)
+
+    def _leads(self, node: WorkerController) -> bool:
+        return self._leader is None or self._leader is node or self._leader.shutting_down
+
+    def _second(self) -> WorkerController | None:
+        return next((node for node in self.nodes if node is not self._leader and not node.shutting_down), None)
+
+    def _has_work_later(self, node: WorkerController) -> bool:
+        """Whether it has to wait until the leader is no longer alone."""
+        return node is self._second() and not self._leads(node) and Kind.OWN in map(self._kinds.get, self.workqueue)
 
 
 def write_kinds(folder: Path, worker: str, kinds: Mapping[str, Kind]) -> None:

@@ -7,7 +7,6 @@ failure is the host operator's where the module has one, else the release's.
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from tests.support.dump import dump
 from tests.support.lab import Lab
 from tests.support.operator_process import OperatorProcess, parsed
 from tests.support.release import log_lines
+from tests.support.sight import fresh_name
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def shared(
 ) -> Iterator[Lab]:
     """A namespace with these labels; `operator` is the one on this machine, None: the installed release."""
     core: Any = client.CoreV1Api(api)
-    name = f"t-{uuid.uuid4().hex[:8]}"
+    name = fresh_name()
     core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true", **(labels or {})}}})
     lab = Lab(name, api)
     lab.recorder.start()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from hack.cluster.api import cluster_lock, kubeconfig, tool
+from tests.support.sight import fresh_name
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 60
@@ -88,7 +88,7 @@ def nobody_acts(release_away: None) -> None:
 @pytest.fixture(scope="module")
 def kubectl(admin: Kubectl, crds: None, nobody_acts: None) -> Iterator[Kubectl]:
     """kubectl in a namespace that is this module's own."""
-    name = f"desist-api-{uuid.uuid4().hex[:8]}"
+    name = fresh_name()
     admin("create", "namespace", name)
     yield replace(admin, namespace=name)
     admin("delete", "namespace", name, "--wait=false")

@@ -10,6 +10,7 @@ import pytest
 from desist.kube.connection import Connection
 from hack.cluster.api import kubeconfig
 from hack.cluster.home import home
+from tests.support import sight
 from tests.support.apiproxy import ApiProxy
 from tests.support.operator_process import OperatorProcess
 
@@ -22,7 +23,7 @@ ENVIRONMENT = {
 @pytest.fixture(scope="module")
 def proxy(api: object) -> Iterator[ApiProxy]:
     """Stands between the operator and the API server; tests themselves go past it."""
-    with ApiProxy(Connection.from_kubeconfig(kubeconfig())) as made:
+    with ApiProxy(Connection.from_kubeconfig(kubeconfig()), sight.mine()) as made:
         yield made
 
 

@@ -16,6 +16,9 @@ from tests.support.lab import Lab
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
+# CRDs that are not served are gone for everybody.
+pytestmark = pytest.mark.alone
+
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 EXECUTIONS = "/workflowexecutions"
 CRDS = ("workflowexecutions.desist.dev", "workflows.desist.dev")

@@ -9,6 +9,7 @@ import pytest
 
 from hack.cluster.api import start_kubelet, stop_kubelet
 from tests.support.lab import Lab
+from tests.support.operator_process import OperatorProcess
 from tests.support.spaces import shared
 
 LOST = "desist-worker2"
@@ -16,16 +17,16 @@ LOST = "desist-worker2"
 
 
 @pytest.fixture(scope="module")
-def shared_lab(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """One namespace for the module, watched by the installed release."""
-    with shared(request, api) as lab:
+def shared_lab(api: Any, host_operator: OperatorProcess, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """One namespace for the module, watched by an operator that goes on beside other modules on other nodes."""
+    with shared(request, api, host_operator) as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
-def lab_without_room(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def lab_without_room(api: Any, host_operator: OperatorProcess, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Another one, for a quota that leaves no room."""
-    with shared(request, api) as lab:
+    with shared(request, api, host_operator) as lab:
         yield lab
 
 

@@ -23,6 +23,9 @@ INSIDE = Path(__file__).parent / "inside"
 def release_operator(): ...
 
 @pytest.fixture
+def release_away(): ...
+
+@pytest.fixture
 def stopped_kubelet(): ...
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,13 +53,22 @@ def meets(inside):
             time.sleep(0.01)
     return wait
 """
-SHARED = """
-def test_first(release_operator, meets, inside):
-    meets({other!r})
-    assert not [name for name in inside() if "alone" in name]
+COMPANY = """
+from tests.support.sight import Placement
 
-def test_second(release_operator): ...
+def test_first({fixtures}, meets, inside):
+    meets({other!r})
+    assert {{name for name in inside() if "unit" not in name}} <= {company}
+    assert Placement.steady is {steady}
+
+def test_second({fixtures}): ...
 """
+COMPANIES = {
+    "test_one": ("release_operator", "test_two", {"test_one", "test_two"}),
+    "test_two": ("release_operator", "test_one", {"test_one", "test_two"}),
+    "test_own": ("release_away", "test_lost", {"test_own", "test_lost"}),
+    "test_lost": ("release_away, stopped_kubelet", "test_own", {"test_own", "test_lost"}),
+}
 ALONE = """
 import pytest
 {more}
@@ -92,12 +104,15 @@ def project(folder: Path) -> Path:
         place.mkdir(parents=True)
     # Not in tests/: that name is the real one.
     (folder / "conftest.py").write_text(FIXTURES)
-    for one, other in (("test_one", "test_two"), ("test_two", "test_one")):
-        (cluster / f"{one}.py").write_text(SHARED.format(other=other))
+    for name, (fixtures, other, company) in COMPANIES.items():
+        steady = name == "test_own"
+        text = COMPANY.format(fixtures=fixtures, other=other, company=company, steady=steady)
+        (cluster / f"{name}.py").write_text(text)
     alone = {
         "test_alone_by_fixture": ("stopped_kubelet, release_operator, ", ""),
         "test_alone_by_mark": ("release_operator, ", "pytestmark = pytest.mark.alone"),
-        "test_alone_by_import": ("release_operator, ", "from hack.cluster.api import stop_kubelet"),
+        "test_alone_by_import": ("release_operator, ", "from hack.image.release import uninstall"),
+        "test_alone_with_a_node": ("release_operator, ", "from hack.cluster.api import stop_kubelet"),
         "test_alone_as_nothing_is_known": ("", ""),
     }
     for name, (fixture, more) in alone.items():
@@ -129,11 +144,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     return run(project(tmp_path_factory.mktemp("project")), "tests", "-n", "2")
 
 
-def test_modules_on_the_release_meet_and_no_module_meets_one_that_is_alone(
+def test_modules_meet_those_of_their_company_and_no_module_meets_one_that_is_alone(
     done: subprocess.CompletedProcess[str],
 ) -> None:
     assert done.returncode == 0, done.stdout
-    assert "16 passed in " in last_line(done)
+    assert "22 passed in " in last_line(done)
 
 
 def test_what_a_module_says_past_the_capture_is_seen(done: subprocess.CompletedProcess[str]) -> None:
@@ -150,6 +165,6 @@ def test_a_worker_that_dies_ends_the_run_with_the_name_of_its_test(tmp_path: Pat
 
 
 def test_without_workers_everything_runs_as_it_always_did(tmp_path: Path) -> None:
-    done = run(project(tmp_path), "tests", *(f"--ignore=tests/cluster/test_{name}.py" for name in ("one", "two")))
+    done = run(project(tmp_path), "tests", *(f"--ignore=tests/cluster/{name}.py" for name in COMPANIES))
     assert done.returncode == 0, done.stdout
-    assert "12 passed in " in last_line(done)
+    assert "14 passed in " in last_line(done)

@@ -1,0 +1,52 @@
+"""What an operator of a worker's own tests is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.lab import template
+from tests.support.sight import HOSTNAME, STEADY_NODE, Placement, Sight
+
+MINE, OTHERS, PLAIN = "t-gw0-0123abcd", "t-gw1-0123abcd", "t-0123abcd"
+SIGHT = Sight("gw0")
+
+
+def held(namespace: str | None) -> dict[str, object]:
+    return {"metadata": {"name": "it"} | ({"namespace": namespace} if namespace else {})}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "hidden"),
+    [(MINE, False), (OTHERS, True), ("t-gw10-0123abcd", True), (PLAIN, False), ("kube-system", False), (None, False)],
+)
+def test_only_namespaces_of_other_workers_are_hidden(namespace: str | None, hidden: bool) -> None:
+    assert SIGHT.hides(held(namespace)) is hidden
+
+
+def test_a_list_loses_what_is_hidden_and_keeps_the_rest_as_it_is() -> None:
+    listed = {"kind": "PodList", "metadata": {"resourceVersion": "7", "continue": "more"}}
+    body = json.dumps(listed | {"items": [held(MINE), held(OTHERS), held(None)]}).encode()
+    assert json.loads(SIGHT.of_list(body)) == listed | {"items": [held(MINE), held(None)]}
+
+
+@pytest.mark.parametrize("body", [b'{"kind":"Pod",  "metadata":{}}', b'{"items":[], "a":1.0}', b'{"items":null}'])
+def test_where_nothing_is_hidden_not_a_byte_changes(body: bytes) -> None:
+    assert SIGHT.of_list(body) is body
+
+
+def test_a_watch_loses_the_lines_of_what_is_hidden() -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
+    events = [{"type": "ADDED", "object": held(MINE)}, {"type": "DELETED", "object": held(OTHERS)}, bookmark]
+    lines = [json.dumps(event).encode() + b"\n" for event in events]
+    assert SIGHT.of_events(b"".join(lines)) == lines[0] + lines[2]
+
+
+def test_beside_a_module_that_loses_a_node_pods_go_to_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "nodeSelector" not in template(["true"])["spec"]
+    monkeypatch.setattr(Placement, "steady", True)
+    assert template(["true"])["spec"]["nodeSelector"] == {HOSTNAME: STEADY_NODE}
+    chosen = template(["true"], nodeSelector={"disk": "fast"})["spec"]
+    assert chosen["nodeSelector"] == {"disk": "fast"}
+    assert "nodeSelector" not in template(["true"], affinity={})["spec"]
