@@ -12,6 +12,7 @@ of the kind that a CRD needs, so the CRDs could not be generated from them).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import not_
@@ -26,6 +27,9 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
@@ -119,8 +123,30 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
-"""A moment with its time zone; written in UTC."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9990, 1, 1, tzinfo=UTC)
+"""Between these every time that can be stored is told, so that no sum with a duration leaves what can be told."""
+
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d.*(Z|z|[+-]\d\d:\d\d)")
+
+
+def within(moment: datetime) -> datetime:
+    """The nearest time that can be told, in UTC. `moment` must be aware."""
+    return min(max(moment, EARLIEST), LATEST).astimezone(UTC)
+
+
+def _told(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """The API server takes the year 0, and offsets of four days: such a time is an early one."""
+    try:
+        return within(read(value))
+    except ValidationError:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return EARLIEST
+        raise
+
+
+Time = Annotated[AwareDatetime, WrapValidator(_told), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""A moment with its time zone, from 1970 to 9990; written in UTC."""
 
 LEFT_OUT_EMPTY = Field(exclude_if=not_)
 """For lists whose default is the empty one: `wire()` leaves them out then."""

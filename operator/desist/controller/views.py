@@ -15,17 +15,20 @@ Rejected: bodies as dicts (64 MB become 500 for 10,000 pods), pydantic here (ten
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
+from desist.api import outside
+from desist.api.base import EARLIEST
 from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, ROLE_LABEL, RUN_ID_LABEL, STOP_ANNOTATION
 from desist.api.vocabulary import ProcessRole
 from desist.controller.kinds import EXECUTION
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REASON, MESSAGE = 128, 2000
+"""Characters of one word for programs, and of a text for people, that are kept."""
 
 
 class Raw(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,7 +45,7 @@ class OwnerReference(Raw, frozen=True):
 
 
 class Metadata(Raw, frozen=True):
-    """Identity, age and marks of an object."""
+    """Identity, age and marks of an object. Times stay text: one that cannot be read must not hide the object."""
 
     name: str
     uid: str
@@ -51,8 +54,8 @@ class Metadata(Raw, frozen=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
 
 
@@ -77,7 +80,7 @@ class Waiting(Raw, frozen=True):
 class Running(Raw, frozen=True):
     """Since when it runs."""
 
-    started_at: datetime | None = None
+    started_at: str | None = None
 
 
 class Terminated(Raw, frozen=True):
@@ -87,8 +90,8 @@ class Terminated(Raw, frozen=True):
     signal: int = 0
     reason: str = ""
     message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
     container_id: str = msgspec.field(default="", name="containerID")
 
 
@@ -115,7 +118,7 @@ class RawCondition(Raw, frozen=True):
     status: str = ""
     reason: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: str | None = None
 
 
 class PodSpec(Raw, frozen=True):
@@ -203,7 +206,8 @@ def pod_record(pod: RawPod) -> PodRecord | None:
     labels = pod.metadata.labels
     owner, attempt = labels.get(EXECUTION_UID_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
     run_id = labels.get(RUN_ID_LABEL, "")
-    if not _controlled_by(owner, pod.metadata) or not attempt.isdecimal() or not run_id:
+    foreign = not _controlled_by(owner, pod.metadata) or not pod.spec.containers
+    if foreign or not attempt.isdecimal() or not run_id:
         return None
     role = _role(labels.get(ROLE_LABEL, ""))
     return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role))
@@ -218,12 +222,12 @@ def wanted_view(pod: RawPod, owner: str, wanted: WantedPod) -> PodView | None:
 def node_record(node: RawNode) -> NodeRecord:
     """The record of a node. Without a condition Ready it has not been Ready since it was made."""
     ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
-    since = ready.last_transition_time if ready else None
+    since = outside.moment(ready.last_transition_time) if ready else None
     view = NodeView(
         name=node.metadata.name,
-        boot_id=node.status.node_info.boot_id,
+        boot_id=node.status.node_info.boot_id[:REASON],
         ready=ready is not None and ready.status == "True",
-        ready_since=since or node.metadata.creation_timestamp or EPOCH,
+        ready_since=since or outside.moment(node.metadata.creation_timestamp) or EARLIEST,
         out_of_service=any(taint.key == "node.kubernetes.io/out-of-service" for taint in node.spec.taints),
     )
     return NodeRecord(view, node.status.node_info.container_runtime_version)
@@ -243,7 +247,8 @@ def _controlled_by(owner: str, metadata: Metadata) -> bool:
 def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) -> PodView:
     metadata, spec, status = pod.metadata, pod.spec, pod.status
     disruption = _condition(status, "DisruptionTarget", "True")
-    scheduled = _condition(status, "PodScheduled", "False")
+    scheduled = _condition(status, "PodScheduled", "False", reason="Unschedulable")
+    deletion_grace = metadata.deletion_grace_period_seconds
     return PodView(
         name=metadata.name,
         uid=metadata.uid,
@@ -254,22 +259,23 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) 
         role=role,
         containers=_containers(spec, status),
         node=spec.node_name,
-        reason=status.reason,
-        message=status.message,
-        created_at=metadata.creation_timestamp,
-        deletion_timestamp=metadata.deletion_timestamp,
-        deletion_grace_seconds=metadata.deletion_grace_period_seconds,
-        grace_seconds=spec.termination_grace_period_seconds,
+        reason=outside.text(status.reason, REASON),
+        message=outside.text(status.message, MESSAGE),
+        created_at=outside.moment(metadata.creation_timestamp),
+        deletion_timestamp=outside.moment(metadata.deletion_timestamp),
+        deletion_grace_seconds=None if deletion_grace is None else outside.grace(deletion_grace),
+        grace_seconds=outside.grace(spec.termination_grace_period_seconds),
         has_probe=_has_probe(_own_container(spec)),
         disruption_reason=disruption.reason if disruption else "",
-        unschedulable=scheduled.message if scheduled and scheduled.reason == "Unschedulable" else "",
+        unschedulable=outside.text(scheduled.message, MESSAGE) if scheduled else "",
         mailbox=metadata.annotations.get(STOP_ANNOTATION, ""),
         launched=any(map(_launched, spec.containers)),
     )
 
 
-def _condition(status: PodStatus, kind: str, value: str) -> RawCondition | None:
-    return next((c for c in status.conditions if c.type == kind and c.status == value), None)
+def _condition(status: PodStatus, kind: str, value: str, reason: str = "") -> RawCondition | None:
+    found = (c for c in status.conditions if c.type == kind and c.status == value)
+    return next((c for c in found if c.reason == (reason or c.reason)), None)
 
 
 def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
@@ -307,7 +313,8 @@ def _container(name: str, kind: ContainerKind, status: ContainerStatus | None) -
             phase=ContainerPhase.TERMINATED,
             # Not the status's own ID: only an end that names its container was seen by the runtime.
             container_id=ended.container_id,
-            reason=ended.reason,
+            reason=outside.text(ended.reason, REASON),
+            # As it is: outcome and receipt are read from it, and `termination` cuts what they say.
             message=ended.message,
             exit_code=ended.exit_code,
             signal=ended.signal or None,
@@ -320,10 +327,16 @@ def _container(name: str, kind: ContainerKind, status: ContainerStatus | None) -
         )
     waiting = status.state.waiting or Waiting()
     return ContainerView(
-        name, kind, ContainerPhase.WAITING, status.container_id, reason=waiting.reason, message=waiting.message
+        name,
+        kind,
+        ContainerPhase.WAITING,
+        status.container_id,
+        reason=outside.text(waiting.reason, REASON),
+        message=outside.text(waiting.message, MESSAGE),
     )
 
 
-def _real(moment: datetime | None) -> datetime | None:
+def _real(written: str | None) -> datetime | None:
     """The kubelet reports the epoch where it does not know."""
-    return moment if moment is not None and moment > EPOCH else None
+    moment = outside.moment(written)
+    return moment if moment is not None and moment > EARLIEST else None

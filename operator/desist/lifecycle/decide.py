@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from desist.api.status import WorkflowExecutionStatus
-from desist.api.vocabulary import Phase
 from desist.lifecycle.observed import Observed, Questions
 from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
 from desist.lifecycle.run import attempts, late, reports, settle, start
@@ -41,13 +40,14 @@ STEPS: tuple[Callable[[View, Status], Step], ...] = (
 def decide(observed: Observed, now: datetime) -> Plan | Questions:
     """What to do now: at most one status write, its Events, then what it permits; or what must be known first."""
     view, before = View(observed, now), observed.execution.status or WorkflowExecutionStatus()
-    judged = _judge(view, before)
+    begun = steps.coherent(view, before)
+    judged = _judge(view, begun)
     if judged.asks:
         return judged.asks
     after = _shown(view, judged.status)
     if after == before:
         return Plan(_permitted(view, after, judged.again))
-    noted = _judge(view, notes.before_step(view, before))
+    noted = _judge(view, notes.before_step(view, begun))
     after = notes.after_step(view, _shown(view, noted.status))
     return Plan((WriteStatus(after), *events.told(before, after), *_permitted(view, after, noted.again)))
 
@@ -55,13 +55,14 @@ def decide(observed: Observed, now: datetime) -> Plan | Questions:
 def accepted(observed: Observed, now: datetime) -> Plan:
     """What brings the stop forward that status holds already: for a reconcile whose status could not be written."""
     view, status = View(observed, now), observed.execution.status or WorkflowExecutionStatus()
+    status = steps.coherent(view, status)
     delivered = delivery.deliver(view, status)
     return Plan((*delivered.deeds, *_wake_ahead(view, delivered.again)))
 
 
-def _judge(view: View, before: Status) -> Step:
+def _judge(view: View, begun: Status) -> Step:
     """The steps in their order. A run that has ended still answers requests, in a reconcile of its own."""
-    status = begun = before if before.phase else before.replace(phase=Phase.PENDING, bucket=Phase.PENDING.row.bucket)
+    status = begun
     if not status.open:
         return steps.judge_request(view, status)
     again: Times = ()

@@ -136,7 +136,7 @@ def test_opaque_refuses_what_json_cannot_hold(value: Any) -> None:
 TIMES: list[tuple[str, datetime, str]] = [
     ("with microseconds", datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "2026-01-02T03:04:05.000006Z"),
     ("whole seconds too", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02T03:04:05.000000Z"),
-    ("of a clock that is far off", datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000000Z"),
+    ("of a clock that was never set", datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00.000000Z"),
     (
         "in UTC, from another zone",
         datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
@@ -151,6 +151,25 @@ def test_a_time_is_written(moment: datetime, text: str) -> None:
     status = WorkflowExecutionStatus(start_time=moment)
     assert status.wire()["startTime"] == text
     assert WorkflowExecutionStatus.model_validate(status.wire()) == status
+
+
+def test_years_below_a_thousand_have_four_digits() -> None:
+    assert rfc3339(datetime(1, 1, 1, tzinfo=UTC)) == "0001-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        ("0000-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z"),
+        ("0001-01-01T00:00:00+14:00", "1970-01-01T00:00:00.000000Z"),
+        ("2026-01-02T03:04:05+99:99", "1970-01-01T00:00:00.000000Z"),
+        ("9999-12-31T23:59:59-14:00", "9990-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_a_time_that_the_api_server_stores_and_nobody_can_count_with_is_read_as_one_within_bounds(
+    stored: str, read: str
+) -> None:
+    assert WorkflowExecutionStatus.model_validate({"startTime": stored}).wire()["startTime"] == read
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from desist.api.base import EARLIEST
 from desist.controller.views import (
-    EPOCH,
     NodeRecord,
     PodRecord,
     RawNode,
@@ -219,7 +219,7 @@ def test_a_node_that_does_not_say_that_it_is_ready_is_not(status: str) -> None:
 def test_a_node_without_the_condition_has_not_been_ready_since_it_was_made() -> None:
     view = node_of().view
     assert (view.ready, view.ready_since) == (False, datetime(2026, 5, 1, 10, tzinfo=UTC))
-    assert view.ready_since > EPOCH
+    assert view.ready_since > EARLIEST
 
 
 def test_an_administrators_taint_is_seen() -> None:

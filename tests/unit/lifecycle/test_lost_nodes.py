@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
+from desist.api import outside
 from desist.api.base import Opaque
 from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle.observed import NodeView
@@ -223,7 +224,7 @@ def test_a_pod_that_is_being_deleted_counts_from_the_mailbox_that_came_before() 
     assert [entry.reason for entry in world.status.unconfirmed] == ["Unkillable"]
 
 
-@pytest.mark.parametrize("deleted_until", [at(10), datetime.max.replace(tzinfo=UTC)])
+@pytest.mark.parametrize("deleted_until", [at(10), outside.LATEST])
 def test_a_pod_with_a_grace_beyond_all_times_stops_no_pass(deleted_until: datetime) -> None:
     world = World().running()
     name, endless = world.pod.obj().name, 10**12

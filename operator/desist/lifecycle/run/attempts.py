@@ -14,6 +14,7 @@ from desist.api.vocabulary import HistoryType, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import CreatePod
+from desist.lifecycle.pod import template
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.end import Cause, End
 from desist.lifecycle.proof.process import Process
@@ -61,7 +62,7 @@ def creation(view: View, status: Status) -> Creation:
     if process is None or not view.startable or not _awaits_pod(status, process):
         return Creation()
     held, spec = current(status), status.workflow_spec
-    if held is None or spec is None or status.run_id is None or not status.attempt:
+    if held is None or spec is None or status.run_id is None or not status.attempt or template_lost(status):
         return Creation()
     retry = retry_at(view, status)
     if retry is not None and retry > view.now:
@@ -74,6 +75,17 @@ def creation(view: View, status: Status) -> Creation:
         view.settings,
     )
     return Creation(CreatePod(held.pod, manifest), view.now + timedelta(seconds=view.settings.look_again_after))
+
+
+def template_lost(status: Status) -> bool:
+    """Whether status does not hold any more what the run was started with, so that no pod of it can be made."""
+    return status.workflow_spec is None or bool(template.refusals(status.workflow_spec.template.value))
+
+
+def awaits_template(view: View, status: Status) -> bool:
+    """Whether the current attempt needs a pod that cannot be made for that reason."""
+    process = view.current(status)
+    return process is not None and _awaits_pod(status, process) and template_lost(status)
 
 
 def create_refused(view: View, status: Status) -> bool:

@@ -28,9 +28,11 @@ from desist.lifecycle.wire import termination
 def report(view: View, status: Status) -> Step:
     """Step: what pods and nodes report."""
     held = current(status)
-    if held is None or not status.open or held.state in CLOSED:
+    if held is None or not status.open:
         return Step(status)
     process = view.process(status, held)
+    if process.closed:
+        return _closed(view, status, process)
     if process.never_seen:
         return _without_pod(view, status, process)
     process = _seen(view, status, process)
@@ -39,6 +41,19 @@ def report(view: View, status: Status) -> Step:
     judged = view.process(status, _judged(process, accepted_ids(status), view.now))
     status = _started(view, with_current(status, judged.status), judged)
     return Step(settle(view, with_open_entries(status, judged, view.now)), _again(view, judged))
+
+
+def _closed(view: View, status: Status, process: Process) -> Step:
+    """A process that was closed stays so, unless its pod is there and says otherwise."""
+    if process.present_pod is None or ended(process.present_pod):
+        return Step(status)
+    seen = _seen(view, status, process)
+    if asks := _questions(view, status, seen):
+        return Step(status, asks=asks)
+    if verdict(seen, view.now) in CLOSED:
+        return Step(status)
+    lives = process.status.replace(state=ProcessState.ALIVE, reason=None, since=view.now)
+    return report(view, with_current(status.replace(next_attempt_at=None), lives))
 
 
 def _again(view: View, process: Process) -> tuple[datetime | None, ...]:

@@ -47,7 +47,7 @@ def after_step(view: View, status: Status) -> Status:
 
 def _due(status: Status, kill_at: datetime | None) -> Status:
     held = status.cancellation
-    if held is None or kill_at is None or kill_at == held.kill_at:
+    if held is None or held.mode is None or kill_at is None or kill_at == held.kill_at:
         return status
     return status.stopping(kill_at=kill_at)
 

@@ -7,10 +7,11 @@ has no process to be stopped is closed in the same status value.
 from __future__ import annotations
 
 from desist.lifecycle.observed import Questions
+from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run.attempts import wanted_pod
 from desist.lifecycle.run.closing import end_without_pod
 from desist.lifecycle.run.settle import settle
-from desist.lifecycle.stop import commands, deadlines, escalation
+from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
 from desist.lifecycle.view import Status, Step, View, stop_policy
 from desist.lifecycle.wire import mailbox
@@ -32,6 +33,16 @@ def target(view: View, status: Status) -> Target:
         posted_deadline=held.deadline if held else None,
         field_manager=view.observed.field_manager,
     )
+
+
+def coherent(view: View, status: Status) -> Status:
+    """What is made of a status before anything is judged by it; one that the core has written stays as it is."""
+    status = run_coherence.coherent(view, status)
+    if not status.open:
+        return status
+    # What has not begun has nothing that a stop could be under way to.
+    begun = status.attempt is not None
+    return coherence.coherent(target(view, status), status) if begun else coherence.nothing_in_force(status)
 
 
 def fire_deadline(view: View, status: Status) -> Step:

@@ -1,0 +1,46 @@
+"""What others have written (programs, kubelets, webhooks, the API server), made such that status and Events can hold it.
+
+Contract: the one place where such texts, times and numbers are cut. `text` never grows longer than its limit and holds
+nothing that a terminal obeys or that turns the reading direction; `moment` is a time of which others can be counted.
+What passes is left as it is, so that a person finds it again in the source.
+Rejected: cutting where a text is used (there are many places, and the next one would forget it), and escapes of
+what does not print (they make a text six times longer, and it no longer fits).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from desist.api.base import EARLIEST
+
+UNPRINTABLE = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+"""Control characters but newline and tab, and those that turn the reading direction, for a regular expression."""
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+CUT = "..."
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""The latest time that is taken from others: years of grace may follow it."""
+LONGEST_GRACE = 31_536_000
+"""A year of seconds; the API server takes far more, of which no time can be told."""
+
+
+def text(value: str, limit: int) -> str:
+    """The text with what does not print replaced, cut to so many characters."""
+    cleaned = _UNPRINTABLE.sub(REPLACEMENT, value[: limit + 1])
+    return cleaned if len(cleaned) <= limit else cleaned[: limit - len(CUT)] + CUT
+
+
+def moment(value: str | None) -> datetime | None:
+    """The time that RFC 3339 says, from 1970 to 9000; None for none. What cannot be read is an early one."""
+    if value is None:
+        return None
+    try:
+        return min(max(datetime.fromisoformat(value), EARLIEST), LATEST).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return EARLIEST
+
+
+def grace(seconds: int) -> int:
+    """A grace of a pod, in seconds, of which a time can be told."""
+    return min(max(seconds, 0), LONGEST_GRACE)

@@ -1,0 +1,141 @@
+"""Coherence: what is made of a status that does not hang together, before anything is judged by it.
+
+Contract: pure and total; a status that the core itself has written comes back as it is. Whoever may write status (a
+restore from a backup, an administrator with the policies off) may have put anything there that the schema allows.
+Nothing of that may end a run whose processes live on, or begin it a second time beside them:
+- while the run is open, what pods show wins over what status says of them;
+- a run whose status was lost goes on with the pod that it has;
+- numbers only rise, and stay within what can be stored.
+What status alone remembers is believed: which pod is the current one (by its UID), since when it is missed, in which
+boot of its node it started.
+Rejected: refusing to go on (a run that nobody could stop), a checksum over status (other versions could not write it).
+"""
+
+from __future__ import annotations
+
+from desist.api.status import CommandRecord, ProcessStatus
+from desist.api.vocabulary import COMPLETION, Phase, ProcessRole, ProcessState
+from desist.lifecycle.ids import LENGTH, ulid
+from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.pod.manifest import pod_name
+from desist.lifecycle.proof.process import ended
+from desist.lifecycle.run.start import Start, prepare
+from desist.lifecycle.view import Status, View, current, with_current
+
+HIGHEST = 2**53 - 1
+"""The highest number that all readers of JSON can tell from the next."""
+
+UID_LENGTH = 36
+
+
+def coherent(view: View, status: Status) -> Status:
+    """The same status, as far as it hangs together."""
+    status = _numbered(status)
+    phase = status.at
+    status = status.replace(phase=phase, bucket=phase.row.bucket, closed_reason=phase.row.closed_reason)
+    return _running(view, _begun(view, status)) if status.open else status
+
+
+def _numbered(status: Status) -> Status:
+    """Sequences below what the counts say, and all of them such that more can follow."""
+    commands = tuple(record for record in status.commands if record.sequence < HIGHEST)
+    history = tuple(entry for entry in status.history if entry.seq < HIGHEST)
+    return status.replace(
+        commands=commands,
+        history=history,
+        command_count=_count(status.command_count, [record.sequence for record in commands]),
+        history_count=_count(status.history_count, [entry.seq for entry in history]),
+        attempt=_at_most(status.attempt),
+        disruptions=_at_most(status.disruptions),
+        late_starts=_at_most(status.late_starts),
+    )
+
+
+def _count(said: int, numbers: list[int]) -> int:
+    highest = max(numbers, default=0)
+    return max(said, highest) if said < HIGHEST else highest
+
+
+def _at_most(number: int | None) -> int | None:
+    return number if number is None else min(number, HIGHEST - 1)
+
+
+def _begun(view: View, status: Status) -> Status:
+    """A run that has a process, or a pod, has begun: with its ids, and with its process in the list."""
+    held = current(status)
+    if status.run_id and status.attempt and held is not None and held.pod:
+        return _with_spec(view, status)
+    pod = _newest(view, status)
+    run_id, attempt = _ids(view, status, held, pod)
+    if not run_id or not attempt:
+        return _not_begun(status)
+    metadata = view.observed.execution.metadata
+    name = pod.name if pod else pod_name(metadata.name, metadata.uid, run_id, attempt)
+    uid = pod.uid if pod else None
+    known = held or ProcessStatus(pod=name, pod_uid=uid, state=ProcessState.ALIVE, since=view.now)
+    process = known if known.pod else known.replace(pod=name)
+    return _with_spec(view, with_current(status.replace(run_id=run_id, attempt=attempt), process))
+
+
+def _ids(view: View, status: Status, held: ProcessStatus | None, pod: PodView | None) -> tuple[str | None, int | None]:
+    """Run and attempt: what status says, else what the pod says, else new ones for a process that is listed."""
+    run_id, attempt = status.run_id or (pod.run_id if pod else None), status.attempt or (pod.attempt if pod else None)
+    return (run_id, attempt) if held is None else (run_id or ulid(view.now, view.uid, "run/1"), attempt or 1)
+
+
+def _not_begun(status: Status) -> Status:
+    """A stop of what has not begun ends it at once; so none is under way."""
+    if status.at is Phase.PENDING and status.attempt is None:
+        return status
+    held = status.replace(phase=Phase.PENDING, attempt=None, next_attempt_at=None, start_time=None, end_time=None)
+    return held.replace(cancellation=None)
+
+
+def _newest(view: View, status: Status) -> PodView | None:
+    """The pod of the run's latest attempt, as its labels say it."""
+    made = view.observed.made
+    pods = (p for p in view.observed.pods if p.launched or p.uid == made)
+    ours = [p for p in pods if p.role is ProcessRole.WORKFLOW and _plausible(p)]
+    wanted = [p for p in ours if p.run_id == (status.run_id or p.run_id) and p.attempt == (status.attempt or p.attempt)]
+    return max(wanted, key=lambda pod: (pod.run_id, pod.attempt), default=None)
+
+
+def _plausible(pod: PodView) -> bool:
+    return len(pod.run_id) == LENGTH and len(pod.uid) <= UID_LENGTH and 0 < pod.attempt < HIGHEST
+
+
+def _with_spec(view: View, status: Status) -> Status:
+    """What the run was started with is lost: what it would be started with now takes its place."""
+    if status.workflow_spec is not None:
+        return status
+    prepared = prepare(view)
+    if not isinstance(prepared, Start):
+        return status
+    return status.replace(workflow_spec=prepared.spec, arguments=prepared.arguments)
+
+
+def _running(view: View, status: Status) -> Status:
+    """The current process as its pod shows it, where status says that it, or its workflow, has ended."""
+    held = current(status)
+    process = view.process(status, held) if held else None
+    if process is None:
+        return status.replace(next_attempt_at=None) if status.next_attempt_at else status
+    pod = process.present_pod
+    if status.end_time is not None and pod is not None and not _workflow_over(pod):
+        status = status.replace(end_time=None, failure=None, result=None, commands=_reopened(status.commands))
+    if not process.closed:
+        return status.replace(next_attempt_at=None)
+    if status.next_attempt_at is None or status.end_time is not None:
+        # Whoever closes a process ends the run, or says when it goes on: this was not closed here.
+        lives = process.status.replace(state=ProcessState.ALIVE, reason=None, since=view.now)
+        return with_current(status.replace(next_attempt_at=None), lives)
+    return status
+
+
+def _workflow_over(pod: PodView) -> bool:
+    return ended(pod) or pod.workflow.phase is ContainerPhase.TERMINATED
+
+
+def _reopened(records: tuple[CommandRecord, ...]) -> tuple[CommandRecord, ...]:
+    """The commands of a process that had not ended before them."""
+    return tuple(r.replace(superseded_by=None) if r.superseded_by == COMPLETION else r for r in records)
