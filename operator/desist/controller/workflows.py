@@ -79,7 +79,7 @@ class WorkflowReconciler:
         if record.too_large is not None:
             return Judgement(False, record.too_large.reason, record.too_large.message)
         workflow = record.workflow
-        refused = refusals(workflow.spec.template.value)
+        refused = refusals(workflow.spec.template.value, workflow.spec.stop_policy)
         if refused:
             return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
         tried = _dry_run_execution(workflow)

@@ -19,13 +19,11 @@ from desist.api.status import ProcessStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import CommandStatus, ProcessRole
 from desist.api.workflow import StopPolicy
 from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions
-from desist.lifecycle.pod.template import LONGEST_GRACE
+from desist.lifecycle.pod.template import DEFAULT_GRACE, LONGEST_GRACE
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
 Status = WorkflowExecutionStatus
-DEFAULT_POD_GRACE = 30
-"""Kubernetes' default of terminationGracePeriodSeconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +122,4 @@ def stop_policy(status: Status) -> StopPolicy:
 def _template_grace(status: Status) -> float:
     template = status.workflow_spec.template.value if status.workflow_spec else {}
     grace = (template.get("spec") or {}).get("terminationGracePeriodSeconds")
-    return grace if isinstance(grace, int) else DEFAULT_POD_GRACE
+    return grace if isinstance(grace, int) else DEFAULT_GRACE

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api import meta
-from desist.api.vocabulary import SignalTo
-from desist.lifecycle.pod.manifest import pod_name
-from desist.lifecycle.settings import LauncherDelivery
-from tests.unit.wire.builders import RUN_ID, SIDECAR, pod, template, with_container
+from desist.api.base import Opaque
+from desist.api.vocabulary import Mode, SignalTo
+from desist.api.workflow import WorkflowSpec
+from desist.lifecycle.pod.manifest import dry_run_manifest, pod_name
+from desist.lifecycle.settings import LauncherDelivery, Settings
+from desist.lifecycle.wire import mailbox
+from tests.unit.wire.builders import RUN_ID, SIDECAR, execution, pod, stop, template, with_container
 
 BOTH = pytest.mark.parametrize("delivery", LauncherDelivery)
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -227,9 +230,20 @@ def test_the_process_always_finds_a_file_of_arguments(arguments: Any, content: A
     assert json.loads(annotation) == content
 
 
+def test_a_start_is_tried_with_room_for_any_stop() -> None:
+    spec = WorkflowSpec(template=Opaque.of(template()))
+    tried, real = dry_run_manifest(execution(), spec, None, Settings()).value, pod()
+    assert len(tried["metadata"]["annotations"][meta.STOP_ANNOTATION]) == 16 * 1024
+    text = '"' + "\x01" * 1023
+    largest = mailbox.render(stop(Mode.TERMINATE, 31_536_000.0, reason=text, details=text, sequence=2**63))
+    assert len(json.dumps(largest)) > len(largest) > 12_000
+    assert len(largest.encode()) <= 16 * 1024
+    assert meta.STOP_ANNOTATION not in real["metadata"]["annotations"]
+
+
 def test_the_outcome_has_a_folder_that_can_be_written() -> None:
     made = pod()
-    assert {"name": "desist-outcome", "emptyDir": {"sizeLimit": "1Mi"}} in made["spec"]["volumes"]
+    assert {"name": "desist-outcome", "emptyDir": {}} in made["spec"]["volumes"]
     assert {"name": "desist-outcome", "mountPath": "/desist/outcome"} in workflow(made)["volumeMounts"]
     assert env(made)["DESIST_OUTCOME"] == "/desist/outcome/outcome.json"
 

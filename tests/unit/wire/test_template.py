@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from desist.api.workflow import StopPolicy
 from desist.lifecycle.pod.template import RULES, refusals, termination_bytes
 from desist.lifecycle.settings import LauncherDelivery
 from tests.unit.wire.builders import SIDECAR, pod, template, with_container, with_sidecar
@@ -112,7 +113,43 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
             "spec.containers[0].volumeMounts[0].mountPath: /desist and what is below",
             "somewhere else",
         )
-        for path in ("/desist", "/desist/bin", "//desist/x", "/./desist", "desist/")
+        for path in ("/desist", "/desist/bin", "//desist/x", "/./desist", "desist/", "/", "//", "/./", ".")
+    ),
+    *(
+        (
+            f"a mount at {path}",
+            with_sidecar(volumeMounts=[{"name": "data", "mountPath": path}]),
+            "spec.initContainers[0].volumeMounts[0].mountPath: /dev and /dev/termination-log",
+            "somewhere else",
+        )
+        for path in ("/dev", "//dev/", "/dev/./termination-log", "/dev/termination-log/", "/dev/termination-log/x")
+    ),
+    *(
+        (
+            f"a mount at {path}",
+            with_container(volumeMounts=[{"name": "data", "mountPath": path}]),
+            "spec.containers[0].volumeMounts[0].mountPath: must not contain '..'",
+            "where it shall be",
+        )
+        for path in ("/data/../desist", "/desist/../etc", "/..", "../desist", "/data/..")
+    ),
+    (
+        "a mount of a part of a volume",
+        with_container(volumeMounts=[{"name": "data", "mountPath": "/desist/mailbox", "subPath": "mine"}]),
+        "spec.containers[0].volumeMounts[0].mountPath: /desist",
+        "",
+    ),
+    (
+        "a mount of a part of a volume that a variable names",
+        with_container(volumeMounts=[{"name": "data", "mountPath": "/desist/x", "subPathExpr": "$(DESIST_ATTEMPT)"}]),
+        "spec.containers[0].volumeMounts[0].mountPath: /desist",
+        "",
+    ),
+    (
+        "another stop signal of the runtime's",
+        with_container(lifecycle={"stopSignal": "SIGUSR1"}),
+        "spec.containers[0].lifecycle.stopSignal: must be SIGTERM",
+        "stopPolicy.signal",
     ),
     (
         "a device at our path",
@@ -148,6 +185,12 @@ KEPT: list[tuple[str, dict[str, Any]]] = [
     ("a name that only resembles ours", template(volumes=[{"name": "desistance", "emptyDir": {}}])),
     ("a path that only resembles ours", with_container(volumeMounts=[{"name": "d", "mountPath": "/desistance"}])),
     ("a path that ends in our word", with_container(volumeMounts=[{"name": "d", "mountPath": "/data/desist"}])),
+    ("a path that goes nowhere", with_container(volumeMounts=[{"name": "d", "mountPath": "/data/./x//y"}])),
+    ("shared memory", with_container(volumeMounts=[{"name": "d", "mountPath": "/dev/shm"}])),
+    ("a device", with_container(volumeDevices=[{"name": "d", "devicePath": "/dev/xvda"}])),
+    ("a name with dots", with_container(volumeMounts=[{"name": "d", "mountPath": "/data/..x"}])),
+    ("the stop signal that it is anyway", with_container(lifecycle={"stopSignal": "SIGTERM"})),
+    ("a sidecar's own stop signal", with_sidecar(lifecycle={"stopSignal": "SIGQUIT"})),
     ("a lower-case variable", with_container(env=[{"name": "desist_x", "value": "1"}])),
     ("fields that nobody knows yet", template(fieldOfTomorrow={"a": 1})),
     ("absent things spelled out as null", template(volumes=None, initContainers=None, securityContext=None)),
@@ -245,6 +288,25 @@ def test_everything_else_is_left_to_the_api_server(given_template: dict[str, Any
 def test_every_line_of_the_table_is_tried_by_a_template_that_it_refuses() -> None:
     seen = {message.partition(": ")[2] for case in REFUSED for message in refusals(case[1])}
     assert [rule.message for rule in RULES if rule.message not in seen] == []
+
+
+@pytest.mark.parametrize(
+    ("most", "grace", "sidecar", "taken"),
+    [
+        (20, 20, True, True),
+        (20, 21, True, False),
+        (20, None, True, False),
+        (30, None, True, True),
+        (20, 21, False, True),
+        (20, None, False, True),
+    ],
+)
+def test_sidecars_take_no_longer_than_any_stop_may(most: int, grace: int | None, sidecar: bool, taken: bool) -> None:
+    spec = {} if grace is None else {"terminationGracePeriodSeconds": grace}
+    before = [SIDECAR] if sidecar else [{"name": "prepare", "image": "busybox"}]
+    found = refusals(template(initContainers=before, **spec), StopPolicy(max_grace_period_seconds=most))
+    assert (found == ()) is taken
+    assert taken or f"maxGracePeriodSeconds ({most})" in found[0]
 
 
 def test_several_wrong_fields_are_all_said_at_once() -> None:

@@ -38,6 +38,8 @@ MAILBOX = "/desist/mailbox"
 OUTCOME = "/desist/outcome/outcome.json"
 TERMINATION_LOG = "/dev/termination-log"
 UNPRIVILEGED_USER = 65532
+MAILBOX_BYTES = 16 * 1024
+"""A posting is never larger."""
 DRY_RUN_ID = "0" * 26
 """The run of a dry-run create: no real run has it, so its pod's name is nobody's."""
 
@@ -99,9 +101,14 @@ def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: Wante
 def dry_run_manifest(
     execution: WorkflowExecution, spec: WorkflowSpec, arguments: Opaque | None, settings: Settings
 ) -> Opaque:
-    """The pod with which a start is tried before anything is written."""
+    """The pod with which a start is tried before anything is written.
+
+    It has as large a mailbox as any stop may need: a pod that has no room for one could not be stopped politely.
+    """
     name = pod_name(execution.metadata.name, execution.metadata.uid, DRY_RUN_ID, 1)
-    return pod_manifest(execution, spec, arguments, WantedPod(name, DRY_RUN_ID, 1), settings)
+    manifest = pod_manifest(execution, spec, arguments, WantedPod(name, DRY_RUN_ID, 1), settings).value
+    manifest["metadata"]["annotations"][STOP_ANNOTATION] = " " * MAILBOX_BYTES
+    return Opaque.of(manifest)
 
 
 def wanted_pod(manifest: Opaque) -> WantedPod:
@@ -152,7 +159,8 @@ def _add_volumes(pod: Json, settings: Settings) -> None:
         {"name": "desist-launcher", **({"image": image} if by_image else {"emptyDir": {}})},
         {"name": "desist-mailbox", "downwardAPI": _projected("stop", STOP_ANNOTATION)},
         {"name": "desist-arguments", "downwardAPI": _projected("arguments.json", ARGUMENTS_ANNOTATION)},
-        {"name": "desist-outcome", "emptyDir": {"sizeLimit": "1Mi"}},
+        # No sizeLimit: an outcome that is too large is said, and gets no pod evicted.
+        {"name": "desist-outcome", "emptyDir": {}},
     ]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from desist.api.workflow import StopPolicy
 from desist.lifecycle.wire import fields
 
 MESSAGE_BYTES = 4096
@@ -21,6 +22,8 @@ MESSAGE_BYTES_OF_POD = 12_288
 LONGEST_GRACE = 31_536_000
 """A year of seconds; the API server takes far more, of which no time can be told."""
 
+DEFAULT_GRACE = 30
+"""Kubernetes' default of terminationGracePeriodSeconds."""
 _EVERY_CONTAINER = ("spec.containers[*]", "spec.initContainers[*]")
 _IMAGE_HINT = "docker inspect -f '{{json .Config.Entrypoint}} {{json .Config.Cmd}}' IMAGE"
 
@@ -83,13 +86,40 @@ def _selects_windows(value: Any) -> bool:
     return isinstance(value, dict) and value.get("kubernetes.io/os") == "windows"
 
 
-def _in_our_folder(value: Any) -> bool:
-    return isinstance(value, str) and [part for part in value.split("/") if part not in ("", ".")][:1] == ["desist"]
+def _parts(path: str) -> list[str]:
+    """A path as the kernel reads it, `..` apart."""
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _goes_up(value: Any) -> bool:
+    return isinstance(value, str) and ".." in _parts(value)
+
+
+def _meets_our_folder(value: Any) -> bool:
+    """Whether it is at, below or above it; where it goes up, that is said first."""
+    return isinstance(value, str) and value != "" and not _goes_up(value) and _parts(value)[:1] in ([], ["desist"])
+
+
+def _hides_the_message(value: Any) -> bool:
+    """Whether it would hide the termination message, from the launcher or from the kubelet."""
+    if not isinstance(value, str) or _goes_up(value):
+        return False
+    return _parts(value) == ["dev"] or _parts(value)[:2] == ["dev", "termination-log"]
 
 
 _WINDOWS = "Windows pods are not supported: the processes of a run are stopped by signals; use a Linux image"
 _RESERVED = "names that begin with desist- belong to Desist; choose another name"
-_FOLDER = "/desist and what is below it belong to Desist; mount it somewhere else"
+_FOLDER = "/desist and what is below it belong to Desist, and / is above them; mount it somewhere else"
+_UP = "must not contain '..': mount it where it shall be"
+_MESSAGE = (
+    "/dev and /dev/termination-log must stay as they are, because outcome and receipt travel in the termination "
+    "message; mount it somewhere else (/dev/shm is free)"
+)
+_MOUNTS = (
+    *_below(_EVERY_CONTAINER, "volumeMounts[*].mountPath"),
+    *_below(_EVERY_CONTAINER, "volumeDevices[*].devicePath"),
+)
+_AS_USUAL = StopPolicy()
 
 RULES: tuple[Rule, ...] = (
     Rule(("spec",), _not_an_object, "must be a pod spec (an object)"),
@@ -116,6 +146,12 @@ RULES: tuple[Rule, ...] = (
         _below(_EVERY_CONTAINER, "lifecycle.preStop"),
         _given,
         "preStop hooks are not allowed; handle the stop signal in the process (stopPolicy.signal, SIGTERM by default)",
+    ),
+    Rule(
+        ("spec.containers[*].lifecycle.stopSignal",),
+        _other_than("SIGTERM"),
+        "must be SIGTERM or absent, because the launcher takes a SIGTERM for the kubelet's; what the process gets is "
+        "said by stopPolicy.signal",
     ),
     Rule(
         ("spec.hostPID", "spec.shareProcessNamespace"),
@@ -166,8 +202,9 @@ RULES: tuple[Rule, ...] = (
     Rule(_below(("spec", *_EVERY_CONTAINER), "securityContext.windowsOptions"), _given, _WINDOWS),
     Rule(("spec.volumes[*].name", *_below(_EVERY_CONTAINER, "name")), _starts("desist-"), _RESERVED),
     Rule(_below(_EVERY_CONTAINER, "volumeMounts[*].name"), _starts("desist-"), _RESERVED),
-    Rule(_below(_EVERY_CONTAINER, "volumeMounts[*].mountPath"), _in_our_folder, _FOLDER),
-    Rule(_below(_EVERY_CONTAINER, "volumeDevices[*].devicePath"), _in_our_folder, _FOLDER),
+    Rule(_MOUNTS, _goes_up, _UP),
+    Rule(_MOUNTS, _meets_our_folder, _FOLDER),
+    Rule(_MOUNTS, _hides_the_message, _MESSAGE),
     Rule(
         _below(_EVERY_CONTAINER, "env[*].name"),
         _starts("DESIST_"),
@@ -177,17 +214,39 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def refusals(template: dict[str, Any]) -> tuple[str, ...]:
-    """What of a PodTemplateSpec is refused, one message a field (`spec.hostPID: ...`); empty: nothing is."""
+def refusals(template: dict[str, Any], policy: StopPolicy = _AS_USUAL) -> tuple[str, ...]:
+    """What of a PodTemplateSpec is refused, one message a field (`spec.hostPID: ...`); empty: nothing is.
+
+    `policy` is the workflow's: how long sidecars may take depends on it.
+    """
     if fields.too_deep(template):
         return (f"template: objects and lists may be nested at most {fields.NESTING} levels deep",)
     messages = (message for rule in RULES for path in rule.paths for message in _judge(rule, template, path, ""))
-    return tuple(dict.fromkeys(messages))
+    return tuple(dict.fromkeys((*messages, *_sidecars_take_too_long(template, policy))))
 
 
 def termination_bytes(container_count: int) -> int:
     """How many bytes of a termination message the kubelet keeps in a pod of so many containers (of all kinds)."""
     return min(MESSAGE_BYTES, MESSAGE_BYTES_OF_POD // max(container_count, 1))
+
+
+def _sidecars_take_too_long(template: dict[str, Any], policy: StopPolicy) -> Iterator[str]:
+    """Sidecars get the pod's own grace when the process has ended, and nothing can shorten it."""
+    spec, most = template.get("spec"), policy.max_grace_period_seconds
+    given = spec.get("terminationGracePeriodSeconds") if isinstance(spec, dict) else None
+    grace = DEFAULT_GRACE if given is None else given
+    if not isinstance(spec, dict) or _no_grace(given) or grace <= most or not _has_sidecars(spec):
+        return
+    yield (
+        f"spec.terminationGracePeriodSeconds: with sidecars at most stopPolicy.maxGracePeriodSeconds ({most}), and "
+        f"absent it is {DEFAULT_GRACE}: sidecars get it when the workflow process has ended, and nothing can shorten that"
+    )
+
+
+def _has_sidecars(spec: dict[str, Any]) -> bool:
+    before = spec.get("initContainers")
+    found = before if isinstance(before, list) else ()
+    return any(isinstance(each, dict) and each.get("restartPolicy") == "Always" for each in found)
 
 
 def _judge(rule: Rule, parent: Any, path: str, at: str) -> Iterator[str]:

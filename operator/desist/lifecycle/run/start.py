@@ -56,7 +56,7 @@ def prepare(view: View) -> Start | Stall:
     spec = _spec(view)
     if isinstance(spec, Stall):
         return spec
-    found = template.refusals(spec.template.value)
+    found = template.refusals(spec.template.value, spec.stop_policy)
     if found:
         return Stall(StallReason.TEMPLATE_REFUSED, "; ".join(found))
     problem = _arguments_problem(view.spec.arguments)
