@@ -239,7 +239,7 @@ def _sidecars_take_too_long(template: dict[str, Any], policy: StopPolicy) -> Ite
         return
     yield (
         f"spec.terminationGracePeriodSeconds: with sidecars at most stopPolicy.maxGracePeriodSeconds ({most}), and "
-        f"absent it is {DEFAULT_GRACE}: sidecars get it when the workflow process has ended, and nothing can shorten that"
+        f"absent it is {DEFAULT_GRACE}: sidecars get it when the process has ended, and nothing can shorten that"
     )
 
 
