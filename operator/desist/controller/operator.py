@@ -65,7 +65,7 @@ class Operator:
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         kinds = _table(Means(cluster, creates, caches, platform, recorder.record, clock))
-        work = Work(kinds, settings.workers, clock, creates.release)
+        work = Work(kinds, settings.workers, clock, creates.release, creates.interrupt)
         self.intake = Intake(kinds, work.add)
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid))
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)

@@ -21,6 +21,10 @@ STOP_GRACE = 2.0
 """Seconds that running reconciles may take to end when the process stops."""
 
 
+def _nothing(_: Key) -> None:
+    pass
+
+
 class Work:
     """Reconciles, one at a time for a key."""
 
@@ -29,12 +33,14 @@ class Work:
         table: Table,
         workers: int,
         clock: Callable[[], datetime],
-        release: Callable[[Key], None] = lambda key: None,
+        release: Callable[[Key], None] = _nothing,
+        interrupt: Callable[[Key], None] = _nothing,
     ) -> None:
-        """`release` is called when a reconcile of a key is over, however it went."""
+        """`release` is called when a reconcile of a key is over, `interrupt` when an urgent add meets a running one."""
         self._table = table
         self._clock = clock
         self._release = release
+        self._interrupt = interrupt
         self._queue: WorkQueue[Key] = WorkQueue(self._run, QueueOptions(workers=workers), self._namespace)
         self._held: dict[Key, None] | None = None
         self._running: dict[Key, float] = {}
@@ -44,7 +50,10 @@ class Work:
         if self._held is not None:
             self._held[key] = None
         else:
-            self._queue.add(key, urgent=self._is_urgent(key))
+            urgent = self._is_urgent(key)
+            self._queue.add(key, urgent=urgent)
+            if urgent and key in self._running:
+                self._interrupt(key)
 
     @contextmanager
     def held(self) -> Iterator[None]:

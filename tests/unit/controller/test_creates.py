@@ -105,6 +105,36 @@ async def test_dry_runs_that_hang_take_few_slots_of_one_namespace_and_who_gets_n
     assert tried.fake.woken == [Key(EXECUTION.name, "late")]
 
 
+async def test_a_stop_ends_a_dry_run_that_hangs_and_its_reconcile_with_it() -> None:
+    class Hangs(FakeCluster):
+        async def dry_run_pod(self, owner: object, manifest: Opaque) -> CreateAnswer:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+    tried = Tried(Hangs())
+    key = Key(EXECUTION.name, "wfx")
+    held = asyncio.create_task(tried.once())
+    await asyncio.sleep(0.01)
+    tried.creates.interrupt(key)
+    with pytest.raises(NoSlot, match="a stop came first"):
+        await held
+    tried.creates.interrupt(key)
+    tried.creates.release(key)
+
+
+async def test_a_dry_run_that_is_cut_by_the_end_of_the_process_is_not_taken_for_an_interrupted_one() -> None:
+    class Hangs(FakeCluster):
+        async def dry_run_pod(self, owner: object, manifest: Opaque) -> CreateAnswer:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+    held = asyncio.create_task(Tried(Hangs()).once())
+    await asyncio.sleep(0.01)
+    held.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await held
+
+
 async def test_a_reconcile_without_a_slot_ends_without_a_write_and_goes_on_when_it_is_woken() -> None:
     setting = Setting()
     for number in range(4):

@@ -44,6 +44,30 @@ class Reconciles:
         return Work(table(*rows), workers, lambda: NOW)
 
 
+async def test_an_urgent_add_interrupts_the_reconcile_that_runs_and_no_other_add_does() -> None:
+    reconciles, interrupted = Reconciles(), list[Key]()
+    reconciles.gate.clear()
+    executions, urgent = Executions(), set[str]()
+    executions.note(record_of("a"))
+    rows = (
+        Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
+        Managed(EXECUTION, executions, reconciles.reconcile, urgent=lambda record: record.metadata.uid in urgent),
+    )
+    work = Work(table(*rows), 1, lambda: NOW, interrupt=interrupted.append)
+    key = Key(EXECUTION.name, "a")
+    work.add(key)
+    await _quiet()
+    work.add(key)
+    assert interrupted == []
+    urgent.add("a")
+    work.add(key)
+    assert interrupted == [key]
+    reconciles.gate.set()
+    await _quiet()
+    work.add(key)
+    assert interrupted == [key]
+
+
 async def test_namespaces_take_turns_and_what_a_reconcile_holds_is_given_back() -> None:
     reconciles, released = Reconciles(), list[Key]()
     executions = Executions()
