@@ -63,7 +63,8 @@ def body(name: str, spec_template: Object, number: int, **spec: Any) -> Object:
 def ended_status(of: Object, made: Object) -> Object:
     """The status of a run that has ended, for another execution."""
     status: Object = copy.deepcopy(of["status"])
-    status["observedGeneration"] = made["metadata"]["generation"]
+    for part in (status, *status["conditions"]):
+        part["observedGeneration"] = made["metadata"]["generation"]
     status["workflowSpec"] = made["spec"]["workflowSpec"]
     status["arguments"] = made["spec"]["arguments"]
     for process in status["processes"]:

@@ -2,9 +2,10 @@
 
 Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative
 process and as many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images;
-how long the make targets took when they ran last. All runs of a kind are started first, and then, `--idle` seconds
-later, stopped one at a time: most runs that anybody stops have run for a while. `--idle 0` starts and stops them in
-turns, each as soon as it runs. `--output json` for programs. The method of each figure is in probe.py.
+how long the make targets took when they ran last; then what `make bench-j5` measures, with `--crowd` executions (0:
+none). All runs of a kind are started first, and then, `--idle` seconds later, stopped one at a time: most runs that
+anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon as it runs. `--output json`
+for programs. The method of each figure is in probe.py.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hack import timing
+from hack.bench import j5
 from hack.bench.probe import DEAF, POLITE, Cluster, Stop, find_process, resident
 from hack.bench.spread import spread
 from hack.cluster.api import cluster_lock, docker_env
 from hack.image import images
 
+OPERATOR = Path(__file__).parents[2] / "operator"
 STEPS: dict[str, Callable[[Stop], float]] = {
     "request to signal": lambda stop: stop.signalled - stop.requested,
     "signal to dead": lambda stop: stop.dead - stop.signalled,
@@ -37,10 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make figures", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="stops of each kind (default 20)")
     parser.add_argument("--idle", type=float, default=10, help="seconds that they have run by then (default 10)")
+    parser.add_argument(
+        "--crowd", type=int, default=1000, help="executions beside which others are stopped (default 1000)"
+    )
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
     with cluster_lock():
         figures = measure(options.runs, options.idle)
+        if options.crowd:
+            with j5.release_away():
+                figures["neighbours"] = j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()
     if options.output == "json":
         print(json.dumps(figures, indent=2))
     else:
@@ -97,6 +107,8 @@ def show(figures: dict[str, Any]) -> None:
     print(f"image sizes: operator {sizes['operator']} MB, launcher {sizes['launcher']} MB")
     for name, entry in sorted(figures["makeSeconds"].items()):
         print(f"make {name}: {entry['seconds']:.0f} s")
+    if "neighbours" in figures:
+        j5.show(figures["neighbours"])
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ Contract: prints, for the operator of `--source` (default: this checkout's): sec
 kinds in namespace B (a Kill of a deaf process, grace 5; a Cancel of one that becomes a Kill by itself after 2 s, grace
 2), the times of each step: with nothing else going on; while `--stalls` starts in namespace A hang in a webhook of ten
 seconds; and right after a start of the operator with a stop of each open execution in A unanswered. The release is put
-away meanwhile. Methods: `probe`, `process`, `crowd`, `hanging`. `--keep` leaves the crowd for a second measurement of
-another source; `--output json` for programs.
+away meanwhile. Methods: `probe`, `process`, `crowd`, `hanging`. `--only memory` leaves the stops out, and with `--keep`
+the executions there, for a second measurement of another source; `--output json` for programs.
 """
 
 from __future__ import annotations
@@ -55,54 +55,84 @@ def main() -> None:
     parser.add_argument("--stalls", type=int, default=400, help="starts that hang in a webhook (default 400)")
     parser.add_argument("--stops", type=int, default=3, help="stops of each kind in each situation (default 3)")
     parser.add_argument("--source", type=Path, default=Path("operator"), help="folder with the operator's package")
-    parser.add_argument("--keep", action="store_true", help="leave the executions there")
+    parser.add_argument("--only", choices=("memory", "stops"), help="one half of it")
+    parser.add_argument("--keep", action="store_true", help="take the executions that are there, and leave them")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
-    with cluster_lock():
-        figures = measure(options.executions, options.stalls, options.stops, options.source.resolve(), options.keep)
+    with cluster_lock(), release_away():
+        bench = Bench(options.executions, options.stalls, options.stops, options.source.resolve())
+        figures = bench.measure(options.only, options.keep)
     if options.output == "json":
         print(json.dumps(figures, indent=2))
     else:
         show(figures)
 
 
-def measure(executions: int, stalls: int, stops: int, source: Path, keep: bool = False) -> Figures:
-    """All figures, as a JSON object."""
-    log = Path(tempfile.mkstemp(prefix="desist-j5-", suffix=".log")[1])
-    say(f"log of the operator: {log}")
-    a, b = Cluster(A), Cluster(B)
-    for each in (a, b):
-        each.fresh_namespace()
-    figures: Figures = {"executions": executions, "stalls": stalls, "stops": {}}
-    operator = Operator(source, log, images().launcher)
-    with release_away():
-        with operator:
-            figures["memory, no executions"] = round(operator.memory()[0], 1)
-            markers = {kind: [running(b, kind, number) for number in range(3 * stops)] for kind in KINDS}
-            example = finished(b)
-            figures["stops"]["nothing else"] = stop_some(b, markers, stops)
-        populate(executions, example)
-        with operator:
+class Bench:
+    """One measurement of one operator."""
+
+    def __init__(self, executions: int, stalls: int, stops: int, source: Path) -> None:
+        self._executions, self._stalls, self._stops = executions, stalls, stops
+        log = Path(tempfile.mkstemp(prefix="desist-j5-", suffix=".log")[1])
+        say(f"log of the operator: {log}")
+        self._operator = Operator(source, log, images().launcher)
+        self._a, self._b = Cluster(A), Cluster(B)
+        self._markers: dict[str, list[tuple[str, str]]] = {}
+        self.figures: Figures = {"executions": executions, "stalls": stalls, "stops": {}}
+
+    def measure(self, only: str | None = None, keep: bool = False) -> Figures:
+        """All figures, as a JSON object."""
+        for each in (self._a, self._b):
+            each.fresh_namespace(empty=not keep)
+        example = self._without_load(only != "memory")
+        populate(self._executions, example)
+        with self._operator as operator:
             say("settling")
             operator.settle()
-        with operator:
-            figures["seconds to ready"] = round(operator.ready_after, 1)
-            operator.settle()
-            figures["memory"], figures["highest memory"] = (round(value, 1) for value in operator.memory())
-            figures["processor seconds"] = round(operator.cpu_seconds(), 1)
-            with HangingWebhook(a.core.api_client, A):
-                Crowd(connection(), A).create(body(f"hangs-{n}", template(), n) for n in range(stalls))
-                time.sleep(5)
-                figures["stops"][f"{stalls} starts hang in A"] = stop_some(b, markers, stops)
-        unanswered = list(open_ones(executions))
+        with self._operator:
+            self._memory()
+            if only != "memory":
+                self._beside_stalls()
+        if only != "memory":
+            self._beside_stops()
+        if not keep:
+            for each in (self._a, self._b):
+                each.core.delete_namespace(each.namespace)
+        return self.figures
+
+    def _without_load(self, stops: bool) -> Figures:
+        """What an operator without executions does and holds; a run that has ended."""
+        with self._operator as operator:
+            self.figures["memory, no executions"] = round(operator.memory()[0], 1)
+            if stops:
+                numbers = range(3 * self._stops)
+                self._markers = {kind: [running(self._b, kind, number) for number in numbers] for kind in KINDS}
+                self._stop_some("nothing else")
+            return finished(self._b)
+
+    def _memory(self) -> None:
+        operator = self._operator
+        self.figures["seconds to ready"] = round(operator.ready_after, 1)
+        self.figures["memory when ready"] = round(operator.memory()[0], 1)
+        operator.settle()
+        self.figures["memory"], self.figures["highest memory"] = (round(value, 1) for value in operator.memory())
+        self.figures["processor seconds"] = round(operator.cpu_seconds(), 1)
+
+    def _beside_stalls(self) -> None:
+        with HangingWebhook(self._a.core.api_client, A):
+            Crowd(connection(), A).create(body(f"hangs-{n}", template(), n) for n in range(self._stalls))
+            time.sleep(5)
+            self._stop_some(f"{self._stalls} starts hang in A")
+
+    def _beside_stops(self) -> None:
+        unanswered = list(open_ones(self._executions))
         say(f"{len(unanswered)} stops in A")
         Crowd(connection(), A).patch(unanswered, {"spec": {"cancellation": {"mode": "Kill"}}})
-        with operator:
-            figures["stops"][f"{len(unanswered)} stops in A"] = stop_some(b, markers, stops)
-    if not keep:
-        for each in (a, b):
-            each.core.delete_namespace(each.namespace)
-    return figures
+        with self._operator:
+            self._stop_some(f"{len(unanswered)} stops in A")
+
+    def _stop_some(self, situation: str) -> None:
+        self.figures["stops"][situation] = stop_some(self._b, self._markers, self._stops)
 
 
 def running(cluster: Cluster, kind: str, number: int) -> tuple[str, str]:

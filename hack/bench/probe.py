@@ -63,14 +63,15 @@ class Cluster:
         self.core: Any = client.CoreV1Api()
         self.custom: Any = client.CustomObjectsApi()
 
-    def fresh_namespace(self) -> None:
-        """Remove what an earlier measurement left, and make the namespace."""
+    def fresh_namespace(self, empty: bool = True) -> None:
+        """Make the namespace, and remove what an earlier measurement left."""
         try:
             self.core.create_namespace({"metadata": {"name": self.namespace}})
         except client.ApiException as error:
             if error.status != 409:
                 raise
-        self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL)
+        if empty:
+            self.custom.delete_collection_namespaced_custom_object(GROUP, VERSION, self.namespace, PLURAL)
 
     def start(self, name: str, program: str) -> str:
         """Create an execution and wait until its process runs; the marker in its arguments."""
