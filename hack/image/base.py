@@ -5,6 +5,8 @@ that is the published Python image, else our own. Ours holds no shell, no
 package manager and no certificates: the operator speaks to one server, whose certificate is in its service account's
 folder. Packages are unpacked, not installed (mmdebstrap's variant `extract`), so that their maintainer scripts and the
 packages that only those need stay out; files that nothing loads are filtered from the archive, copyright files stay.
+Which versions of the packages these are: those of the mirror's today, or of the day that the environment names
+(DESIST_DEBIAN_SNAPSHOT=20261101T000000Z) where snapshot.debian.org can be reached.
 Rejected: a root as the cluster tools make it for workloads (157 MB instead of 29: a shell, apt, perl, the usual tools);
 mmdebstrap's own hooks for the filtering, which run before its clean-up and break it.
 """
@@ -21,6 +23,7 @@ from pathlib import Path
 from hack.cluster import packages, versions
 from hack.cluster.commands import How, run
 from hack.cluster.engine import Engine, pulled
+from hack.cluster.errors import ClusterError
 from hack.cluster.home import home
 from hack.cluster.image_store import ensure, import_root, root_image
 from hack.cluster.keys import being_made, key_of, prune
@@ -29,7 +32,9 @@ from hack.cluster.progress import Step
 NAME = "localhost/desist-python:1"
 PYTHON = "3.11"
 # The Dockerfile's own default.
-PUBLISHED = f"python:{PYTHON}-slim"
+PUBLISHED = f"python:{PYTHON}.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3"
+SNAPSHOT = "DESIST_DEBIAN_SNAPSHOT"
+ARCHIVE = "http://snapshot.debian.org/archive"
 # What databases, terminals and name services need; their Python modules go with them.
 LIBRARIES = (
     "libdb-",
@@ -99,12 +104,24 @@ def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def base_key() -> str:
-    """Key of all that goes into the base. It has no package versions: a cached base keeps those of its day."""
+    """Key of all that goes into the base. Without a snapshot a cached base keeps the versions of its day."""
     return root_image(NAME, _archive_key()).key
 
 
 def _archive_key() -> str:
-    return key_of(Path(__file__), versions.DEBIAN)
+    return key_of(Path(__file__), versions.DEBIAN, *sources())
+
+
+def sources() -> list[str]:
+    """Package sources of the day that SNAPSHOT names; empty: mmdebstrap's own. Raises ClusterError if malformed."""
+    day = os.environ.get(SNAPSHOT, "")
+    if not day:
+        return []
+    if not re.fullmatch(r"\d{8}T\d{6}Z", day):
+        raise ClusterError(f"{SNAPSHOT} is {day!r}: it has to be a time as in 20261101T000000Z")
+    suites = {"debian": versions.DEBIAN, "debian-security": f"{versions.DEBIAN}-security"}
+    # A snapshot's signature stays valid; only the date until which it was meant to be used has passed.
+    return [f"deb [check-valid-until=no] {ARCHIVE}/{name}/{day} {suite} main" for name, suite in suites.items()]
 
 
 def base_image(engine: Engine, step: Step) -> str:
@@ -128,7 +145,7 @@ def root(step: Step) -> Path:
     with being_made(archive) as part, tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch, "whole.tar")
         options = ["--variant=extract", f"--include=python{PYTHON}", "--format=tar"]
-        run(["mmdebstrap", *options, versions.DEBIAN, whole], How(log=home().log("debian-python")))
+        run(["mmdebstrap", *options, versions.DEBIAN, whole, *sources()], How(log=home().log("debian-python")))
         slim(whole, part)
     prune(home().root, "debian-python", ".tar")
     return archive

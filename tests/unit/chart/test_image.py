@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hack.cluster.api import ClusterError
 from hack.image import assemble
 from hack.image.assemble import compile_all, prune, requirements
-from hack.image.base import slim
+from hack.image.base import PUBLISHED, SNAPSHOT, base_key, slim, sources
 from hack.image.build import LAUNCHER, OPERATOR, superseded
 from hack.image.wheels import locked
 
@@ -150,3 +152,27 @@ def test_the_build_context_of_a_checkout_lets_wheels_through() -> None:
 def test_a_node_keeps_the_images_that_the_engine_keeps_and_all_that_are_not_ours() -> None:
     in_node = [f"{OPERATOR}:old", f"{OPERATOR}:new", f"{LAUNCHER}:old", "localhost/desist-workload:1", "sha256:ab"]
     assert superseded(in_node, [f"{OPERATOR}:new"]) == [f"{OPERATOR}:old", f"{LAUNCHER}:old"]
+
+
+def test_the_published_base_is_one_image_for_ever_and_the_same_in_both_places() -> None:
+    lines = (Path(__file__).parents[3] / "hack/image/Dockerfile").read_text().splitlines()
+    assert f"ARG BASE={PUBLISHED}" in lines
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", PUBLISHED)
+
+
+def test_the_base_made_here_is_of_the_day_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SNAPSHOT, raising=False)
+    assert sources() == []
+    of_today = base_key()
+    monkeypatch.setenv(SNAPSHOT, "20261101T000000Z")
+    assert [line.rpartition("archive/")[2] for line in sources()] == [
+        "debian/20261101T000000Z bookworm main",
+        "debian-security/20261101T000000Z bookworm-security main",
+    ]
+    assert base_key() != of_today
+
+
+def test_a_day_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SNAPSHOT, "yesterday")
+    with pytest.raises(ClusterError, match="DESIST_DEBIAN_SNAPSHOT is 'yesterday'"):
+        sources()
