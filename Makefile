@@ -66,7 +66,8 @@ images: setup cluster-up ## Build the images and load them into the nodes
 	@$(PY) -m hack.cluster images
 	@$(PY) -m hack.image load
 
-install: setup images ## Install this checkout's chart on the cluster
+install: setup cluster-up ## Install this checkout's chart on the cluster
+	@$(PY) -m hack.cluster images
 	@$(PY) -m hack.image install
 
 figures: setup install ## Measure what the README quotes: latencies, memory, sizes
