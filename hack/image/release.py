@@ -27,6 +27,10 @@ CHART = ROOT / "charts" / "desist"
 KEY = "desist.dev/release-key"
 SELECTOR = "app.kubernetes.io/name=desist,app.kubernetes.io/component=controller"
 READY_SECONDS = 120
+# Tests run the operator on this machine too, under the credentials that kind made.
+HOST_OPERATOR = "kubernetes-admin"
+# Nobody has this name; tests take it on where they restore status.
+RESTORER = "desist-test-restore"
 # The controller's own part; level `restricted` shows at every installation that the chart fits it.
 NAMESPACE_LABELS = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -119,7 +123,8 @@ def scale_operator(kubeconfig: Path, replicas: int) -> None:
 
 def _held(client: Client, key: str) -> dict[str, Any] | None:
     """The deployment, if it has this key, and what a test may have deleted is there."""
-    held = client.asks("get", f"deployment/{RELEASE}", f"clusterrole/{RELEASE}-controller", *_crds(), "--output=json")
+    rest = (f"clusterrole/{RELEASE}-controller", *_policies(), *_crds())
+    held = client.asks("get", f"deployment/{RELEASE}", *rest, "--output=json")
     if held is None:
         return None
     deployment: dict[str, Any] = json.loads(held)["items"][0]
@@ -133,6 +138,11 @@ def _runs(deployment: dict[str, Any]) -> bool:
     return bool(status.get("observedGeneration") == deployment["metadata"]["generation"] and counts == (1, 1, 1))
 
 
+def _policies() -> list[str]:
+    kinds = ("validatingadmissionpolicy", "validatingadmissionpolicybinding")
+    return [f"{kind}/{RELEASE}-{name}" for kind in kinds for name in ("status", "pods")]
+
+
 def _crds() -> list[str]:
     return [f"customresourcedefinition/{file.stem}.desist.dev" for file in sorted((CHART / "files" / "crds").glob("*"))]
 
@@ -143,7 +153,12 @@ def _values(named: Images, environment: Mapping[str, str]) -> dict[str, Any]:
         for name in (named.operator, named.launcher)
     )
     variables = [{"name": name, "value": value} for name, value in sorted(environment.items())]
-    return {"image": operator, "launcher": {"image": launcher}, "controller": {"extraEnv": variables}}
+    return {
+        "image": operator,
+        "launcher": {"image": launcher},
+        "admission": {"operators": [HOST_OPERATOR], "statusWriters": [RESTORER]},
+        "controller": {"extraEnv": variables},
+    }
 
 
 def _namespace() -> dict[str, Any]:

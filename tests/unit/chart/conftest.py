@@ -31,15 +31,15 @@ class Helm:
             self._known[arguments] = subprocess.run(command, capture_output=True, text=True, check=False)
         return self._known[arguments]
 
-    def template(self, *values: str, release: str = "desist") -> subprocess.CompletedProcess[str]:
-        given = [
-            word for value in values for word in ("--set-json" if "={" in value or "=[" in value else "--set", value)
-        ]
-        where = ["--namespace", "desist-system", "--kube-version", "1.36.0"]
+    def template(
+        self, *values: str, release: str = "desist", namespace: str = "desist-system"
+    ) -> subprocess.CompletedProcess[str]:
+        given = [word for value in values for word in (_flag(value), value)]
+        where = ["--namespace", namespace, "--kube-version", "1.36.0"]
         return self.run("template", release, str(CHART), *where, *given)
 
-    def rendered(self, *values: str, release: str = "desist") -> list[Manifest]:
-        done = self.template(*values, release=release)
+    def rendered(self, *values: str, release: str = "desist", namespace: str = "desist-system") -> list[Manifest]:
+        done = self.template(*values, release=release, namespace=namespace)
         assert done.returncode == 0, done.stderr
         return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
@@ -47,6 +47,13 @@ class Helm:
         done = self.template(*values)
         assert done.returncode != 0, "the chart was rendered"
         return done.stderr
+
+
+def _flag(value: str) -> str:
+    if "={" in value or "=[" in value:
+        return "--set-json"
+    # --set would make a number of 123, and nothing of null.
+    return "--set-string" if value.startswith("controller.priorityClassName=") else "--set"
 
 
 @pytest.fixture(scope="session")

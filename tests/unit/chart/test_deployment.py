@@ -68,6 +68,13 @@ def test_the_images_are_those_of_this_version_unless_the_values_say_more(find: F
     assert environment(find, *values)["DESIST_LAUNCHER_IMAGE"] == f"r.example/l:{version}"
 
 
+def test_a_digest_is_used_instead_of_the_tag(find: Find) -> None:
+    digest = f"sha256:{'0a' * 32}"
+    values = (f"image.digest={digest}", "image.tag=v7", f"launcher.image.digest={digest}")
+    assert container(find, *values)["image"] == f"desist-operator@{digest}"
+    assert environment(find, *values)["DESIST_LAUNCHER_IMAGE"] == f"desist-launcher@{digest}"
+
+
 @pytest.mark.parametrize(
     ("value", "variable", "held"),
     [

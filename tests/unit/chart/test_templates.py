@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +27,72 @@ def test_it_installs_with_no_values(helm: Helm) -> None:
         "ClusterRoleBinding": 1,
         "ServiceAccount": 1,
         "Deployment": 1,
+        "ValidatingAdmissionPolicy": 2,
+        "ValidatingAdmissionPolicyBinding": 2,
     }
+
+
+@pytest.mark.parametrize("release", ["123", "true", "null", "1e3", "1.0", "0x1f"])
+def test_a_release_and_a_namespace_may_have_names_that_yaml_takes_for_something_else(helm: Helm, release: str) -> None:
+    rendered = helm.rendered(
+        "networkPolicy.enabled=true", f"controller.priorityClassName={release}", release=release, namespace=release
+    )
+    assert not [path for manifest in rendered for path in _no_text(manifest)]
+    assert {it["metadata"]["namespace"] for it in rendered if "namespace" in it["metadata"]} == {release}
+    assert {it["metadata"]["labels"]["app.kubernetes.io/instance"] for it in rendered} == {release}
+
+
+TEXTS = {
+    "name",
+    "namespace",
+    "serviceAccountName",
+    "priorityClassName",
+    "image",
+    "imagePullPolicy",
+    "policyName",
+    "value",
+}
+
+
+def _no_text(held: Any, path: str = "", under: str = "") -> Iterator[str]:
+    """Where something is no text that has to be."""
+    if isinstance(held, dict):
+        for key, inner in held.items():
+            wanted = key in TEXTS or under in ("labels", "annotations", "matchLabels")
+            # In the schemas of the definitions, a property may be called anything.
+            if under != "properties" and wanted and not isinstance(inner, str):
+                yield f"{path}.{key}: {inner!r}"
+            yield from _no_text(inner, f"{path}.{key}", key)
+    elif isinstance(held, list):
+        for number, inner in enumerate(held):
+            yield from _no_text(inner, f"{path}[{number}]")
+
+
+def test_a_name_that_is_cut_ends_in_a_letter_or_digit(helm: Helm) -> None:
+    release = "a" * 48 + "--desist"[:5]
+    (made,) = (it for it in helm.rendered(release=release) if it["kind"] == "Deployment")
+    assert made["metadata"]["name"] == "a" * 48
+
+
+def test_the_network_policy_lets_the_controller_speak_to_the_api_server_and_the_kubelet_to_it(
+    helm: Helm, find: Find
+) -> None:
+    assert all(manifest["kind"] != "NetworkPolicy" for manifest in helm.rendered())
+    values = ("networkPolicy.enabled=true", "controller.probePort=9000")
+    spec = find("NetworkPolicy", "desist", *values)["spec"]
+    labels = find("Deployment", "desist")["spec"]["selector"]["matchLabels"]
+    assert spec == {
+        "podSelector": {"matchLabels": labels},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"ports": [{"protocol": "TCP", "port": 9000}]}],
+        "egress": [{"ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 6443}]}],
+    }
+    narrow = ('networkPolicy.apiServerCidrs=["10.0.0.1/32"]', 'networkPolicy.probeCidrs=["10.1.0.0/16","fd00::/8"]')
+    spec = find("NetworkPolicy", "desist", *values, *narrow, "networkPolicy.apiServerPorts=[8443]")["spec"]
+    assert spec["egress"] == [
+        {"ports": [{"protocol": "TCP", "port": 8443}], "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}
+    ]
+    assert [rule["ipBlock"]["cidr"] for rule in spec["ingress"][0]["from"]] == ["10.1.0.0/16", "fd00::/8"]
 
 
 def test_the_definitions_are_those_of_the_repository_and_are_kept(helm: Helm) -> None:
