@@ -29,6 +29,9 @@ from desist.lifecycle.pod.manifest import LAUNCHER
 
 REASON, MESSAGE = 128, 2000
 """Characters of one word for programs, and of a text for people, that are kept."""
+MANY = 4
+"""Names of gates or finalizers that are kept."""
+SANDBOX = "PodReadyToStartContainers"
 
 
 class Raw(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,6 +60,7 @@ class Metadata(Raw, frozen=True):
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
+    finalizers: tuple[str, ...] = ()
 
 
 class Container(Raw, frozen=True):
@@ -121,10 +125,18 @@ class RawCondition(Raw, frozen=True):
     last_transition_time: str | None = None
 
 
+class Gate(Raw, frozen=True):
+    """What holds a pod back from its scheduler."""
+
+    name: str = ""
+
+
 class PodSpec(Raw, frozen=True):
     """The part of a pod's spec that proof needs."""
 
     node_name: str = ""
+    scheduler_name: str = "default-scheduler"
+    scheduling_gates: tuple[Gate, ...] = ()
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     termination_grace_period_seconds: int = 30
@@ -269,6 +281,11 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) 
         disruption_reason=disruption.reason if disruption else "",
         unschedulable=outside.text(scheduled.message, MESSAGE) if scheduled else "",
         mailbox=metadata.annotations.get(STOP_ANNOTATION, ""),
+        gates=tuple(outside.text(gate.name, REASON) for gate in spec.scheduling_gates[:MANY]),
+        finalizers=tuple(outside.text(name, REASON) for name in metadata.finalizers[:MANY]),
+        scheduler=outside.text(spec.scheduler_name, REASON),
+        scheduling=any(c.type == "PodScheduled" for c in status.conditions),
+        sandbox=next((c.status == "True" for c in status.conditions if c.type == SANDBOX), None),
         launched=any(map(_launched, spec.containers)),
     )
 

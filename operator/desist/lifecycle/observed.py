@@ -87,6 +87,15 @@ class PodView:
     """What its label says that it is to the run; None: something that this version does not know."""
     mailbox: str = ""
     """The annotation desist.dev/stop as it is stored; empty: none."""
+    gates: tuple[str, ...] = ()
+    """Names of the scheduling gates that hold it back."""
+    finalizers: tuple[str, ...] = ()
+    """What holds it back from going, once it is deleted."""
+    scheduler: str = "default-scheduler"
+    scheduling: bool = True
+    """Whether a scheduler has said anything of it."""
+    sandbox: bool | None = None
+    """Condition PodReadyToStartContainers: volumes and sandbox are ready; None: nobody has said."""
     launched: bool = True
     """Whether the launcher stands in the command line of a regular container, as in all pods that Desist makes."""
 

@@ -177,7 +177,9 @@ def _edit(grow: Grower, where: Json, value: Json) -> None:
     present = value.get(name)
     if isinstance(present, dict) and "properties" in below and grow.random.random() < 0.7:
         _edit(grow, below, present)
-    elif isinstance(present, list) and present and "properties" in below["items"] and grow.random.random() < 0.7:
+    elif (
+        isinstance(present, list) and present and "properties" in below.get("items", ()) and grow.random.random() < 0.7
+    ):
         item = dict(grow.random.choice(present))
         _edit(grow, below["items"], item)
         value[name] = [item]

@@ -126,6 +126,8 @@ def test_a_pod_that_came_and_went_unseen_is_created_again_and_the_passes_between
     world.step()
     world.pods.clear()
     world.creates = False
+    world.step(2 * world.settings.look_again_after)
+    assert any("is not there yet" in text for text in world.status.waiting_on)
     for _ in range(3):
         assert wakes_in(world) == [world.settings.look_again_after]
         assert done(world.step(world.settings.look_again_after)) == ["CreatePod"]

@@ -178,6 +178,7 @@ def test_a_status_that_has_not_begun_is_slim() -> None:
         "canKill",
         "commandCount",
         "historyCount",
+        "waitingOn",
     }
 
 

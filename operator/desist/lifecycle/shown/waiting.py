@@ -1,97 +1,120 @@
-"""Waiting: `waitingOn`, in words for people.
+"""Waiting: `waitingOn`, in words for people: for what, by name, and until when at most, or that nothing bounds it.
 
-Contract: nothing decides by these texts. A text that only differs in what follows its first colon from one that is
-there already is kept as it was: a kubelet's messages change with every try, and each change would be a write.
+Contract: nothing decides by these texts; `waits` has their words. A text that only differs in what follows its first
+colon from one that is there already is kept as it was: a kubelet's messages change with every try, and each change
+would be a write. All of them together fit into `LIMIT` bytes as the API server stores them.
 Rejected: showing an init container as soon as it runs (one more write at every start).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from desist.api import outside
 from desist.api.base import rfc3339
+from desist.api.status import UnconfirmedProcess
 from desist.api.vocabulary import UnconfirmedReason
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodCall, PodView, Refusal
-from desist.lifecycle.proof.process import reported_end
-from desist.lifecycle.run import attempts
+from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal
+from desist.lifecycle.proof.process import Process
+from desist.lifecycle.run import attempts, start
+from desist.lifecycle.shown import waits
+from desist.lifecycle.shown.waits import Wait
+from desist.lifecycle.stop import deadlines, steps
 from desist.lifecycle.view import Status, View
-from desist.lifecycle.wire import mailbox
 
-SHOWN_AFTER = timedelta(seconds=10)
-"""An init container that runs for so long is shown."""
 REFUSED = "the API server's refusal"
 """How the texts begin that an Event tells of, too."""
-LIMIT = 16
-TEXT_LIMIT = 1000
-SILENT = ("", "ContainerCreating", "PodInitializing")
-PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+LIMIT = 5 * 1024
+TEXT_LIMIT = 1024
+"""Bytes of one of them."""
 
 
 def with_waiting(view: View, status: Status) -> Status:
     """The status with what it waits for."""
-    texts = tuple(text[:TEXT_LIMIT] for text in _texts(view, status))[:LIMIT] if status.open else ()
+    found = dict.fromkeys(outside.fit(text, TEXT_LIMIT) for text in _texts(view, status)) if status.open else {}
     before = {_key(text): text for text in status.waiting_on}
-    return status.replace(waiting_on=tuple(before.get(_key(text), text) for text in texts))
+    return status.replace(waiting_on=_fitting([before.get(_key(text), text) for text in found]))
 
 
 def shown_at(view: View, status: Status) -> datetime | None:
-    """When an init container that runs now is shown; None: none runs."""
+    """When a start that goes on now is shown next; None: none is."""
     process = view.current(status)
-    pod = process.present_pod if process else None
-    running = [c for c in pod.containers if _running_init(c)] if pod else []
-    return min((c.started_at + SHOWN_AFTER for c in running if c.started_at), default=None)
+    return waits.shown_at(process, view.now) if process else None
+
+
+def _fitting(texts: list[str]) -> tuple[str, ...]:
+    """The first of them, as many as have room."""
+    sizes = [outside.stored_size(text) for text in texts]
+    return tuple(text for n, text in enumerate(texts) if sum(sizes[: n + 1]) <= LIMIT)
 
 
 def _texts(view: View, status: Status) -> Iterator[str]:
+    process, bound = view.current(status), _bound(view, status)
     if status.next_attempt_at is not None:
-        yield f"the next attempt, which starts at {rfc3339(status.next_attempt_at)}"
+        yield f"{Wait.NEXT_ATTEMPT} {rfc3339(status.next_attempt_at)}"
+    elif process is None or process.never_seen:
+        yield from _without_pod(view, status, process, bound)
+    yield from (_unconfirmed(entry) for entry in status.unconfirmed)
+    if process is None or process.closed:
+        return
+    if not status.unconfirmed:
+        yield from waits.vanished(process, view.now)
+    pod = process.present_pod
+    if pod is not None:
+        yield from _told(status, process, pod)
+        yield from waits.of_pod(process, pod, view.now, bound)
+        yield from (_refusal(pod, refusal) for refusal in process.refusals if refusal.times > 0)
+
+
+def _bound(view: View, status: Status) -> str:
+    """Until when a start is waited for."""
+    deadline = deadlines.active_deadline(steps.target(view, status), status)
+    by_deadline = f"at most until {rfc3339(deadline)}, by activeDeadlineSeconds" if deadline else None
+    return by_deadline or "nothing bounds this wait but a stop"
+
+
+def _without_pod(view: View, status: Status, process: Process | None, bound: str) -> Iterator[str]:
     if attempts.create_refused(view, status):
         yield attempts.refusal(view)
-    for entry in status.unconfirmed:
-        lost = entry.reason is UnconfirmedReason.NODE_LOST
-        what = "which does not answer" if lost else "where it has not ended after its SIGKILL"
-        yield f"the process of pod {entry.pod} on node {entry.node}, {what}"
-    process = view.current(status)
-    pod = process.present_pod if process else None
-    if process is not None and pod is not None:
-        yield from _pod_texts(view, pod)
-        yield from (_refusal_text(pod, refusal) for refusal in process.refusals if refusal.times > 0)
+    elif process is None:
+        stalled = start.stall(view, status)
+        if stalled is not None:
+            yield f"{Wait.NOT_BEGUN} ({stalled.reason}): {stalled.message}"
+    elif attempts.awaits_template(view, status):
+        yield f"{Wait.TEMPLATE_LOST}, so that no pod can be made; a stop ends the run"
+    elif process.status.since + waits.SHOWN_AFTER <= view.now:
+        yield f"pod {process.status.pod}, {Wait.UNSEEN}; {bound}"
 
 
-def _refusal_text(pod: PodView, refusal: Refusal) -> str:
+def _unconfirmed(entry: UnconfirmedProcess) -> str:
+    where = f"the process of pod {entry.pod} on node {entry.node or '(unknown)'}"
+    if entry.reason is UnconfirmedReason.NODE_LOST:
+        ends = "its return, its deletion, its taint node.kubernetes.io/out-of-service, or onLostNode: Forget"
+        return f"{where}, {Wait.NODE_LOST}; nothing bounds this wait but {ends}"
+    return f"{where}, {Wait.UNKILLABLE}; mend what it hangs on in the kernel (a dead NFS server), or restart the node"
+
+
+def _told(status: Status, process: Process, pod: PodView) -> Iterator[str]:
+    """Also where the main program has left: that others of its container go on cannot be seen from here."""
+    held = status.stop
+    if held.mode is None or held.since is None or pod.workflow.phase is not ContainerPhase.RUNNING or process.reported:
+        return
+    if held.grace_period_seconds is not None:
+        bound = f"SIGKILL follows after their grace of {held.grace_period_seconds} s"
+    elif held.kill_after is not None:
+        bound = f"it becomes a Kill at {rfc3339(held.kill_after)}"
+    else:
+        bound = "nothing bounds this wait but a Kill"
+    container = f"container {pod.workflow.name} of pod {pod.name}"
+    yield f"the processes of {container}, {Wait.TOLD} at {rfc3339(held.since)} ({held.mode}); {bound}"
+
+
+def _refusal(pod: PodView, refusal: Refusal) -> str:
     """Who refuses is in the API server's own words."""
     if refusal.call is PodCall.DELETE:
-        return f"{REFUSED} of the DELETE of pod {pod.name}, which is asked for again and again: {refusal.message}"
-    return f"{REFUSED} of the stop that is posted to pod {pod.name}, asked again; a Kill deletes it: {refusal.message}"
-
-
-def _pod_texts(view: View, pod: PodView) -> Iterator[str]:
-    if pod.unschedulable and not pod.node:
-        yield f"a node for pod {pod.name} ({pod.unschedulable})"
-    for container in pod.containers:
-        yield from _container_texts(view, pod, container)
-    if pod.deletion_timestamp is not None and not mailbox.parse(pod.mailbox) and not reported_end(pod.workflow):
-        yield (
-            f"pod {pod.name}, which is being deleted with a grace until {rfc3339(pod.deletion_timestamp)} "
-            "that nothing can shorten"
-        )
-
-
-def _container_texts(view: View, pod: PodView, container: ContainerView) -> Iterator[str]:
-    where = f"container {container.name} of pod {pod.name}"
-    if container.phase is ContainerPhase.WAITING and container.reason not in SILENT:
-        what = "whose image cannot be pulled" if container.reason in PULLING else f"which waits ({container.reason})"
-        yield f"{where}, {what}: {container.message or container.reason}"
-    elif _running_init(container):
-        if container.started_at and container.started_at + SHOWN_AFTER <= view.now:
-            yield f"init {where}, which is running"
-    elif container.kind is ContainerKind.SIDECAR and reported_end(pod.workflow) and not reported_end(container):
-        yield f"sidecar {where}, which has not ended"
-
-
-def _running_init(container: ContainerView) -> bool:
-    return container.kind is ContainerKind.INIT and container.phase is ContainerPhase.RUNNING
+        return f"{Wait.DELETE_REFUSED} of pod {pod.name}, which is asked for again and again: {refusal.message}"
+    return f"{Wait.STOP_REFUSED} that is posted to pod {pod.name}, asked again; a Kill deletes it: {refusal.message}"
 
 
 def _key(text: str) -> str:
