@@ -206,7 +206,9 @@ def _message(line: Line, e: Evidence) -> str:
         return outcome.failure_message
     container = (e.failed_init if line.cause is Cause.INIT else None) or e.workflow
     assert container is not None and e.pod is not None, "what was lost has another message"
-    text = f"{line.words}: container {container.name} of pod {e.pod.name} {describe_exit(container)}"
+    over = container.phase is ContainerPhase.TERMINATED
+    what = f"container {container.name} of pod {e.pod.name} {describe_exit(container)}" if over else f"pod {e.pod.name}"
+    text = f"{line.words}: {what}"
     if outcome is not None and not counts(line.cause, outcome.phase):
         text += f", and its outcome {outcome.phase} does not count, as the end was not its own"
     detail = _detail(line, e, container)
@@ -225,9 +227,7 @@ def _detail(line: Line, e: Evidence, container: ContainerView) -> str:
 
 
 def describe_exit(container: ContainerView) -> str:
-    """How a container ended, in words."""
-    if container.phase is not ContainerPhase.TERMINATED:
-        return "did not end by a report of its own"
+    """How a container that is terminated ended, in words."""
     signal = exit_signal(container)
     also = [f"signal {signal}"] if signal else []
     also += [container.reason] if container.reason not in ORDINARY else []
