@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import Mode, OnLostNode, Phase
-from desist.lifecycle.observed import Answer, ContainerPhase, CreateAnswer, PodCall, Refusal
+from desist.lifecycle.observed import (
+    Answer,
+    ContainerKind,
+    ContainerPhase,
+    ContainerView,
+    CreateAnswer,
+    PodCall,
+    Refusal,
+)
 from desist.lifecycle.shown.waits import Wait
 from tests.support.builders import PodBuilder, at, make_execution, make_node, receipt
 from tests.unit.lifecycle.test_coherence import edited
@@ -89,6 +97,14 @@ def _with_sidecar() -> World:
     world.settle()
     world.change_pod(lambda pod: pod.with_sidecar("proxy").running(), after=1)
     world.change_pod(lambda pod: pod.exited(0, receipt()), after=1)
+    return world
+
+
+def _with_added() -> World:
+    world = World().running()
+    ended = world.pod.exited(0, receipt()).obj().containers
+    agent = ContainerView("agent", ContainerKind.ADDED, ContainerPhase.RUNNING, "containerd://agent")
+    world.change_pod(lambda pod: pod.having(containers=(*ended, agent)), after=1)
     return world
 
 
@@ -176,6 +192,7 @@ ROWS: list[tuple[Wait, Callable[[], World], tuple[str, ...]]] = [
         ("init container prepare", STOP),
     ),
     (Wait.SIDECAR, _with_sidecar, ("proxy", "terminationGracePeriodSeconds, 30 s")),
+    (Wait.ADDED, _with_added, ("container agent", "a stop with a deadline deletes the pod")),
     (Wait.TOLD, _stopped(Mode.CANCEL), ("container workflow", "(Cancel)", "nothing bounds this wait but a Kill")),
     (Wait.TOLD, _stopped(Mode.CANCEL, kill_after_seconds=60), ("it becomes a Kill at 2026-01-02T03:05:",)),
     (Wait.TOLD, _stopped(Mode.KILL, grace_period_seconds=7), ("(Kill)", "after their grace of 7 s")),

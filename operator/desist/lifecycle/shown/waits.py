@@ -41,6 +41,7 @@ class Wait(StrEnum):
     NOT_MADE = "which the kubelet cannot start"
     INIT = "which is running before the workflow process"
     SIDECAR = "which has not ended after the workflow process"
+    ADDED = "which admission has put beside the workflow's and which has not ended"
     TOLD = "which were told to stop"
     DELETED = "which is being deleted with a grace until"
     FINALIZERS = "which finalizers hold back"
@@ -141,6 +142,9 @@ def _sidecars(pod: PodView) -> Iterator[str]:
         if container.kind is ContainerKind.SIDECAR and not reported_end(container):
             grace = f"the kubelet gives it the pod's terminationGracePeriodSeconds, {pod.grace_seconds} s"
             yield f"sidecar container {container.name} of pod {pod.name}, {Wait.SIDECAR}; {grace}"
+        elif container.kind is ContainerKind.ADDED and not reported_end(container):
+            bound = "a stop with a deadline deletes the pod; nothing else bounds this wait"
+            yield f"container {container.name} of pod {pod.name}, {Wait.ADDED}; {bound}"
 
 
 def _deleted(pod: PodView) -> Iterator[str]:
