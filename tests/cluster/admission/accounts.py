@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from kubernetes import client, config
 
 from hack.cluster.api import kubeconfig
-from hack.image.release import HOST_OPERATOR
+from hack.image.release import HOST_OPERATOR, RESTORER
 from tests.cluster.chart.conftest import ACCOUNT
 from tests.support.lab import Lab
 
@@ -28,6 +28,7 @@ PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+API = "/apis/desist.dev/v1alpha1/namespaces"
 DRY = {"dryRun": "All"}
 
 
@@ -91,3 +92,15 @@ def refused(answer: Answer, what: str, user: str = MALLORY) -> bool:
 
 def pods_path(lab: Lab, name: str = "") -> str:
     return f"/api/v1/namespaces/{lab.name}/pods" + (f"/{name}" if name else "")
+
+
+def path_to(lab: Lab, kind: str, name: str = "", subresource: str = "") -> str:
+    return "/".join(filter(None, (API, lab.name, kind, name, subresource)))
+
+
+def status_refused(answer: Answer) -> bool:
+    """Whether it was refused by the policy, with words that say what, who may, who asked and what to do."""
+    words = ("status is written only by", ACCOUNT, HOST_OPERATOR, RESTORER, f"{MALLORY} may not", "spec.cancellation")
+    assert answer.status == 403, answer
+    assert all(word in answer.message for word in (*words, "admission.statusWriters")), answer.message
+    return True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from desist.api import meta
 from tests.unit.chart.conftest import Find, Helm
 
 OWN = "system:serviceaccount:desist-system:desist"
@@ -50,9 +52,21 @@ def test_further_accounts_are_named_as_they_are_written(find: Find) -> None:
 def test_a_policy_that_fails_refuses_and_one_that_refuses_says_so(find: Find, name: str) -> None:
     made = policy(find, name)
     assert made["failurePolicy"] == "Fail"
-    assert all(it["reason"] == "Forbidden" and "admission." in it["messageExpression"] for it in made["validations"])
+    assert all(it["reason"] == "Forbidden" for it in made["validations"])
+    assert all("admission." in it["messageExpression"] for it in made["validations"] if "message" not in it)
     binding = find("ValidatingAdmissionPolicyBinding", name)["spec"]
     assert binding == {"policyName": name, "validationActions": ["Deny"]}
+
+
+def test_the_names_that_are_asked_for_in_a_map_too_large_to_walk_over_are_all_that_the_operator_reads(
+    find: Find,
+) -> None:
+    names = {value for name, value in vars(meta).items() if name.endswith(("_LABEL", "_ANNOTATION"))}
+    expressions = [it["expression"] for it in policy(find, "desist-pods")["matchConditions"]]
+    expressions += [it["expression"] for it in policy(find, "desist-pods")["variables"]]
+    listed = [one for expression in expressions for one in re.findall(r"dyn\((\[[^]]*\])\)", expression)]
+    assert len(listed) == 6
+    assert all(set(json.loads(one.replace("'", '"'))) == names for one in listed)
 
 
 @pytest.mark.parametrize("name", POLICIES)
