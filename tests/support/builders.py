@@ -151,7 +151,8 @@ class PodBuilder:
 
     def deleting(self, grace: int = 30, since: float = 1) -> Self:
         """With a deletionTimestamp."""
-        return self.having(deletion_timestamp=at(since + grace), deletion_grace_seconds=grace)
+        due, seen = at(since + grace), at(since)
+        return self.having(deletion_timestamp=due, deletion_grace_seconds=grace, deletion_seen_at=seen)
 
     def _before(self, container: ContainerView) -> Self:
         return self.having(containers=(container, *self.pod.containers))

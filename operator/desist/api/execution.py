@@ -37,7 +37,7 @@ class WorkflowExecutionSpec(Model):
     arguments: Opaque | None = None
     """A JSON object, at most 32 KiB; the process finds it in the file /desist/arguments.json."""
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
-    """Instead of the workflow's: seconds from the run's first process on; then it is killed and ends as TimedOut."""
+    """Instead of the workflow's: seconds from the run's acceptance (status.acceptedAt) on, over all its attempts, also while no process can start; then the run is killed and ends as TimedOut."""
     cancellation: Cancellation | None = None
     """The request to stop the current run, for example {mode: Cancel, reason: customer asked}. While it is there, the run is being stopped, at least as strongly as it says. Cancel tells the process, which may clean up, end as it likes, or go on; Force and Terminate kill it at once; Kill tells it and kills it after the grace. Raise the mode to stop harder. Until the run has ended, the request can be strengthened, not weakened or removed. Applying it again unchanged does nothing."""
 

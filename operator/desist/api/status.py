@@ -211,6 +211,8 @@ class Stoppable(Model):
     """ULID of the run."""
     attempt: Annotated[int, Field(ge=0)] | None = None
     """Number of the current attempt, from 1; absent before the run has begun."""
+    accepted_at: Time | None = None
+    """When the run began, with its first attempt; activeDeadlineSeconds count from here."""
     start_time: Time | None = None
     """When the run's first process started."""
     end_time: Time | None = None

@@ -49,7 +49,7 @@ class WorkflowSpec(Model):
     stop_policy: StopPolicy = StopPolicy()
     """How the workflow process likes to be stopped."""
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
-    """Seconds from the run's first process on, over all its attempts; then the run is killed and ends as TimedOut."""
+    """Seconds from the run's acceptance (status.acceptedAt) on, over all its attempts, also while no process can start; then the run is killed and ends as TimedOut."""
 
 
 class WorkflowStatus(Model):

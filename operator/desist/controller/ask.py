@@ -6,15 +6,18 @@ wanted. Raises kube's errors: without an answer there is no decision.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from desist.api.base import Opaque
+from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
 from desist.controller.creates import Creates
 from desist.controller.kinds import EXECUTION, Key
+from desist.controller.memory import Memory
 from desist.controller.observe import with_live_pod
-from desist.lifecycle.observed import CreateAnswer, Observed, Questions
+from desist.lifecycle.observed import CreateAnswer, Observed, Questions, WantedPod
 from desist.lifecycle.pod.manifest import dry_run_manifest
 
 
@@ -24,14 +27,16 @@ class Asker:
 
     cluster: Cluster
     creates: Creates
+    caches: Caches
+    memory: Memory
+    clock: Callable[[], datetime]
 
     async def answer(self, questions: Questions, observed: Observed) -> Observed:
         """The observation with the API server's answers in it. Raises NoSlot, and kube's errors."""
         if questions.dry_run:
             observed = replace(observed, dry_run=await self._dry_run(observed))
         if questions.live_pod is not None:
-            found = await self.cluster.live_pod(observed.execution.metadata, questions.live_pod)
-            observed = with_live_pod(observed, found)
+            observed = await self._with_live_pod(observed, questions.live_pod)
         for name in questions.live_nodes:
             observed = await self._with_live_node(observed, name)
         return observed
@@ -41,8 +46,17 @@ class Asker:
         key = Key(EXECUTION.name, metadata.uid)
         return await self.creates.dry_run(key, metadata, _made_from(observed), lambda: _first_pod(observed))
 
+    async def _with_live_pod(self, observed: Observed, wanted: WantedPod) -> Observed:
+        owner = observed.execution.metadata
+        found = await self.cluster.live_pod(owner, wanted)
+        if found is None:
+            return with_live_pod(observed, None, self.memory.missed(owner.uid, wanted.name, self.clock()))
+        self.memory.found(owner.uid)
+        return with_live_pod(observed, self.caches.dated(owner.uid, found))
+
     async def _with_live_node(self, observed: Observed, name: str) -> Observed:
-        node = await self.cluster.live_node(name)
+        found = await self.cluster.live_node(name)
+        node = self.caches.known_since(found) if found is not None else None
         others = tuple(known for known in observed.nodes if known.name != name)
         nodes = others if node is None else (*others, node)
         return replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))

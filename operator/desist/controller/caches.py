@@ -7,6 +7,8 @@ missed) is kept only if it was bound: that it never was could be told by its DEL
 A pod that was read (`pod_read`, where a write has found that the cache is behind) takes the place of an older state of
 it, and only that: what no watch has brought, none would take away. Events that are older change nothing, unless all
 versions are in doubt (`doubt`, where the cluster's own store was restored): then whatever is said of a pod next counts.
+Since when a node is Ready or not, and a pod is being deleted, counts from when this process saw it, by the controller's
+clock: what it is told anew of the same state does not count anew, and a state that has changed meanwhile does.
 All of it is memory only: after a restart such a pod is judged as vanished, which is the slower road to the same end.
 """
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from desist.api.meta import ObjectMeta
 from desist.controller.views import NodeRecord, PodRecord
@@ -32,6 +36,8 @@ class Caches:
     def __init__(self) -> None:
         self._pods: dict[str, dict[str, PodRecord]] = defaultdict(dict)
         self._deleted: dict[str, dict[str, PodRecord]] = {}
+        self._deletions: dict[str, dict[str, tuple[datetime, datetime]]] = {}
+        """Of pods that are being deleted: the deletionTimestamp, and when it was first seen."""
         self._nodes: dict[str, NodeRecord] = {}
         self._concerned: dict[str, set[str]] = defaultdict(set)
         self._doubted: set[str] = set()
@@ -57,6 +63,7 @@ class Caches:
         if self._knows_better(record):
             return record.execution_uid
         self._doubted.discard(record.view.uid)
+        record = replace(record, view=self.dated(record.execution_uid, record.view))
         self._pods[record.execution_uid][record.view.uid] = record
         self._deleted.get(record.execution_uid, {}).pop(record.view.uid, None)
         self._concern(record.execution_uid, record.view.node)
@@ -84,9 +91,28 @@ class Caches:
                 del kept[old]
         return execution
 
+    def dated(self, execution: str, view: PodView) -> PodView:
+        """The pod, with the time at which its deletion was first seen; `view` says when it was seen just now."""
+        if view.deletion_timestamp is None or view.deletion_seen_at is None:
+            return view
+        known = self._deletions.setdefault(execution, {})
+        deletion, since = known.get(view.uid, (None, view.deletion_seen_at))
+        if deletion != view.deletion_timestamp:
+            known[view.uid] = (view.deletion_timestamp, view.deletion_seen_at)
+            return view
+        return replace(view, deletion_seen_at=since)
+
+    def known_since(self, view: NodeView) -> NodeView:
+        """The node, with the time at which it was first seen Ready, or not, without a break."""
+        known = self._nodes.get(view.name)
+        if known is None or (known.view.ready, known.view.ready_changed) != (view.ready, view.ready_changed):
+            return view
+        return replace(view, ready_since=known.view.ready_since)
+
     def node_changed(self, record: NodeRecord) -> frozenset[str]:
         """A node was added or modified; what did not change for a reconcile concerns nobody."""
         known = self._nodes.get(record.view.name)
+        record = replace(record, view=self.known_since(record.view))
         self._nodes[record.view.name] = record
         unchanged = known is not None and known.view == record.view
         return frozenset() if unchanged else frozenset(self._concerned.get(record.view.name, ()))
@@ -108,6 +134,7 @@ class Caches:
     def release(self, execution: str) -> None:
         """The execution has ended or is gone: nobody asks for its nodes and its deleted pods any more."""
         self._deleted.pop(execution, None)
+        self._deletions.pop(execution, None)
         for name in [name for name, concerned in self._concerned.items() if execution in concerned]:
             self._concerned[name].discard(execution)
             if not self._concerned[name]:

@@ -9,7 +9,7 @@ verbs that these calls use, and no others.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,10 +68,11 @@ class Vanished(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The calls. `instance` names this process in Events."""
+    """The calls. `instance` names this process in Events, `clock` is its time."""
 
     client: Client
     instance: str
+    clock: Callable[[], datetime]
 
     async def served(self) -> bool:
         """Whether the API server serves all of our kinds."""
@@ -161,7 +162,7 @@ class Cluster:
             body = await self.client.get(PODS.at(wanted.name, owner.namespace), budget=Budget.STOP)
         except NotFound:
             return None
-        return wanted_view(msgspec.convert(body, RawPod), owner.uid, wanted)
+        return wanted_view(msgspec.convert(body, RawPod), owner.uid, wanted, self.clock())
 
     async def live_node(self, name: str) -> NodeView | None:
         """The node of that name as it is now; None where there is none."""
@@ -170,7 +171,7 @@ class Cluster:
             body = await self.client.get(NODES.at(name), budget=Budget.STOP)
         except NotFound:
             return None
-        return node_record(msgspec.convert(body, RawNode)).view
+        return node_record(msgspec.convert(body, RawNode), self.clock()).view
 
     async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
         """PATCH the mailbox under the pod's UID and version; gives the new version. Raises Outdated, Vanished."""

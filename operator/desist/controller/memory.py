@@ -1,10 +1,11 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: six things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
+Contract: seven things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
 refusals of a create, and of a posting or a DELETE, which the core turns into words and waits; expectations: after a
 create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted
-last; the UID of the pod that was created last (status has it once the pod was seen); and how often in a row something
-was otherwise than judged, so that a cache that stays behind leads to no storm.
+last; the UID of the pod that was created last (status has it once the pod was seen); since when its pod is missed, as
+far as this process has asked; and how often in a row something was otherwise than judged, so that a cache that stays
+behind leads to no storm.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from desist.lifecycle.observed import CreateAnswer, PodCall, PodView, Refusal
 from desist.lifecycle.plan import PostMailbox
@@ -45,6 +46,7 @@ class Memory:
         self._posted: dict[str, PostMailbox] = {}
         self._refusals: dict[str, tuple[str, CreateAnswer]] = {}
         self._made: dict[str, tuple[str, str]] = {}
+        self._missed: dict[str, tuple[str, datetime]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
 
@@ -119,6 +121,16 @@ class Memory:
         made, uid = self._made.get(execution, ("", ""))
         return uid if made == pod else ""
 
+    def missed(self, execution: str, pod: str, now: datetime) -> datetime:
+        """The pod was asked for in vain; gives when that was for the first time since it was found last."""
+        known, since = self._missed.get(execution, ("", now))
+        self._missed[execution] = (pod, since if known == pod else now)
+        return self._missed[execution][1]
+
+    def found(self, execution: str) -> None:
+        """The current attempt's pod is there."""
+        self._missed.pop(execution, None)
+
     def forget(self, execution: str) -> None:
         """The execution has ended or is gone."""
         self._refusals.pop(execution, None)
@@ -127,6 +139,7 @@ class Memory:
         self._posted.pop(execution, None)
         self._pod_refusals.pop(execution, None)
         self._made.pop(execution, None)
+        self._missed.pop(execution, None)
 
     def _expect(self, execution: str, satisfied: Satisfied) -> None:
         until = self._clock() + PATIENCE.total_seconds()

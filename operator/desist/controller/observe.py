@@ -6,6 +6,7 @@ Contract: `assemble` only gathers: no call, no decision.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from desist.controller.caches import Caches
 from desist.controller.memory import Memory
@@ -24,6 +25,8 @@ class Observer:
     caches: Caches
     memory: Memory
     platform: Platform
+    began: datetime
+    """When this process began to look."""
 
     def assemble(self, record: ExecutionRecord) -> Observed:
         """The observation, from memory alone."""
@@ -31,6 +34,8 @@ class Observer:
         pods, deleted = self.caches.pods(record.metadata), self.caches.deleted(record.metadata)
         nodes = record.nodes | {pod.node for pod in (*pods, *deleted) if pod.node}
         workflow = self._workflow(record)
+        if any(pod.name == current_pod(record) for pod in pods):
+            self.memory.found(uid)
         return Observed(
             execution=execution,
             settings=self.platform.core_settings(),
@@ -43,6 +48,7 @@ class Observer:
             refusals=self.memory.pod_refusals(uid),
             made=self.memory.made(uid, current_pod(record)),
             field_manager=record.field_manager,
+            began=self.began,
         )
 
     def _workflow(self, record: ExecutionRecord) -> WorkflowRecord | None:
@@ -57,10 +63,10 @@ def _of_workflow(workflow: WorkflowRecord | None) -> TooLarge | None:
     return replace(found, message=f"the Workflow's {found.message}") if found else None
 
 
-def with_live_pod(observed: Observed, found: PodView | None) -> Observed:
-    """The observation after a GET of the current attempt's pod."""
+def with_live_pod(observed: Observed, found: PodView | None, missed_since: datetime | None = None) -> Observed:
+    """The observation after a GET of the current attempt's pod; `missed_since`: when one first found none."""
     if found is None:
-        return replace(observed, live_pod=True)
+        return replace(observed, live_pod=True, missed_since=missed_since)
     pods = tuple(pod for pod in observed.pods if pod.uid != found.uid)
     deleted = tuple(pod for pod in observed.deleted if pod.uid != found.uid)
     return replace(observed, live_pod=True, pods=(*pods, found), deleted=deleted)

@@ -58,7 +58,7 @@ class Operator:
     def __init__(self, settings: ControllerSettings) -> None:
         """Puts the parts together. Raises kube's ConnectionProblem."""
         client, clock = Client(login.connection()), Clock()
-        cluster = Cluster(client, socket.gethostname())
+        cluster = Cluster(client, socket.gethostname(), clock)
         caches = Caches()
         platform = Platform(settings, caches.runtimes)
         recorder = EventRecorder(cluster.create_event, clock)
@@ -67,7 +67,7 @@ class Operator:
         kinds = _table(Means(cluster, creates, caches, platform, recorder.record, clock))
         work = Work(kinds, settings.workers, clock, creates.release, creates.interrupt)
         self.intake = Intake(kinds, work.add)
-        self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid))
+        self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid), clock)
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder)
         self.life = Life(parts, settings)
@@ -103,8 +103,8 @@ def _table(means: Means) -> Table:
         executions=executions,
         caches=caches,
         memory=memory,
-        observer=Observer(workflows, caches, memory, means.platform),
-        asker=Asker(cluster, means.creates),
+        observer=Observer(workflows, caches, memory, means.platform, clock()),
+        asker=Asker(cluster, means.creates, caches, memory, clock),
         applier=Applier(cluster, status, means.creates, memory, means.record_event, clock),
         rereader=Rereader(cluster, executions, caches),
         awaits_stop=urgency.awaits_stop,

@@ -7,6 +7,8 @@ it says. (That it lies in the execution's namespace is for whoever knows that: `
 was asked for by its name needs no label: status, not the pod, says which attempt it is. So a pod of ours whose labels
 do not say it any more is no record of the watch, as if they were off: the core then asks for it by its name. (As
 attempt 0 it would be taken for a late start, and the run killed for a label.)
+`now` is the controller's time, at which it sees the object like this; whoever knows an earlier state of it carries the
+time on (`Caches`).
 What admission has added to a pod is no reason not to see it: regular containers beside the workflow's are sidecars
 that must end too.
 Rejected: bodies as dicts (64 MB become 500 for 10,000 pods), pydantic here (ten times slower to decode).
@@ -213,7 +215,7 @@ class NodeRecord:
     """As the kubelet spells it: `containerd://2.3.4`."""
 
 
-def pod_record(pod: RawPod) -> PodRecord | None:
+def pod_record(pod: RawPod, now: datetime) -> PodRecord | None:
     """The record of a pod of ours; None for one that only looks like it, or does not say which attempt it is."""
     labels = pod.metadata.labels
     owner, attempt = labels.get(EXECUTION_UID_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
@@ -222,24 +224,24 @@ def pod_record(pod: RawPod) -> PodRecord | None:
     if foreign or not attempt.isdecimal() or not run_id:
         return None
     role = _role(labels.get(ROLE_LABEL, ""))
-    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role))
+    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role, now))
 
 
-def wanted_view(pod: RawPod, owner: str, wanted: WantedPod) -> PodView | None:
+def wanted_view(pod: RawPod, owner: str, wanted: WantedPod, now: datetime) -> PodView | None:
     """The pod that was asked for by name, also where its labels were taken off; None for another's, and only then."""
     ours = pod.metadata.uid == wanted.uid or _controlled_by(owner, pod.metadata)
-    return _pod_view(pod, wanted.run_id, wanted.attempt, ProcessRole.WORKFLOW) if ours else None
+    return _pod_view(pod, wanted.run_id, wanted.attempt, ProcessRole.WORKFLOW, now) if ours else None
 
 
-def node_record(node: RawNode) -> NodeRecord:
-    """The record of a node. Without a condition Ready it has not been Ready since it was made."""
+def node_record(node: RawNode, now: datetime) -> NodeRecord:
+    """The record of a node. Without a condition Ready it is not Ready."""
     ready = next((c for c in node.status.conditions if c.type == "Ready"), None)
-    since = outside.moment(ready.last_transition_time) if ready else None
     view = NodeView(
         name=node.metadata.name,
         boot_id=node.status.node_info.boot_id[:REASON],
         ready=ready is not None and ready.status == "True",
-        ready_since=since or outside.moment(node.metadata.creation_timestamp) or EARLIEST,
+        ready_since=now,
+        ready_changed=outside.moment(ready.last_transition_time) if ready else None,
         out_of_service=any(taint.key == "node.kubernetes.io/out-of-service" for taint in node.spec.taints),
     )
     return NodeRecord(view, node.status.node_info.container_runtime_version)
@@ -256,7 +258,7 @@ def _controlled_by(owner: str, metadata: Metadata) -> bool:
     )
 
 
-def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) -> PodView:
+def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None, now: datetime) -> PodView:
     metadata, spec, status = pod.metadata, pod.spec, pod.status
     disruption = _condition(status, "DisruptionTarget", "True")
     scheduled = _condition(status, "PodScheduled", "False", reason="Unschedulable")
@@ -276,6 +278,7 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None) 
         created_at=outside.moment(metadata.creation_timestamp),
         deletion_timestamp=outside.moment(metadata.deletion_timestamp),
         deletion_grace_seconds=None if deletion_grace is None else outside.grace(deletion_grace),
+        deletion_seen_at=None if metadata.deletion_timestamp is None else now,
         grace_seconds=outside.grace(spec.termination_grace_period_seconds),
         has_probe=_has_probe(_own_container(spec)),
         disruption_reason=disruption.reason if disruption else "",

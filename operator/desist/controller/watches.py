@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -27,16 +28,20 @@ _NODE = msgspec.json.Decoder(RawNode)
 class Watches:
     """Both watches; `wake` is called with the UID of each execution concerned."""
 
-    def __init__(self, client: Client, caches: Caches, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Client, caches: Caches, wake: Callable[[str], None], clock: Callable[[], datetime]
+    ) -> None:
         self._caches = caches
         self._wake = wake
         pods = Reflector(
             client,
             Source(PODS, Query(labels=EXECUTION_UID_LABEL)),
-            lambda raw: pod_record(_POD.decode(raw)),
+            lambda raw: pod_record(_POD.decode(raw), clock()),
             self.on_pod,
         )
-        nodes = Reflector(client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw)), self.on_node)
+        nodes = Reflector(
+            client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw), clock()), self.on_node
+        )
         self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (("pods", pods), ("nodes", nodes))
 
     def anew(self) -> None:

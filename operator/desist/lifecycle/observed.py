@@ -3,13 +3,15 @@
 Contract: no method here decides anything. The controller (or a simulation) fills these from its caches; the core
 only reads them. A pod is in exactly one of `pods` (it exists, as a watch or a GET says) and `deleted` (its DELETED
 event was seen, with its last state). A pod that status lists and that is in neither has vanished, or was never made.
-Times are aware datetimes in UTC.
+Times are aware datetimes in UTC. Each says whose clock it is by: the controller's (this process's, and what another one
+wrote into status or a mailbox), the API server's (`created_at`, `deletion_timestamp`), or the node's (all of
+`ContainerView`). Those of different clocks are never compared as if they were one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from desist.api.execution import WorkflowExecution
@@ -75,6 +77,8 @@ class PodView:
     created_at: datetime | None = None
     deletion_timestamp: datetime | None = None
     deletion_grace_seconds: int | None = None
+    deletion_seen_at: datetime | None = None
+    """When this process first saw that deletion, by its own clock; a new process counts anew."""
     grace_seconds: int = 30
     """The pod's own terminationGracePeriodSeconds."""
     disruption_reason: str = ""
@@ -100,6 +104,13 @@ class PodView:
     """Whether the launcher stands in the command line of a regular container, as in all pods that Desist makes."""
 
     @property
+    def deletion_due(self) -> datetime | None:
+        """When the grace of its deletion is over, by the controller's clock; None: it is not being deleted."""
+        if self.deletion_seen_at is None:
+            return None
+        return self.deletion_seen_at + timedelta(seconds=self.deletion_grace_seconds or 0)
+
+    @property
     def workflow(self) -> ContainerView:
         """The workflow process's container."""
         return next(c for c in self.containers if c.kind is ContainerKind.REGULAR)
@@ -113,7 +124,10 @@ class NodeView:
     boot_id: str
     ready: bool
     ready_since: datetime
-    """When the condition Ready last changed (to whatever it is)."""
+    """When this process first saw the condition Ready as it is, whatever that is, by its own clock; a new process
+    counts anew."""
+    ready_changed: datetime | None = None
+    """When it changed, by the clock of whoever wrote that: it tells one change from another, and nothing else."""
     out_of_service: bool = False
     """Tainted node.kubernetes.io/out-of-service: an administrator's word that nothing runs there."""
 
@@ -203,6 +217,11 @@ class Observed:
     """UID of the current attempt's pod, where this process has made it; empty: it has not, or does not know."""
     field_manager: str | None = None
     """Field manager that wrote spec.cancellation.mode last."""
+    began: datetime | None = None
+    """When this process began to look at the cluster; None: it does not matter."""
+    missed_since: datetime | None = None
+    """When this process first asked for the current attempt's pod in vain, without having seen it since; None: it has
+    not asked."""
 
     def node(self, name: str) -> NodeView | None:
         """The node of that name; None where no such object exists."""

@@ -87,6 +87,8 @@ class View:
             settings=self.settings,
             node_live=held.node in self.observed.live_nodes,
             pod_live=self.observed.live_pod and held.role is ProcessRole.WORKFLOW,
+            missed_since=self.observed.missed_since if held.role is ProcessRole.WORKFLOW else None,
+            began=self.observed.began,
             refusals=tuple(r for r in self.observed.refusals if pod is not None and r.pod_uid == pod.uid),
         )
 

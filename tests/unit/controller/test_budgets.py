@@ -10,6 +10,7 @@ import pytest
 from desist.api.meta import ObjectMeta
 from desist.api.status import CancellationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
+from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
 from desist.controller.events import EventRecorder, Notice, Subject
 from desist.controller.kinds import EXECUTION, WORKFLOW
@@ -60,7 +61,7 @@ async def server() -> AsyncIterator[Server]:
 async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, answer: Handler, call: Call) -> None:
     server.answers(EVENTS, answer)
     async with Client(server.connection) as client, asyncio.timeout(5):
-        cluster = Cluster(client, "me")
+        cluster = Cluster(client, "me", Clock())
         recorder = EventRecorder(cluster.create_event, lambda: NOW)
         for number in range(40):
             recorder.record(Subject(WORKFLOW, METADATA), Notice("CancelRequested", str(number)))
@@ -76,7 +77,7 @@ async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, an
 async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, call: Call) -> None:
     server.answers(f"{WORKFLOWS}/x/status", BUSY)
     async with Client(server.connection) as client, asyncio.timeout(5):
-        cluster = Cluster(client, "me")
+        cluster = Cluster(client, "me", Clock())
         with pytest.raises(TooManyRequests):
             await cluster.replace_status(WORKFLOW, METADATA, {}, Budget.START)
         await call(cluster)

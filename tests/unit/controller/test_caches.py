@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from desist.api.meta import ObjectMeta
 from desist.controller.caches import DELETED_KEPT, Caches
@@ -122,6 +124,63 @@ def test_a_node_wakes_the_executions_with_a_pod_on_it_or_that_attend_to_it() -> 
     assert caches.node_changed(node()) == frozenset()
     assert caches.node_changed(node(ready=False)) == {"by-pod", "by-status"}
     assert caches.node_deleted("worker") == {"by-pod", "by-status"}
+
+
+def ready(ready: bool, changed: float, seen: float) -> NodeRecord:
+    """A node that says it has been so since `changed`, as it is seen at `seen`."""
+    view = NodeView("worker", "boot", ready, later(seen), later(changed))
+    return NodeRecord(view, "containerd://2.3.4")
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.conformance("K9")
+@pytest.mark.parametrize("slow", [-7200, 0, 7200])
+def test_how_long_a_node_is_ready_counts_from_when_it_was_seen_without_a_break(slow: float) -> None:
+    caches = Caches()
+
+    def since(record: NodeRecord) -> datetime:
+        caches.node_changed(record)
+        (view,) = caches.nodes(["worker"])
+        assert caches.known_since(record.view) == view
+        return view.ready_since
+
+    assert since(ready(True, slow, 10)) == later(10)
+    assert since(ready(True, slow, 20)) == later(10)
+    assert since(ready(True, slow + 25, 30)) == later(30), "it was away between two looks"
+    assert since(ready(False, slow + 40, 40)) == later(40)
+    assert since(ready(False, slow + 40, 50)) == later(40)
+    caches.node_deleted("worker")
+    assert since(ready(False, slow + 40, 60)) == later(60)
+
+
+@pytest.mark.conformance("K9")
+def test_the_grace_of_a_deletion_counts_from_when_it_was_seen() -> None:
+    def deleting(grace: int, seen: float) -> PodRecord:
+        view = replace(
+            pod().view,
+            deletion_timestamp=later(7200 + grace),
+            deletion_grace_seconds=grace,
+            deletion_seen_at=later(seen),
+        )
+        return replace(pod(), view=view)
+
+    def due(record: PodRecord) -> datetime | None:
+        caches.pod_changed(record)
+        (view,) = caches.pods(OWNER)
+        assert caches.dated("wfx", record.view) == view
+        return view.deletion_due
+
+    caches = Caches()
+    assert due(deleting(30, 1)) == later(31)
+    assert due(deleting(30, 5)) == later(31)
+    assert due(deleting(20, 9)) == later(29), "another, shorter deletion"
+    caches.pod_deleted(deleting(20, 10), seen=True)
+    assert caches.dated("wfx", deleting(20, 15).view).deletion_due == later(29), "a GET finds it without its label"
+    caches.release("wfx")
+    assert caches.dated("wfx", deleting(20, 20).view).deletion_due == later(40)
 
 
 def test_a_released_execution_is_not_woken_by_a_node() -> None:

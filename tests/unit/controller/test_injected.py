@@ -9,6 +9,7 @@ import pytest
 
 from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
+from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
 from desist.kube.client import Client
 from desist.lifecycle.observed import Answer, ContainerKind, PodView, WantedPod
@@ -104,7 +105,7 @@ OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx-uid")
 
 async def test_a_dry_run_names_the_container_that_admission_adds_and_says_what_to_do() -> None:
     client = Admission([ADDED, {"name": "proxy"}])
-    answer = await Cluster(cast(Client, client), "controller-1").dry_run_pod(OWNER, POD)
+    answer = await Cluster(cast(Client, client), "controller-1", Clock()).dry_run_pod(OWNER, POD)
     assert client.calls == ["dry-run"]
     assert answer.answer is Answer.INVALID
     assert "agent, proxy" in answer.message
@@ -112,5 +113,5 @@ async def test_a_dry_run_names_the_container_that_admission_adds_and_says_what_t
 
 
 async def test_a_dry_run_passes_where_admission_adds_no_regular_container() -> None:
-    answer = await Cluster(cast(Client, Admission()), "controller-1").dry_run_pod(OWNER, POD)
+    answer = await Cluster(cast(Client, Admission()), "controller-1", Clock()).dry_run_pod(OWNER, POD)
     assert answer.answer is Answer.PASSED

@@ -10,7 +10,10 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
 from desist.controller.ask import Asker
+from desist.controller.caches import Caches
+from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
+from desist.controller.memory import Memory
 from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.client import Client
 from desist.kube.errors import AlreadyExists, NotFound
@@ -18,7 +21,7 @@ from desist.kube.resource import Address
 from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
-from tests.unit.controller.fakes import FakeCluster
+from tests.unit.controller.fakes import NOW, FakeCluster
 from tests.unit.controller.test_injected import OWN, WRAPPED
 from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import owner, raw_pod
@@ -30,7 +33,7 @@ ASKED = Questions(live_nodes=("node-1",))
 @pytest.mark.parametrize(("found", "nodes"), [(LIVE, {OTHER, LIVE}), (None, {OTHER})])
 async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
     fake = FakeCluster(node=found)
-    asker = Asker(fake.cluster, fake.creates())
+    asker = Asker(fake.cluster, fake.creates(), Caches(), Memory(), lambda: NOW)
     seen = Observed(make_execution().obj(), Settings(), nodes=(CACHED, OTHER))
     answered = await asker.answer(ASKED, seen)
     assert fake.calls == ["node node-1"]
@@ -72,7 +75,7 @@ class Nodes:
 
 async def test_a_node_is_read_under_its_name_and_may_be_absent() -> None:
     raw = {"metadata": {"name": "node-1", "uid": "node-uid"}, "status": {"nodeInfo": {"bootID": "boot-2"}}}
-    cluster = Cluster(cast(Client, Nodes({"/api/v1/nodes/node-1": raw})), "controller-1")
+    cluster = Cluster(cast(Client, Nodes({"/api/v1/nodes/node-1": raw})), "controller-1", Clock())
     found = await cluster.live_node("node-1")
     assert found is not None and (found.name, found.boot_id, found.out_of_service) == ("node-1", "boot-2", False)
     assert await cluster.live_node("node-2") is None
@@ -116,7 +119,7 @@ async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_the_atte
     client = Taken(raw_pod(**changes))
     labels = {"desist.dev/run-id": "RUN", "desist.dev/attempt": "2"}
     manifest = Opaque.of({"metadata": {"name": "order-1-abc", "labels": labels}})
-    answered = await Cluster(cast(Client, client), "controller-1").create_pod(OWNER, manifest)
+    answered = await Cluster(cast(Client, client), "controller-1", Clock()).create_pod(OWNER, manifest)
     assert (answered.answer, client.calls) == (answer, ["create", "get"])
     assert answered.pod_uid == ("pod-uid" if answer is Answer.PASSED else "")
     assert ("pod order-1-abc exists and is not this run's" in answered.message) == (answer is Answer.TAKEN)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from desist.controller.memory import PATIENCE, Memory
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView
 from desist.lifecycle.plan import PostMailbox
@@ -96,6 +98,17 @@ def test_the_uid_of_the_pod_that_was_made_last_is_known() -> None:
     )
     memory.forget("wfx")
     assert memory.made("wfx", "pod") == ""
+
+
+@pytest.mark.conformance("K9")
+def test_a_pod_is_missed_since_this_process_first_asked_for_it_in_vain() -> None:
+    memory = Memory()
+    first, second, third = (NOW + timedelta(seconds=seconds) for seconds in (0, 5, 9))
+    assert memory.missed("wfx", "pod", first) == first
+    assert memory.missed("wfx", "pod", second) == first
+    assert memory.missed("wfx", "next-attempt", second) == second
+    memory.found("wfx")
+    assert memory.missed("wfx", "next-attempt", third) == third
 
 
 def test_what_is_forgotten_holds_nothing_up() -> None:

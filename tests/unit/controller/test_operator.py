@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
 from desist.controller.kinds import EXECUTION
 from desist.controller.operator import Operator
@@ -101,7 +102,7 @@ async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: S
 async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", "a", "b"), page("", "c"))
     async with Client(server.connection) as client:
-        listed = Cluster(client, "me").list(EXECUTION)
+        listed = Cluster(client, "me", Clock()).list(EXECUTION)
         seen = [((await anext(listed))["metadata"]["name"], len(server.asked)) for _ in range(3)]
     assert seen == [("a", 1), ("b", 1), ("c", 2)]
 
@@ -109,7 +110,7 @@ async def test_objects_are_given_before_the_next_page_is_asked_for(server: Serve
 async def test_a_list_of_metadata_is_whole_or_none(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", "a"), page("", "b"), page("t", "a"), status_answer(410, "Expired"))
     async with Client(server.connection) as client:
-        cluster = Cluster(client, "me")
+        cluster = Cluster(client, "me", Clock())
         listed, version = await cluster.list_metadata(EXECUTION)
         assert (set(listed), version) == ({"a", "b"}, 9)
         with pytest.raises(Gone):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from desist.api.base import EARLIEST
 from desist.controller.views import (
     NodeRecord,
     PodRecord,
@@ -22,6 +21,7 @@ from desist.controller.views import (
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
+NOW = datetime(2026, 5, 1, 13, tzinfo=UTC)
 STARTED = "2026-05-01T10:00:00Z"
 ENDED = "2026-05-01T10:00:05Z"
 
@@ -62,7 +62,7 @@ def raw_pod(**changes: Any) -> dict[str, Any]:
 
 
 def record_of(raw: dict[str, Any]) -> PodRecord | None:
-    return pod_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod))
+    return pod_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod), NOW)
 
 
 def view_of(raw: dict[str, Any]) -> PodRecord:
@@ -193,11 +193,12 @@ def test_a_deletion_is_kept_with_its_grace() -> None:
     view = view_of(raw_pod(metadata__deletionTimestamp=ENDED, metadata__deletionGracePeriodSeconds=1)).view
     assert view.deletion_timestamp == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
     assert view.deletion_grace_seconds == 1
+    assert (view.deletion_seen_at, view.deletion_due) == (NOW, NOW + timedelta(seconds=1))
 
 
 def node_of(**parts: Any) -> NodeRecord:
     raw = {"metadata": {"name": "worker", "uid": "n", "creationTimestamp": STARTED}, **parts}
-    return node_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawNode))
+    return node_record(msgspec.json.decode(msgspec.json.encode(raw), type=RawNode), NOW)
 
 
 def test_a_ready_node_shows_since_when_its_boot_and_its_runtime() -> None:
@@ -208,7 +209,8 @@ def test_a_ready_node_shows_since_when_its_boot_and_its_runtime() -> None:
         }
     )
     assert (record.view.ready, record.view.boot_id, record.runtime) == (True, "boot", "containerd://2.3.4")
-    assert record.view.ready_since == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
+    assert record.view.ready_changed == datetime(2026, 5, 1, 10, 0, 5, tzinfo=UTC)
+    assert record.view.ready_since == NOW, "the node's clock says how long it was ready"
 
 
 @pytest.mark.parametrize("status", ["False", "Unknown"])
@@ -216,10 +218,8 @@ def test_a_node_that_does_not_say_that_it_is_ready_is_not(status: str) -> None:
     assert not node_of(status={"conditions": [{"type": "Ready", "status": status}]}).view.ready
 
 
-def test_a_node_without_the_condition_has_not_been_ready_since_it_was_made() -> None:
-    view = node_of().view
-    assert (view.ready, view.ready_since) == (False, datetime(2026, 5, 1, 10, tzinfo=UTC))
-    assert view.ready_since > EARLIEST
+def test_a_node_without_the_condition_is_not_ready() -> None:
+    assert (node_of().view.ready, node_of().view.ready_changed) == (False, None)
 
 
 def test_an_administrators_taint_is_seen() -> None:
@@ -246,7 +246,7 @@ NO_OWNER: dict[str, Any] = {"metadata__ownerReferences": []}
 
 
 def wanted_of(raw: dict[str, Any], wanted: WantedPod) -> PodView | None:
-    return wanted_view(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod), "wfx-uid", wanted)
+    return wanted_view(msgspec.json.decode(msgspec.json.encode(raw), type=RawPod), "wfx-uid", wanted, NOW)
 
 
 @pytest.mark.parametrize("changes", [{}, NO_LABELS, NO_OWNER, NO_LABELS | NO_OWNER])

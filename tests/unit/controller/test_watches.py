@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from desist.controller.caches import Caches
+from desist.controller.clock import Clock
 from desist.controller.views import NodeRecord, PodRecord
 from desist.controller.watches import Watches
 from desist.kube.client import Client
@@ -20,7 +21,7 @@ class Setting:
     def __init__(self) -> None:
         self.caches = Caches()
         self.woken: list[str] = []
-        self.watches = Watches(Client(Connection("http://127.0.0.1:9")), self.caches, self.woken.append)
+        self.watches = Watches(Client(Connection("http://127.0.0.1:9")), self.caches, self.woken.append, Clock())
 
     def pod(self, kind: ChangeKind, old: PodRecord | None, new: PodRecord | None, seen: bool = True) -> None:
         self.watches.on_pod(Change(kind, Identity(name="p1", uid="p1", namespace="shop"), old, new, seen))

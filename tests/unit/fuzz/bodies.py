@@ -6,6 +6,7 @@ store. `pods` and `nodes` go through the decoders of the watches, and give what 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -41,14 +42,19 @@ CONDITIONS = ("DisruptionTarget", "PodScheduled", "PodReadyToStartContainers", "
 def pods(grow: Grower) -> list[PodView]:
     """Some pods of the execution, as the watch keeps them: at most one of each UID."""
     bodies = [_pod(grow, name, uid) for name, uid in zip(PODS, POD_UIDS, strict=True) if grow.random.random() < 0.6]
-    records = [pod_record(_POD.decode(msgspec.json.encode(body))) for body in bodies]
+    records = [pod_record(_POD.decode(msgspec.json.encode(body)), _seen(grow)) for body in bodies]
     return [record.view for record in records if record is not None]
 
 
 def nodes(grow: Grower) -> list[NodeView]:
     """Some nodes."""
     bodies = [_node(grow, name) for name in NODES if grow.random.random() < 0.7]
-    return [node_record(_NODE.decode(msgspec.json.encode(body))).view for body in bodies]
+    return [node_record(_NODE.decode(msgspec.json.encode(body)), _seen(grow)).view for body in bodies]
+
+
+def _seen(grow: Grower) -> datetime:
+    """When the controller saw it like this."""
+    return at(grow.random.randint(-3600, 60))
 
 
 def _pod(grow: Grower, name: str, uid: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ random pods and nodes; and real situations of which somebody has edited the stat
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -79,18 +79,18 @@ def _decided(seen: Observed, now: datetime, random: Random) -> tuple[Observed, P
         decided = decide(seen, now)
         if isinstance(decided, Plan):
             return seen, decided
-        seen = _answered(seen, decided, random)
+        seen = _answered(seen, decided, now, random)
     raise AssertionError(f"there is still a question: {decided}")
 
 
-def _answered(seen: Observed, asked: Questions, random: Random) -> Observed:
+def _answered(seen: Observed, asked: Questions, now: datetime, random: Random) -> Observed:
     if asked.dry_run:
         answer = random.choice(list(Answer))
         seen = replace(seen, dry_run=CreateAnswer(answer, "\u001b[31mno\u202e" * 900))
     if asked.live_pod is not None:
         wanted = asked.live_pod
         found = next((pod for pod in seen.pods if pod.name == wanted.name and wanted.uid in (None, pod.uid)), None)
-        seen = with_live_pod(seen, found)
+        seen = with_live_pod(seen, found, seen.missed_since or now - timedelta(seconds=random.randint(0, 120)))
     return replace(seen, live_nodes=(*seen.live_nodes, *asked.live_nodes))
 
 
@@ -129,6 +129,7 @@ def _random_case(random: Random) -> tuple[Observed, datetime]:
         nodes=tuple(bodies.nodes(grow)),
         created=answer if random.random() < 0.3 else None,
         field_manager=execution.field_manager,
+        began=at(random.randint(-3600, 0)) if random.random() < 0.5 else None,
     )
     if random.random() < 0.3:
         kept = {pod.uid for pod in seen.pods}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import CommandSource, HistoryType, Mode, Phase
+from desist.lifecycle.observed import Answer, CreateAnswer
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, make_execution, make_workflow, receipt
 from tests.unit.lifecycle.world import World, deeds
@@ -146,11 +147,50 @@ def test_the_deadline_counts_over_all_attempts() -> None:
     assert world.phase is Phase.KILL_CANCELLING
 
 
-def test_no_deadline_runs_before_the_first_process() -> None:
-    world = World(make_execution(active_deadline_seconds=3))
+@pytest.mark.conformance("C17")
+def test_a_deadline_also_ends_a_run_whose_process_cannot_start() -> None:
+    """An image that cannot be pulled, say."""
+    world = World(make_execution(active_deadline_seconds=30))
+    world.settle(5)
+    world.change_pod(lambda pod: pod.bound().container("workflow", reason="ImagePullBackOff"), after=1)
+    accepted = world.status.accepted_at
+    assert accepted == at(5)
+    world.settle(28)
+    assert world.phase is Phase.PENDING
+    world.settle(1)
+    assert world.status.phase is Phase.KILL_CANCELLING
+    world.change_pod(lambda pod: pod.having(phase="Failed"), after=1)
+    assert (world.phase, world.status.start_time, world.status.accepted_at) == (Phase.TIMED_OUT, None, accepted)
+
+
+@pytest.mark.conformance("C17")
+def test_a_deadline_without_a_pod_ends_the_run_at_once() -> None:
+    world = World(make_execution(active_deadline_seconds=30), creates=False)
+    world.step()
+    world.created = CreateAnswer(Answer.REFUSED, "exceeded quota", at(0), retry_after=300)
+    world.settle(29)
+    assert world.phase is Phase.PENDING
+    world.settle(1)
+    assert world.status.phase is Phase.TIMED_OUT
+
+
+def test_a_run_that_has_not_begun_has_no_deadline() -> None:
+    world = World(make_execution(active_deadline_seconds=3), dry_run=CreateAnswer(Answer.REFUSED, "quota"))
     world.settle()
     world.settle(100)
-    assert world.phase is Phase.PENDING
+    assert (world.phase, world.status.accepted_at) == (Phase.PENDING, None)
+
+
+@pytest.mark.conformance("C17", "K9")
+@pytest.mark.parametrize("node", [-7200, 7200])
+def test_a_nodes_clock_fires_no_deadline_early_and_puts_none_off(node: float) -> None:
+    world = World(make_execution(active_deadline_seconds=60))
+    world.settle()
+    world.change_pod(lambda pod: pod.running(world.seconds + node), after=1)
+    world.settle(58.9)
+    assert world.phase is Phase.RUNNING
+    world.settle(0.1)
+    assert world.status.phase is Phase.KILL_CANCELLING
 
 
 def test_a_deadline_does_not_touch_a_run_whose_process_has_ended() -> None:

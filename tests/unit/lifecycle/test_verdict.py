@@ -49,7 +49,8 @@ def judge(
         since=at(0 if missed is None else missed),
         reason=None if missed is None else ProcessReason.MISSED,
     ).model_copy(update=process)
-    return Process(found, view, present, seen, 30.0, Settings(), node_live=True, pod_live=True)
+    since = None if missed is None else at(missed)
+    return Process(found, view, present, seen, 30.0, Settings(), node_live=True, pod_live=True, missed_since=since)
 
 
 def vanished(seen: NodeView | None, missed: float, pod: PodBuilder | None = None, **process: object) -> Process:

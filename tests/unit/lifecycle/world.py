@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from desist.api.status import CommandRecord, WorkflowExecutionStatus
@@ -53,6 +54,10 @@ class World:
     created: CreateAnswer | None = None
     made: str = ""
     """UID of the pod that this process knows to have made."""
+    missed_since: datetime | None = None
+    """When the current attempt's pod was first asked for in vain."""
+    began: datetime | None = None
+    """When this controller process began to look."""
     creates: bool = True
     """Whether a create takes effect."""
     pods: dict[str, PodBuilder] = field(default_factory=dict)
@@ -104,6 +109,7 @@ class World:
             created=self.created,
             refusals=self.refusals,
             made=self.made,
+            began=self.began,
             field_manager=self.field_manager,
         )
         while (asked := questions(seen, self.seconds)) and not (asked.dry_run and self.dry_run is None):
@@ -111,7 +117,9 @@ class World:
             nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
             seen = replace(seen, dry_run=dry_run, nodes=nodes, live_nodes=(*seen.live_nodes, *asked.live_nodes))
             if asked.live_pod is not None:
-                seen = with_live_pod(seen, self._live(asked.live_pod.name))
+                found = self._live(asked.live_pod.name)
+                self.missed_since = None if found else self.missed_since or at(self.seconds)
+                seen = with_live_pod(seen, found, self.missed_since)
         return seen
 
     def _live(self, name: str) -> PodView | None:
@@ -231,7 +239,13 @@ class World:
                 self.deleted.append(gone)
             return
         grace = pod.grace_seconds if action.grace_seconds is None else action.grace_seconds
-        self._change(pod.name, pod.uid, deletion_timestamp=at(self.seconds + grace), deletion_grace_seconds=grace)
+        self._change(
+            pod.name,
+            pod.uid,
+            deletion_timestamp=at(self.seconds + grace),
+            deletion_grace_seconds=grace,
+            deletion_seen_at=at(self.seconds),
+        )
 
 
 def questions(seen: Observed, seconds: float) -> Questions:

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from math import inf
 
 from desist.api.cancellation import Cancellation
 from desist.api.execution import WorkflowExecution
 from desist.api.status import WorkflowExecutionStatus
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView
 from desist.lifecycle.plan import CreatePod
-from tests.support.builders import at
 from tests.unit.lifecycle_sim import rules
-from tests.unit.lifecycle_sim.clock import Clock
+from tests.unit.lifecycle_sim.clock import EXACT, Clock, Wall
 
 ENDED = ("Succeeded", "Failed")
 POD_GRACE = 30
@@ -52,6 +52,7 @@ class ApiServer:
 
     clock: Clock
     execution: WorkflowExecution
+    wall: Wall = EXACT
     sidecar: bool = False
     """Whether pods have one."""
     pods: dict[str, PodView] = field(default_factory=dict)
@@ -59,6 +60,10 @@ class ApiServer:
     log: list[Change] = field(default_factory=list)
     answer: Answer = Answer.PASSED
     """What it says to creates."""
+    removed: dict[str, float] = field(default_factory=dict)
+    """By UID: when the pod's object went."""
+    due: dict[str, float] = field(default_factory=dict)
+    """By UID: when SIGKILL is truly due in the pod, by what was posted and deleted so far."""
     taken: set[str] = field(default_factory=set)
     """Names of pods that somebody else has made."""
     unlabelled: set[str] = field(default_factory=set)
@@ -104,7 +109,7 @@ class ApiServer:
             attempt=int(labels["desist.dev/attempt"]),
             phase="Pending",
             containers=(*sidecar, workflow),
-            created_at=at(self.clock.now),
+            created_at=self.wall.at(self.clock.now),
             grace_seconds=POD_GRACE,
         )
         return self.store(pod)
@@ -124,11 +129,16 @@ class ApiServer:
         if not pod.node or pod.phase in ENDED or grace == 0:
             self.remove(pod)
             return
-        due = at(self.clock.now) + timedelta(seconds=grace)
+        due = self.wall.at(self.clock.now) + timedelta(seconds=grace)
         if pod.deletion_timestamp is not None and pod.deletion_timestamp <= due:
             return
+        self.kill_within(pod.uid, grace)
         reason = disruption or pod.disruption_reason
         self.store(replace(pod, deletion_timestamp=due, deletion_grace_seconds=grace, disruption_reason=reason))
+
+    def kill_within(self, uid: str, grace: float) -> None:
+        """SIGKILL is due in a pod after that grace, if it was not before."""
+        self.due[uid] = min(self.due.get(uid, inf), self.clock.now + grace)
 
     def store(self, pod: PodView) -> PodView:
         """Keep a pod's new state, unless nothing changed."""
@@ -150,6 +160,7 @@ class ApiServer:
     def remove(self, pod: PodView) -> None:
         """The pod's object is gone."""
         last = replace(self.pods.pop(pod.name), resource_version=self._next())
+        self.removed[pod.uid] = self.clock.now
         self._log(last, deleted=True)
         self.pod_changed(last)
 

@@ -16,10 +16,13 @@ from desist.api.status import WorkflowExecutionStatus
 from desist.lifecycle.observed import ContainerPhase, Observed, PodView
 from desist.lifecycle.plan import DeletePod, Plan, PostMailbox
 from desist.lifecycle.wire import mailbox
+from tests.unit.lifecycle_sim.check_clocks import CLOCK_CHECKS
 from tests.unit.lifecycle_sim.check_plan import PLAN_CHECKS
 from tests.unit.lifecycle_sim.check_write import WRITE_CHECKS, Write, current
+from tests.unit.lifecycle_sim.clock import Wall
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
 from tests.unit.lifecycle_sim.rules import ENDS, RANK
+from tests.unit.lifecycle_sim.times import Times
 
 REPEATS = (timedelta(seconds=3), timedelta(seconds=20))
 """A posting is repeated once after each."""
@@ -39,18 +42,19 @@ class Audit:
         self.judges_plans = True
         """False to save time: most of it goes into what plans would lead to."""
         self.writes: list[Write] = []
+        self.times = Times(cluster.clock)
 
     @property
     def apart(self) -> set[str]:
         """UIDs of pods that are counted apart; one that was forgotten by force only if no status ever knew it."""
         return self.late | self.unproven | (self.cluster.forced - self.recorded)
 
-    def planned(self, judged: Observed, plan: Plan, answered: Callable[[Observed], Observed]) -> None:
-        """A controller has decided."""
+    def planned(self, judged: Observed, plan: Plan, answered: Callable[[Observed], Observed], now: float) -> None:
+        """A controller has decided, `now` by its own clock."""
         for check in PLAN_CHECKS if self.judges_plans else ():
-            check(judged, plan, answered, self.cluster.clock.now)
+            check(judged, plan, answered, now)
 
-    def wrote(self, judged: Observed, before: WorkflowExecution, after: WorkflowExecution) -> None:
+    def wrote(self, judged: Observed, before: WorkflowExecution, after: WorkflowExecution, wall: Wall) -> None:
         """A status was written."""
         old, new = before.status or WorkflowExecutionStatus(), after.status
         assert new is not None
@@ -58,10 +62,11 @@ class Audit:
         if process is not None and process.pod_uid:
             self.recorded.add(process.pod_uid)
             self.unproven |= {process.pod_uid} if process.state == "unproven" else set()
-        write = Write(judged, old, new, self.cluster, self.apart)
+        write = Write(judged, old, new, self.cluster, self.apart, wall, self.times)
         self.writes.append(write)
-        for check in WRITE_CHECKS:
+        for check in (*WRITE_CHECKS, *CLOCK_CHECKS):
             check(write)
+        self.times.wrote(write)
 
     def created(self, known: WorkflowExecution | None, pod: PodView) -> None:
         """A pod was created; `known` is the execution as its creator knew it, None for a call that came late."""
@@ -72,13 +77,16 @@ class Audit:
             assert known.status is not None, "a pod is created before its attempt is in status"
             assert _asks_for(known.status, pod), f"a pod is created while the run is {known.status.phase}"
 
-    def posts(self, pod: PodView, action: PostMailbox) -> None:
+    def posts(self, pod: PodView, action: PostMailbox, wall: Wall) -> None:
         """A mailbox is about to be written."""
         old, new = mailbox.parse(pod.mailbox), mailbox.parse(action.text)
         assert new is not None, "a malformed stop is posted"
         if old is not None and new == replace(old, repeated_at=new.repeated_at):
             self._repeats(pod, new, old)
             return
+        self.times.posted(pod, new, wall)
+        if new.grace_seconds is not None:
+            self.cluster.api.kill_within(pod.uid, new.grace_seconds)
         assert new.sequence > (old.sequence if old else 0), "the sequence does not rise"
         assert new.repeated_at is None, "a new stop is called repeated"
         assert pod.deletion_timestamp is None or pod.uid in self._unwanted(pod), "nothing arrives in a deleted pod"
@@ -101,7 +109,7 @@ class Audit:
         assert new.repeated_at - new.posted_at >= due, "the same stop is posted too early"
         assert before is None or before < second, "a posting is repeated for ever"
 
-    def deletes(self, pod: PodView, action: DeletePod) -> None:
+    def deletes(self, pod: PodView, action: DeletePod, wall: Wall) -> None:
         """A pod is about to be deleted by a controller."""
         assert action.grace_seconds != 0, "grace 0 only forgets a pod"
         if pod.uid in self._unwanted(pod):
@@ -111,6 +119,7 @@ class Audit:
         waiting = pod.workflow.phase is ContainerPhase.WAITING
         assert waiting or status.phase != "Cancelling", "a process that runs is killed by a mere Cancel"
         assert not waiting or pod.mailbox, "a pod is deleted before its mailbox is written"
+        assert waiting or self.times.grace_is_over(pod, wall), "a grace is cut short"
 
     def check(self) -> None:
         """What must hold at any time."""

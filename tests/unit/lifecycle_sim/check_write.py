@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from desist.api.status import CommandRecord, ProcessStatus, WorkflowExecutionStatus
 from desist.lifecycle.observed import Observed
-from tests.support.builders import T0, at
+from tests.unit.lifecycle_sim.clock import Wall
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
 from tests.unit.lifecycle_sim.processes import Process
 from tests.unit.lifecycle_sim.rules import ENDS, ENDS_AS, RANK, STRENGTH, expected, stray
+from tests.unit.lifecycle_sim.times import Times
 
 RANKS = {**RANK, **dict.fromkeys(ENDS, 9)}
 BY_COMMAND = ("Cancelled", "Terminated", "TimedOut")
@@ -25,6 +27,15 @@ class Write:
     cluster: SimulatedCluster
     apart: set[str]
     """UIDs of pods that are counted apart."""
+    wall: Wall
+    """The writer's clock."""
+    times: Times
+    """When what was written before was truly written."""
+
+    @property
+    def now(self) -> datetime:
+        """By the writer's clock."""
+        return self.wall.at(self.cluster.clock.now)
 
     @property
     def ends(self) -> bool:
@@ -66,7 +77,9 @@ def an_end_stays(write: Write) -> None:
         for name in ("phase", "closed_reason", "bucket", "run_id", "attempt", "history", "start_time"):
             assert getattr(write.new, name) == getattr(write.old, name), f"{name} changes after the end"
     if write.ends:
-        assert write.new.end_time is not None and write.new.end_time <= at(write.cluster.clock.now)
+        assert write.new.end_time is not None
+    if write.old.end_time is None and write.new.end_time is not None:
+        assert write.new.end_time <= max(write.now, write.new.start_time or write.now)
 
 
 def the_end_has_its_own_time(write: Write) -> None:
@@ -79,7 +92,9 @@ def the_end_has_its_own_time(write: Write) -> None:
     if aside or (write.new.disruptions or 0) > (write.old.disruptions or 0):
         return
     if recorded is not None and recorded.exit_code is not None:
-        assert write.new.end_time == at(process.ended_at or 0)
+        said = process.wall.at(process.ended_at or 0)
+        assert write.new.end_time == said or process.wall != write.wall
+        assert write.new.start_time is None or write.new.end_time >= write.new.start_time
 
 
 def history_only_grows(write: Write) -> None:
@@ -275,11 +290,10 @@ def _came_too_late(record: CommandRecord, write: Write) -> bool:
 
 
 def _deadline_has_passed(write: Write) -> None:
-    spec = write.new.workflow_spec
-    assert spec is not None and spec.active_deadline_seconds is not None
-    began = [box.process.started_at for box in write.cluster.boxes.values() if box.process]
-    elapsed = (at(write.cluster.clock.now) - T0).total_seconds() - min(began)
-    assert elapsed >= spec.active_deadline_seconds, "the deadline has not passed"
+    spec, accepted = write.new.workflow_spec, write.new.accepted_at
+    assert spec is not None and spec.active_deadline_seconds is not None and accepted is not None
+    due = accepted + timedelta(seconds=spec.active_deadline_seconds)
+    assert write.times.has_come(due, "accepted", write.wall), "the deadline has not passed"
 
 
 def _failed_by_itself(write: Write) -> None:

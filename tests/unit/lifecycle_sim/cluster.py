@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from desist.api.execution import WorkflowExecution
-from desist.lifecycle.observed import PodView
-from tests.support.builders import at, make_node
+from desist.lifecycle.observed import NodeView, PodView
+from tests.support.builders import make_node
 from tests.unit.lifecycle_sim.api import ENDED, ApiServer
-from tests.unit.lifecycle_sim.clock import Clock
+from tests.unit.lifecycle_sim.clock import Clock, Walls
 from tests.unit.lifecycle_sim.kubelet import Box, Kubelet
 from tests.unit.lifecycle_sim.processes import Program
 
@@ -31,17 +31,21 @@ NODES = ("node-1", "node-2")
 class SimulatedCluster:
     """All of the cluster but the controllers."""
 
-    def __init__(self, execution: WorkflowExecution, program: Program) -> None:
+    def __init__(self, execution: WorkflowExecution, program: Program, walls: Walls) -> None:
         self.clock = Clock()
+        self.walls = walls
         self.program = program
-        self.api = ApiServer(self.clock, execution, sidecar=program.sidecar is not None)
+        self.api = ApiServer(self.clock, execution, wall=walls.server, sidecar=program.sidecar is not None)
         self.api.pod_changed = self._pod_changed
-        self.kubelets = {name: Kubelet(name, self.api, self.clock, lambda _: program) for name in NODES}
+        self.kubelets = {
+            name: Kubelet(name, self.api, self.clock, lambda _: program, wall)
+            for name, wall in zip(NODES, walls.nodes, strict=True)
+        }
         self.forced: set[str] = set()
         """UIDs of pods whose object was removed by force while a process may have lived."""
         self.boxes: dict[str, Box] = {}
         for kubelet in self.kubelets.values():
-            self.api.set_node(make_node(kubelet.name, boot_id=kubelet.boot_id))
+            self.api.set_node(_node(kubelet, 0))
 
     def alive(self) -> Iterator[Box]:
         """Every pod with a living process, wherever."""
@@ -119,15 +123,15 @@ class SimulatedCluster:
         if kubelet.up or not kubelet.on:
             return
         if node is None or not node.ready or node.boot_id != kubelet.boot_id or node.out_of_service:
-            since = node.ready_since if node is not None and node.ready else at(self.clock.now)
-            self.api.set_node(replace(make_node(name, boot_id=kubelet.boot_id), ready_since=since))
+            since = node.ready_changed if node is not None and node.ready else kubelet.wall.at(self.clock.now)
+            self.api.set_node(replace(_node(kubelet, self.clock.now), ready_changed=since))
         kubelet.resume()
 
     def _notice(self, name: str) -> None:
         node = self.api.nodes.get(name)
         if self._working(name) or node is None or not node.ready:
             return
-        self.api.set_node(replace(node, ready=False, ready_since=at(self.clock.now)))
+        self.api.set_node(replace(node, ready=False, ready_changed=self.walls.server.at(self.clock.now)))
         self.clock.after(EVICT, lambda: self._evict(name))
 
     def _evict(self, name: str) -> None:
@@ -164,3 +168,8 @@ class SimulatedCluster:
     def _remember(self) -> None:
         for kubelet in self.kubelets.values():
             self.boxes.update(kubelet.boxes)
+
+
+def _node(kubelet: Kubelet, moment: float) -> NodeView:
+    """A node that works; since when it is Ready, each controller knows for itself."""
+    return replace(make_node(kubelet.name, boot_id=kubelet.boot_id), ready_changed=kubelet.wall.at(moment))

@@ -7,11 +7,15 @@ action by action, in order, and dropped at the first that fails. `audit` is told
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from typing import assert_never
 
 from desist.api.execution import WorkflowExecution
+from desist.controller.caches import Caches
+from desist.controller.memory import Memory
 from desist.controller.observe import with_live_pod
+from desist.controller.views import NodeRecord
 from desist.lifecycle.decide import decide
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView, Questions
 from desist.lifecycle.plan import (
@@ -28,10 +32,10 @@ from desist.lifecycle.plan import (
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.shown.contention import Contention, contested, written
 from desist.lifecycle.view import current
-from tests.support.builders import T0, at
 from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing
 from tests.unit.lifecycle_sim.audit import Audit
 from tests.unit.lifecycle_sim.check_plan import decided
+from tests.unit.lifecycle_sim.clock import EXACT, Wall
 
 KINDS = ("execution", "pods", "nodes")
 BACK_OFF = 1.0
@@ -56,6 +60,9 @@ class Controller:
 
     api: ApiServer
     audit: Audit
+    wall: Wall = EXACT
+    """Its clock; `set_to` sets the machine's, which it takes with its next start."""
+    set_to: Wall | None = None
     settings: Settings = field(default_factory=Settings)
     paused: set[str] = field(default_factory=set)
     """Kinds whose events do not arrive."""
@@ -68,12 +75,15 @@ class Controller:
 
     def restart(self) -> None:
         """Die, and begin anew with nothing but what the API server lists."""
+        self.wall = self.set_to or self.wall
+        self.began = self.now()
+        self.caches, self.memory = Caches(), Memory(lambda: self.api.clock.now)
         self.plan = []
         self.judged: Observed | None = None
         self.execution = self.api.execution
         self.pods: dict[str, PodView] = {}
         self.deleted: dict[str, PodView] = {}
-        self.nodes: dict[str, NodeView] = {}
+        self.nodes: set[str] = set()
         self.refusal: tuple[str, CreateAnswer] | None = None
         self.made: tuple[str, str] = ("", "")
         self.posted: dict[str, str] = {}
@@ -83,6 +93,10 @@ class Controller:
             self.relist(kind)
         self.wake = self.api.clock.now
 
+    def now(self) -> datetime:
+        """What its clock shows."""
+        return self.wall.at(self.api.clock.now)
+
     def relist(self, kind: str) -> None:
         """List a kind anew; what is gone since was missed, and so was how it ended."""
         self.cursors[kind] = len(self.api.log)
@@ -90,11 +104,15 @@ class Controller:
             case "execution":
                 self._note(self.api.execution)
             case "pods":
-                listed = {pod.uid: pod for pod in self.api.pods.values() if pod.uid not in self.api.unlabelled}
+                pods = (pod for pod in self.api.pods.values() if pod.uid not in self.api.unlabelled)
+                listed = {pod.uid: self._dated(pod) for pod in pods}
                 missed = {uid: pod for uid, pod in self.pods.items() if uid not in listed and pod.node}
                 self.pods, self.deleted = listed, {**self.deleted, **missed}
             case _:
-                self.nodes = dict(self.api.nodes)
+                for name in self.nodes - self.api.nodes.keys():
+                    self._lose_node(name)
+                for node in self.api.nodes.values():
+                    self._see_node(node)
         self.wake = self.api.clock.now
 
     def deliver(self, kind: str, count: int | None = None) -> bool:
@@ -133,34 +151,58 @@ class Controller:
             settings=self.settings,
             pods=tuple(self.pods.values()),
             deleted=tuple(self.deleted.values()),
-            nodes=tuple(node for name, node in sorted(self.nodes.items()) if name in named),
+            nodes=self.caches.nodes(named),
             created=answer if refused == attempt else None,
             made=self.made[1] if self.made[0] == attempt else "",
             field_manager="somebody",
+            began=self.began,
         )
+        if attempt in {pod.name for pod in seen.pods}:
+            self.memory.found(seen.execution.metadata.uid)
         return self.answered(seen)
 
     def answered(self, seen: Observed) -> Observed:
         """The observation with what the API server says to the core's questions."""
-        while isinstance(asked := decide(seen, at(self.api.clock.now)), Questions):
+        while isinstance(asked := decide(seen, self.now()), Questions):
             if asked.dry_run:
                 seen = replace(seen, dry_run=CreateAnswer(self.api.answer, "as it was tried"))
             if asked.live_pod is not None:
-                seen = with_live_pod(seen, self.api.pods.get(asked.live_pod.name))
+                seen = self._with_live_pod(seen, asked.live_pod.name)
             seen = self._with_live_nodes(seen, asked.live_nodes)
         return seen
 
+    def _with_live_pod(self, seen: Observed, name: str) -> Observed:
+        uid, found = seen.execution.metadata.uid, self.api.pods.get(name)
+        if found is None:
+            return with_live_pod(seen, None, self.memory.missed(uid, name, self.now()))
+        self.memory.found(uid)
+        return with_live_pod(seen, self._dated(found))
+
+    def _dated(self, pod: PodView) -> PodView:
+        seen_at = self.now() if pod.deletion_timestamp is not None else None
+        return self.caches.dated(self.api.execution.metadata.uid, replace(pod, deletion_seen_at=seen_at))
+
+    def _see_node(self, node: NodeView) -> None:
+        self.nodes.add(node.name)
+        self.caches.node_changed(NodeRecord(replace(node, ready_since=self.now()), "containerd://2.3.4"))
+
+    def _lose_node(self, name: str) -> None:
+        self.nodes.discard(name)
+        self.caches.node_deleted(name)
+
     def _with_live_nodes(self, seen: Observed, names: tuple[str, ...]) -> Observed:
         cached = tuple(node for node in seen.nodes if node.name not in names)
-        live = tuple(self.api.nodes[name] for name in names if name in self.api.nodes)
+        found = (replace(self.api.nodes[name], ready_since=self.now()) for name in names if name in self.api.nodes)
+        live = tuple(self.caches.known_since(node) for node in found)
         return replace(seen, nodes=(*cached, *live), live_nodes=(*seen.live_nodes, *names))
 
     def begin(self) -> None:
         """Observe and decide; nothing is done yet."""
         self.wake = None
         self.judged = self.observe()
-        plan = decided(self.judged, self.api.clock.now)
-        self.audit.planned(self.judged, plan, self.answered)
+        now = self.wall.seconds(self.api.clock.now)
+        plan = decided(self.judged, now)
+        self.audit.planned(self.judged, plan, self.answered, now)
         self.plan = self._uncontested(plan)
         self.posted = {}
 
@@ -169,7 +211,7 @@ class Controller:
         write = next((action for action in plan.actions if isinstance(action, WriteStatus)), None)
         if write is None:
             return list(plan.actions)
-        now = at(self.api.clock.now)
+        now = self.now()
         found = contested(self.contention, self.execution.status, write.status, now)
         if found is None or found.until is None:
             return list(plan.actions)
@@ -214,35 +256,35 @@ class Controller:
                 assert self.judged is not None
                 before = self.execution
                 stored = self.api.put_status(before.metadata.resource_version, action.status)
-                self.audit.wrote(self.judged, before, stored)
+                self.audit.wrote(self.judged, before, stored, self.wall)
                 self.contention = written(self.contention, before.status, action.status)
                 self._note(stored)
             case CreatePod():
                 self._create(action)
             case PostMailbox():
                 pod = self.api.find(action.pod, action.uid, action.resource_version)
-                self.audit.posts(pod, action)
+                self.audit.posts(pod, action, self.wall)
                 self.posted[action.uid] = self.api.store(replace(pod, mailbox=action.text)).resource_version
             case DeletePod():
                 version = action.resource_version
                 version = self.posted[action.uid] if version == AFTER_POST else version
                 pod = self.api.find(action.pod, action.uid, version)
-                self.audit.deletes(pod, action)
+                self.audit.deletes(pod, action, self.wall)
                 self.api.delete(pod, action.grace_seconds)
             case EmitEvent():
                 pass
             case WakeAt():
-                moment = (action.when - T0).total_seconds()
+                moment = self.wall.when(action.when)
                 self.wake = moment if self.wake is None else min(self.wake, moment)
             case _:
                 assert_never(action)
 
     def _create(self, action: CreatePod) -> None:
         if self.api.answer is not Answer.PASSED:
-            self.refusal = (action.name, CreateAnswer(self.api.answer, "no", at(self.api.clock.now)))
+            self.refusal = (action.name, CreateAnswer(self.api.answer, "no", self.now()))
             raise Conflict("refused")
         if action.name in self.api.taken:
-            self.refusal = (action.name, CreateAnswer(Answer.TAKEN, "somebody's", at(self.api.clock.now)))
+            self.refusal = (action.name, CreateAnswer(Answer.TAKEN, "somebody's", self.now()))
             raise Conflict("taken")
         self.refusal = None
         if action.name not in self.api.pods:
@@ -262,16 +304,16 @@ class Controller:
                 self._see_pod(thing, change.deleted)
             case NodeView():
                 if change.deleted:
-                    self.nodes.pop(thing.name, None)
+                    self._lose_node(thing.name)
                 else:
-                    self.nodes[thing.name] = thing
+                    self._see_node(thing)
 
     def _see_pod(self, pod: PodView, gone: bool) -> None:
         if gone:
             self.pods.pop(pod.uid, None)
             self.deleted[pod.uid] = pod
         else:
-            self.pods[pod.uid] = pod
+            self.pods[pod.uid] = self._dated(pod)
 
     def _note(self, execution: WorkflowExecution) -> None:
         if int(execution.metadata.resource_version) >= int(self.execution.metadata.resource_version):

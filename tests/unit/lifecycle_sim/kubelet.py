@@ -13,9 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
-from tests.support.builders import at
 from tests.unit.lifecycle_sim.api import ENDED, ApiServer
-from tests.unit.lifecycle_sim.clock import Clock
+from tests.unit.lifecycle_sim.clock import EXACT, Clock, Wall
 from tests.unit.lifecycle_sim.processes import Process, Program
 
 LAG = 0.25
@@ -48,7 +47,10 @@ class Box:
 class Kubelet:
     """A node's machine and kubelet."""
 
-    def __init__(self, name: str, api: ApiServer, clock: Clock, program: Callable[[PodView], Program]) -> None:
+    def __init__(
+        self, name: str, api: ApiServer, clock: Clock, program: Callable[[PodView], Program], wall: Wall = EXACT
+    ) -> None:
+        self.wall = wall
         self.name = name
         self.boots = 1
         self.on = True
@@ -141,7 +143,7 @@ class Kubelet:
         known = self.boxes.get(box.pod.uid) is box and box.pod.deletion_timestamp is None
         if not known or box.process is not None or not (self.on and self.up):
             return
-        box.process = Process(self._program(box.pod), self._clock, lambda: self._ended(box))
+        box.process = Process(self._program(box.pod), self._clock, lambda: self._ended(box), self.wall)
         box.process.begin(box.pod.mailbox)
         self.poke()
 
@@ -188,7 +190,7 @@ class Kubelet:
 def _container(view: ContainerView, process: Process, box: Box) -> ContainerView:
     sidecar = view.kind is ContainerKind.SIDECAR
     alive = box.alive if sidecar else process.alive
-    begun = replace(view, container_id=f"containerd://{view.name}", started_at=at(process.started_at))
+    begun = replace(view, container_id=f"containerd://{view.name}", started_at=process.wall.at(process.started_at))
     if alive:
         return replace(begun, phase=ContainerPhase.RUNNING)
     if sidecar:
@@ -202,5 +204,5 @@ def _container(view: ContainerView, process: Process, box: Box) -> ContainerView
         reason=reason,
         exit_code=process.code,
         message=process.message(),
-        finished_at=at(process.ended_at or 0),
+        finished_at=process.wall.at(process.ended_at or 0),
     )

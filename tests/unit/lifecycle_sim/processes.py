@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desist.api.base import rfc3339
-from tests.support.builders import at
-from tests.unit.lifecycle_sim.clock import Clock
+from tests.unit.lifecycle_sim.clock import Clock, Wall
 
 SIGKILLED = 137
 SIGTERMED = 143
@@ -65,8 +64,9 @@ PROGRAMS = (
 class Process:
     """A launcher and its command, from its start to its death."""
 
-    def __init__(self, program: Program, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(self, program: Program, clock: Clock, changed: Callable[[], None], wall: Wall) -> None:
         self.program = program
+        self.wall = wall
         self.alive = True
         self.ran = False
         """Whether the command was started."""
@@ -135,13 +135,13 @@ class Process:
         if self.last is not None and self.last != self.first:
             receipt["last"] = self.last
         if self.sigterm_at is not None:
-            receipt["sigterm"] = rfc3339(at(self.sigterm_at))
+            receipt["sigterm"] = rfc3339(self.wall.at(self.sigterm_at))
         lines = [json.dumps({"outcome": self.says})] if self.says else []
         return "\n".join([*lines, json.dumps(receipt)])
 
     def _note(self, stop: dict[str, Any]) -> None:
         read = {key: stop[key] for key in ("sequence", "commandId", "mode")}
-        self.last = {**read, "at": rfc3339(at(self._clock.now)), "by": "mailbox"}
+        self.last = {**read, "at": rfc3339(self.wall.at(self._clock.now)), "by": "mailbox"}
         self.first = self.first or self.last
 
     def _signal(self) -> None:

@@ -17,6 +17,7 @@ from tests.support.builders import make_execution, make_spec
 from tests.unit.lifecycle_sim import rules
 from tests.unit.lifecycle_sim.api import Refused
 from tests.unit.lifecycle_sim.audit import Audit
+from tests.unit.lifecycle_sim.clock import Walls
 from tests.unit.lifecycle_sim.cluster import NODES, SimulatedCluster
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller
 from tests.unit.lifecycle_sim.processes import Program
@@ -31,11 +32,20 @@ LONG = 2000.0
 class Simulation:
     """One execution's life."""
 
-    def __init__(self, program: Program, *, deadline: int | None = None, kill_after: int | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        deadline: int | None = None,
+        kill_after: int | None = None,
+        walls: Walls | None = None,
+    ) -> None:
         spec = make_spec(active_deadline_seconds=deadline, kill_after=kill_after)
-        self.cluster = SimulatedCluster(make_execution(workflow_ref=None, workflow_spec=spec).obj(), program)
+        execution = make_execution(workflow_ref=None, workflow_spec=spec).obj()
+        self.walls = walls or Walls()
+        self.cluster = SimulatedCluster(execution, program, self.walls)
         self.audit = Audit(self.cluster)
-        self.controllers = [Controller(self.cluster.api, self.audit)]
+        self.controllers = [Controller(self.cluster.api, self.audit, wall=self.walls.controllers[0])]
         self.requests = 0
 
     @property
@@ -51,6 +61,10 @@ class Simulation:
         """Patch `spec.cancellation`; tells whether the API took it."""
         self.requests += 1
         return self._patch(Cancellation(mode=mode, request_id=f"request-{self.requests}", **fields))
+
+    def second_controller(self) -> None:
+        """Another one is started, on another machine."""
+        self.controllers.append(Controller(self.cluster.api, self.audit, wall=self.walls.controllers[1]))
 
     def names_newest_pod(self) -> bool:
         """Whether the stored status names the newest pod: what it does not name can be found by its label alone."""

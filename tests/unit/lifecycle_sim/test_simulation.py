@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from desist.api.vocabulary import Mode, OnLostNode
 from desist.lifecycle.observed import Answer
+from tests.unit.lifecycle_sim.clock import Wall, Walls
 from tests.unit.lifecycle_sim.cluster import NODES
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller, Fate
 from tests.unit.lifecycle_sim.processes import PROGRAMS
@@ -29,6 +30,10 @@ kinds = st.sampled_from(KINDS)
 nodes = st.sampled_from(NODES)
 short = st.sampled_from([0.1, 0.3, 1.0, 3.0])
 long = st.sampled_from([6.0, 15.0, 45.0, 130.0, 400.0])
+clocks = st.builds(Wall, st.sampled_from([0.0, 0.0, 40.0, -40.0, 700.0, -700.0]), st.sampled_from([0.0, 1e-3, -1e-3]))
+walls = st.one_of(
+    st.just(Walls()), st.builds(Walls, st.tuples(clocks, clocks), server=clocks, nodes=st.tuples(clocks, clocks))
+)
 requests = st.fixed_dictionaries(
     {"mode": st.sampled_from(list(Mode))},
     optional={
@@ -50,9 +55,10 @@ class AnythingHappens(RuleBasedStateMachine):
         deadline=st.sampled_from([None, None, 20]),
         kill_after=st.sampled_from([None, None, 40]),
         begun=st.booleans(),
+        walls=walls,
     )
-    def begin(self, program: Any, deadline: int | None, kill_after: int | None, begun: bool) -> None:
-        self.sim = Simulation(program, deadline=deadline, kill_after=kill_after)
+    def begin(self, program: Any, deadline: int | None, kill_after: int | None, begun: bool, walls: Walls) -> None:
+        self.sim = Simulation(program, deadline=deadline, kill_after=kill_after, walls=walls)
         if begun:
             self.sim.idle(5)
 
@@ -107,6 +113,10 @@ class AnythingHappens(RuleBasedStateMachine):
             self._controller(which).act()
         self._controller(which).act(fate)
 
+    @rule(which=controllers, wall=clocks)
+    def set_the_clock_of_its_machine(self, which: int, wall: Wall) -> None:
+        self._controller(which).set_to = wall
+
     @rule(which=controllers)
     def crash(self, which: int) -> None:
         self._controller(which).restart()
@@ -134,7 +144,7 @@ class AnythingHappens(RuleBasedStateMachine):
     @precondition(lambda self: len(self.sim.controllers) == 1)
     @rule()
     def second_controller(self) -> None:
-        self.sim.controllers.append(Controller(self.sim.cluster.api, self.sim.audit))
+        self.sim.second_controller()
 
     @precondition(lambda self: len(self.sim.controllers) == 2)
     @rule(which=controllers)

@@ -7,6 +7,7 @@ to. `live` flags tell an answer of the API server, made for this reconcile, from
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
@@ -37,6 +38,10 @@ class Process:
     """Whether `node` (None: there is none) is the API server's answer to a GET made for this reconcile."""
     pod_live: bool = False
     """Whether `present` is, too."""
+    missed_since: datetime | None = None
+    """When this controller process first asked for the pod in vain; None: it has not, or has seen it since."""
+    began: datetime | None = None
+    """When this controller process began to look; None: it does not matter."""
     refusals: tuple[Refusal, ...] = ()
     """What was refused when it was asked of its pod."""
 

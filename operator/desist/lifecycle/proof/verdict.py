@@ -9,6 +9,9 @@ process only where it was asked live; a Node object counts as deleted only where
 recorded, even if empty); and another boot ID says nothing about a pod that is still there and whose container never
 started: the kubelet starts it after the reboot. A watch shows a pod as deleted also where somebody took our label off
 it; so one that has vanished is closed only where a GET by its name has found none.
+Waits are counted by one clock, from what this controller process has seen itself: a node's own times, or what another
+controller wrote into status, may be hours off. So a new process counts anew. What was unconfirmed before stays so
+meanwhile: a restart of the controller brings no node back.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from desist.api.vocabulary import ProcessReason, ProcessState
+from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView
 from desist.lifecycle.proof.process import CLOSED, Process, ended
 from desist.lifecycle.settings import Settings
@@ -30,7 +33,7 @@ def verdict(process: Process, now: datetime) -> ProcessState:
 
 def next_change(process: Process, now: datetime) -> datetime | None:
     """When time alone may change the verdict next; None: only an event can."""
-    moments = (lost_at(process.node, process.settings), None if process.present else _ready_at(process, now))
+    moments = (lost_at(process.node, process.settings), None if process.present else _ready_at(process))
     return min((moment for moment in moments if moment and moment > now), default=None)
 
 
@@ -83,7 +86,7 @@ def _node_removed(e: Process, _: datetime) -> bool:
 
 def _node_lost(e: Process, now: datetime) -> bool:
     moment = lost_at(e.node, e.settings)
-    return moment is not None and moment <= now
+    return moment is not None and (moment <= now or e.status.state is ProcessState.UNCONFIRMED)
 
 
 def _present(e: Process, _: datetime) -> bool:
@@ -91,16 +94,15 @@ def _present(e: Process, _: datetime) -> bool:
 
 
 def _long_missed(e: Process, now: datetime) -> bool:
-    moment = _ready_at(e, now)
+    moment = _ready_at(e)
     return e.pod_live and moment is not None and moment <= now
 
 
-def _ready_at(e: Process, now: datetime) -> datetime | None:
-    """When a vanished pod is closed without proof, if its node stays Ready; None: the node is not."""
-    if e.node is not None and not e.node.ready:
+def _ready_at(e: Process) -> datetime | None:
+    """When a vanished pod is closed without proof, if its node stays Ready; None: the node is not, or nobody asked."""
+    if e.missed_since is None or (e.node is not None and not e.node.ready):
         return None
-    missed = e.status.since if e.status.reason == ProcessReason.MISSED else now
-    since = missed if e.node is None else max(missed, e.node.ready_since)
+    since = e.missed_since if e.node is None else max(e.missed_since, e.node.ready_since)
     return since + timedelta(seconds=e.grace_seconds + e.settings.node_ready_margin)
 
 

@@ -43,10 +43,25 @@ def begin(view: View, status: Status, attempt: int) -> Status:
 def put_aside(view: View, status: Status, end: End) -> Status:
     """The attempt ended, and another follows."""
     disruptions = (status.disruptions or 0) + 1
-    wait = min(view.settings.restart_backoff * 2 ** min(disruptions - 1, 60), view.settings.restart_backoff_max)
     kind = HistoryType.POD_VANISHED if end.cause is Cause.VANISHED else HistoryType.POD_DISRUPTED
     logged = history.add(status, kind, view.now, detail=end.message[:1024] or None)
-    return logged.replace(disruptions=disruptions, next_attempt_at=view.now + timedelta(seconds=wait), unconfirmed=())
+    return waiting(view, logged.replace(disruptions=disruptions, unconfirmed=()))
+
+
+def waiting(view: View, status: Status) -> Status:
+    """The status with the next attempt after its back-off, from now on."""
+    return status.replace(next_attempt_at=view.now + _back_off(view, status))
+
+
+def waits_too_long(view: View, status: Status) -> bool:
+    """Whether the next attempt is further ahead than its back-off is long: another clock has set that time."""
+    due = status.next_attempt_at
+    return due is not None and due > view.now + _back_off(view, status)
+
+
+def _back_off(view: View, status: Status) -> timedelta:
+    settings, times = view.settings, min((status.disruptions or 1) - 1, 60)
+    return timedelta(seconds=min(settings.restart_backoff * 2 ** max(times, 0), settings.restart_backoff_max))
 
 
 def wanted_pod(status: Status, process: Process) -> WantedPod | None:

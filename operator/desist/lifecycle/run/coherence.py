@@ -33,7 +33,7 @@ def coherent(view: View, status: Status) -> Status:
     status = _numbered(status)
     phase = status.at
     status = status.replace(phase=phase, bucket=phase.row.bucket, closed_reason=phase.row.closed_reason)
-    return _running(view, _begun(view, status)) if status.open else status
+    return _running(view, _accepted(view, _begun(view, status))) if status.open else status
 
 
 def _numbered(status: Status) -> Status:
@@ -77,6 +77,13 @@ def _begun(view: View, status: Status) -> Status:
     return _with_spec(view, with_current(status.replace(run_id=run_id, attempt=attempt), process))
 
 
+def _accepted(view: View, status: Status) -> Status:
+    """A run that has begun was accepted, at its first process's start at the latest; its deadline counts from there."""
+    if status.attempt is None or status.accepted_at is not None:
+        return status
+    return status.replace(accepted_at=status.start_time or view.now)
+
+
 def _ids(view: View, status: Status, held: ProcessStatus | None, pod: PodView | None) -> tuple[str | None, int | None]:
     """Run and attempt: what status says, else what the pod says, else new ones for a process that is listed."""
     run_id, attempt = status.run_id or (pod.run_id if pod else None), status.attempt or (pod.attempt if pod else None)
@@ -88,7 +95,7 @@ def _not_begun(status: Status) -> Status:
     if status.at is Phase.PENDING and status.attempt is None:
         return status
     held = status.replace(phase=Phase.PENDING, attempt=None, next_attempt_at=None, start_time=None, end_time=None)
-    return held.replace(cancellation=None)
+    return held.replace(cancellation=None, accepted_at=None)
 
 
 def _newest(view: View, status: Status) -> PodView | None:

@@ -146,10 +146,16 @@ def _started(view: View, status: Status, process: Process) -> Status:
     pod = process.pod
     if pod is None or status.start_time is not None or not _has_started(pod, stopping=status.at.stopping):
         return status
-    started = min(pod.workflow.started_at or view.now, view.now)
+    started = _start_time(pod, view.now)
     running = Phase.RUNNING if status.at is Phase.PENDING else status.phase
     begun = status.replace(start_time=started, phase=running)
     return history.add(begun, HistoryType.WORKFLOW_STARTED, view.now)
+
+
+def _start_time(pod: PodView, now: datetime) -> datetime:
+    """By the node's clock, but no earlier than the pod was made, and no later than it was first seen to run."""
+    said = pod.workflow.started_at or now
+    return min(max(said, pod.created_at or said), now)
 
 
 def _has_started(pod: PodView, *, stopping: bool) -> bool:

@@ -45,6 +45,8 @@ def advance(view: View, status: Status) -> Step:
         return _begin(view, status)
     if status.next_attempt_at is not None and status.next_attempt_at <= view.now:
         return Step(attempts.begin(view, status, status.attempt + 1))
+    if attempts.waits_too_long(view, status):
+        status = attempts.waiting(view, status)
     return Step(status, (status.next_attempt_at,))
 
 
@@ -90,7 +92,7 @@ def _begin(view: View, status: Status) -> Step:
     if answer.answer is not Answer.PASSED:
         return Step(status, (view.now + attempts.wait(view, answer),))
     run_id = ulid(view.now, view.uid, "run/1")
-    taken = status.replace(run_id=run_id, workflow_spec=start.spec, arguments=start.arguments)
+    taken = status.replace(run_id=run_id, accepted_at=view.now, workflow_spec=start.spec, arguments=start.arguments)
     accepted = history.add(taken, HistoryType.START_ACCEPTED, view.now)
     return Step(attempts.begin(view, accepted, 1))
 

@@ -1,7 +1,11 @@
 """Open entries: processes that may still run and that nobody can confirm.
 
 Contract: an entry keeps the run open. It says `NodeLost` where the node does not answer, `Unkillable` where the node
-answers and the process has not ended some time after its SIGKILL was due.
+answers and the process is reported running some time after its SIGKILL was due. (One that waits has no process: the
+kubelet may be pulling its image, and never starts what was deleted meanwhile.) Once said, it stays until something
+tells of the end.
+Trap: when SIGKILL is due is known by a posting, of this controller's clock or another's, or by a deletion, of the API
+server's. A deletion counts from when this process saw it, a posting of before it began from that time.
 """
 
 from __future__ import annotations
@@ -10,8 +14,7 @@ from datetime import datetime, timedelta
 
 from desist.api.status import UnconfirmedProcess
 from desist.api.vocabulary import ProcessState, UnconfirmedReason
-from desist.lifecycle.observed import PodView
-from desist.lifecycle.pod.template import LONGEST_GRACE
+from desist.lifecycle.observed import ContainerPhase, PodView
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.view import Status
 from desist.lifecycle.wire import mailbox
@@ -19,7 +22,7 @@ from desist.lifecycle.wire import mailbox
 
 def with_open_entries(status: Status, process: Process, now: datetime) -> Status:
     """The status with an open entry for a process that cannot be confirmed, and with none for one that can."""
-    reason = _reason(process, now)
+    reason = _reason(status, process, now)
     if reason is None:
         return status.replace(unconfirmed=())
     before = next((entry for entry in status.unconfirmed if entry.reason is reason), None)
@@ -36,33 +39,37 @@ def with_open_entries(status: Status, process: Process, now: datetime) -> Status
 
 def unkillable_at(process: Process) -> datetime | None:
     """When the process counts as unkillable, if nothing happens; None: it does not."""
-    pod, node = process.present_pod, process.node
-    if pod is None or node is None or not node.ready or process.reported:
+    pod = process.present_pod
+    if pod is None or not _outlives(process):
         return None
     due = kill_due(pod)
+    if due is None:
+        return None
     # The end of a year-long grace may be past all times that can be told.
-    return min(due, mailbox.LATEST_POSTING) + timedelta(seconds=process.settings.unkillable_after) if due else None
+    since = min(max(due, process.began or due), mailbox.LATEST_POSTING)
+    return since + timedelta(seconds=process.settings.unkillable_after)
 
 
 def kill_due(pod: PodView) -> datetime | None:
     """When SIGKILL is due in a pod: by a mailbox from before its deletion, or by that if it is earlier."""
-    stop = mailbox.parse(pod.mailbox)
-    deleted_at = _deleted_at(pod)
+    stop, deleted_at = mailbox.parse(pod.mailbox), pod.deletion_seen_at
     if stop is None or stop.deadline is None or (deleted_at is not None and stop.posted_at >= deleted_at):
-        return pod.deletion_timestamp
-    return min(stop.deadline, pod.deletion_timestamp or stop.deadline)
+        return pod.deletion_due
+    return min(stop.deadline, pod.deletion_due or stop.deadline)
 
 
-def _reason(process: Process, now: datetime) -> UnconfirmedReason | None:
+def _reason(status: Status, process: Process, now: datetime) -> UnconfirmedReason | None:
     state, unkillable = process.status.state, unkillable_at(process)
     if state is ProcessState.UNCONFIRMED:
         return UnconfirmedReason.NODE_LOST
-    if state is ProcessState.ALIVE and unkillable is not None and unkillable <= now:
-        return UnconfirmedReason.UNKILLABLE
-    return None
-
-
-def _deleted_at(pod: PodView) -> datetime | None:
-    if pod.deletion_timestamp is None:
+    if state is not ProcessState.ALIVE or unkillable is None:
         return None
-    return pod.deletion_timestamp - timedelta(seconds=min(pod.deletion_grace_seconds or 0, LONGEST_GRACE))
+    said = any(entry.reason is UnconfirmedReason.UNKILLABLE for entry in status.unconfirmed)
+    return UnconfirmedReason.UNKILLABLE if said or unkillable <= now else None
+
+
+def _outlives(process: Process) -> bool:
+    """Whether the workflow's container is reported running, on a node that is Ready."""
+    pod, node = process.present_pod, process.node
+    runs = pod is not None and pod.workflow.phase is ContainerPhase.RUNNING
+    return runs and node is not None and node.ready

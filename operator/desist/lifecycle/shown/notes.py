@@ -42,7 +42,7 @@ def after_step(view: View, status: Status) -> Status:
     if due is None:
         return status
     # No mailbox arrives in a pod that is being deleted: the kubelet's own grace must pass.
-    return _due(status, max(filter(None, (due, process.present_pod.deletion_timestamp))))
+    return _due(status, max(filter(None, (due, process.present_pod.deletion_due))))
 
 
 def _due(status: Status, kill_at: datetime | None) -> Status:

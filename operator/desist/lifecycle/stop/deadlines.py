@@ -98,11 +98,14 @@ def own_kill_grace(target: Target, status: Stoppable) -> int:
 
 
 def active_deadline(target: Target, status: Stoppable) -> datetime | None:
-    """When `activeDeadlineSeconds` have passed; None: there are none, or no process has started, or one has ended."""
-    seconds = target.active_deadline_seconds
-    started = status.start_time or target.started_at
+    """When `activeDeadlineSeconds` have passed; None: there are none, or the run has not begun, or has ended.
+
+    They count from the acceptance, by the controller's clock: a node's may be hours off, and what cannot start has no
+    time of its own.
+    """
+    seconds, accepted = target.active_deadline_seconds, status.accepted_at
     pending = status.open and status.end_time is None
-    return started + timedelta(seconds=seconds) if pending and seconds and started else None
+    return accepted + timedelta(seconds=seconds) if pending and seconds and accepted else None
 
 
 def deadline_due(target: Target, status: Stoppable) -> bool:

@@ -29,7 +29,6 @@ def target(view: View, status: Status) -> Target:
         policy=stop_policy(status),
         active_deadline_seconds=status.workflow_spec.active_deadline_seconds if status.workflow_spec else None,
         has_process=process is not None and not process.closed and not process.absent,
-        started_at=pod.workflow.started_at if pod else None,
         posted_deadline=held.deadline if held else None,
         field_manager=view.observed.field_manager,
     )

@@ -30,8 +30,6 @@ class Target:
     active_deadline_seconds: int | None
     has_process: bool
     """Whether the current attempt has a pod, or may have one, whose process is not known to be gone."""
-    started_at: datetime | None = None
-    """When its first process started, as far as a pod shows it."""
     posted_deadline: datetime | None = None
     """When SIGKILL is due by what the current pod's mailbox holds."""
     field_manager: str | None = None

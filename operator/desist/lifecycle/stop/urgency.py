@@ -54,8 +54,8 @@ def urgent(execution: WorkflowExecution, pods: Iterable[PodView], now: datetime)
 
 def _past_deadline(status: WorkflowExecutionStatus, now: datetime) -> bool:
     seconds = status.workflow_spec.active_deadline_seconds if status.workflow_spec else None
-    started = status.start_time
-    return seconds is not None and started is not None and (now - started).total_seconds() >= seconds
+    accepted = status.accepted_at
+    return seconds is not None and accepted is not None and (now - accepted).total_seconds() >= seconds
 
 
 def _unposted(status: Stoppable) -> str | None:
