@@ -34,6 +34,6 @@ class Cancellation(Model):
     run_id: RunId | None = None
     """Stop only this run, by its id in status.runId. Where it is not the current run, the command is rejected and nothing is stopped. Absent: the current run, whichever it is."""
     on_lost_node: OnLostNode | None = None
-    """What to do about a process on a node that does not answer. Wait (the default): the run stays open until there is proof. Forget: the run ends without proof, and the process is marked unproven; this cannot be taken back."""
+    """What to do about a process on a node that does not answer, or whose pod has vanished. Wait (the default): the run stays open until there is proof, or until a vanished pod was missed for long enough. Forget: the run ends without proof, and the process is marked unproven; this cannot be taken back."""
     request_id: Annotated[str, Field(max_length=128)] | None = None
     """A label of the caller's own, at most 128 characters; it is copied into the record of the command."""

@@ -85,6 +85,30 @@ def test_forget_ends_the_run_marks_the_process_unproven_and_deletes_its_pod(mode
     assert world.status.late_starts is None
 
 
+@pytest.mark.conformance("C7")
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_forget_ends_waiting_for_a_vanished_pod_too(mode: Mode, before: bool) -> None:
+    world = World().running()
+    if before:
+        world.request(mode, on_lost_node=OnLostNode.FORGET)
+        assert world.status.open
+    world.lose_pod(seen=False)
+    world.settle(1)
+    if not before:
+        assert world.status.open
+        world.request(mode, on_lost_node=OnLostNode.FORGET)
+    assert world.phase is (Phase.TERMINATED if mode is Mode.TERMINATE else Phase.CANCELLED)
+    assert [(p.state, p.reason) for p in world.status.processes] == [(ProcessState.UNPROVEN, "Forgotten")]
+
+
+def test_forget_gives_up_no_pod_that_only_a_cache_misses() -> None:
+    world = World().running()
+    world.take_label_off()
+    world.request(Mode.KILL, after=1, on_lost_node=OnLostNode.FORGET, grace_period_seconds=60)
+    assert (world.phase, world.status.processes[0].state) == (Phase.KILL_CANCELLING, ProcessState.ALIVE)
+
+
 def test_forget_that_was_taken_before_the_node_was_lost_counts_then() -> None:
     world = World().running()
     world.request(Mode.KILL, on_lost_node=OnLostNode.FORGET)

@@ -33,14 +33,20 @@ def settle(view: View, status: Status) -> Status:
 
 
 def forget(view: View, status: Status) -> Step:
-    """Step: where lost nodes are not waited for, their processes are closed without proof."""
+    """Step: where lost nodes are not waited for, nor are vanished pods, their processes are closed without proof."""
     process = view.current(status)
     if process is None or not status.stop.forget_lost_nodes or not status.at.stopping:
         return Step(status)
-    if process.status.state is not ProcessState.UNCONFIRMED:
+    if process.status.state is not ProcessState.UNCONFIRMED and not _missed(process):
         return Step(status)
     forgotten = process.status.replace(state=ProcessState.UNPROVEN, reason=ProcessReason.FORGOTTEN, since=view.now)
     return Step(settle(view, with_current(status, forgotten)))
+
+
+def _missed(process: Process) -> bool:
+    """Whether its pod was there, and a GET has not found it now."""
+    known = process.status.state is ProcessState.ALIVE and process.status.reason == ProcessReason.MISSED
+    return known and process.pod_live and not process.present
 
 
 def _vanished(view: View, status: Status, process: Process) -> Status:
