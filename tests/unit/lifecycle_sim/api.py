@@ -132,13 +132,13 @@ class ApiServer:
         due = self.wall.at(self.clock.now) + timedelta(seconds=grace)
         if pod.deletion_timestamp is not None and pod.deletion_timestamp <= due:
             return
-        self.kill_within(pod.uid, grace)
+        self.kill_by(pod.uid, self.clock.now + grace)
         reason = disruption or pod.disruption_reason
         self.store(replace(pod, deletion_timestamp=due, deletion_grace_seconds=grace, disruption_reason=reason))
 
-    def kill_within(self, uid: str, grace: float) -> None:
-        """SIGKILL is due in a pod after that grace, if it was not before."""
-        self.due[uid] = min(self.due.get(uid, inf), self.clock.now + grace)
+    def kill_by(self, uid: str, moment: float) -> None:
+        """SIGKILL is due in a pod at that moment, if it was not before."""
+        self.due[uid] = min(self.due.get(uid, inf), moment)
 
     def store(self, pod: PodView) -> PodView:
         """Keep a pod's new state, unless nothing changed."""

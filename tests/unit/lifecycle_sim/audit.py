@@ -84,9 +84,8 @@ class Audit:
         if old is not None and new == replace(old, repeated_at=new.repeated_at):
             self._repeats(pod, new, old)
             return
-        self.times.posted(pod, new, wall)
-        if new.grace_seconds is not None:
-            self.cluster.api.kill_within(pod.uid, new.grace_seconds)
+        if new.deadline is not None and self.times.posted(pod, new, wall):
+            self.cluster.api.kill_by(pod.uid, wall.when(new.deadline))
         assert new.sequence > (old.sequence if old else 0), "the sequence does not rise"
         assert new.repeated_at is None, "a new stop is called repeated"
         assert pod.deletion_timestamp is None or pod.uid in self._unwanted(pod), "nothing arrives in a deleted pod"

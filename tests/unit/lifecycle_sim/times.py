@@ -56,9 +56,11 @@ class Times:
         if write.new.stop.kill_at is not None:
             self._note(write.new.stop.kill_at, write.wall)
 
-    def posted(self, pod: PodView, stop: mailbox.Stop, wall: Wall) -> None:
-        """A posting is stored."""
+    def posted(self, pod: PodView, stop: mailbox.Stop, wall: Wall) -> bool:
+        """A posting is about to be stored; tells whether its deadline is a new one, and not taken over by a merge."""
+        known = (pod.uid, stop.deadline) in self._stamps
         self._note((pod.uid, stop.deadline), wall)
+        return not known
 
     def grace_is_over(self, pod: PodView, wall: Wall) -> bool:
         """Whether what the pod's mailbox holds lets its processes be killed by now."""
