@@ -1,0 +1,116 @@
+"""Which worker takes which module: one leads, a second one has company for it, and nobody stands at the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.side_by_side import Kind, Scheduler, write_kinds
+
+
+class Worker:
+    """Stands for a worker of xdist: keeps what it was given, and runs it when told to."""
+
+    def __init__(self, scheduler: Scheduler, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.shutting_down = False
+        self.given: list[int] = []
+        self.done = 0
+        self._scheduler: Any = scheduler
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.given += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    def run(self) -> bool:
+        """Run one test, if it knows the next one or that there is none; whether it did."""
+        if self.done + (0 if self.shutting_down else 1) >= len(self.given):
+            return False
+        self.done += 1
+        self._scheduler.mark_test_complete(self, self.given[self.done - 1])
+        return True
+
+
+class Suite:
+    """A suite of modules of the given kinds, with four tests each, on so many workers."""
+
+    def __init__(self, folder: Path, kinds: list[Kind], workers: int) -> None:
+        modules = {f"tests/test_{number}_{kind.name}.py": kind for number, kind in enumerate(kinds)}
+        write_kinds(folder, "gw0", modules)
+        self.tests = [f"{module}::test_{number}" for module in modules for number in range(4)]
+        option = SimpleNamespace(loadscopereorder=False)
+        config: Any = SimpleNamespace(option=option, getvalue=lambda _: ["popen"] * workers)
+        self.scheduler: Any = Scheduler(config, None, folder)
+        self.workers = [Worker(self.scheduler, f"gw{number}") for number in range(workers)]
+        for worker in self.workers:
+            self.scheduler.add_node(worker)
+            self.scheduler.add_node_collection(worker, self.tests)
+        self.scheduler.schedule()
+
+    def given(self, worker: int) -> list[str]:
+        """The kinds of the modules that it was given, in order."""
+        modules = dict.fromkeys(self.tests[index].partition("::")[0] for index in self.workers[worker].given)
+        return [module.split("_", 2)[2].removesuffix(".py") for module in modules]
+
+    def run_all(self, order: list[int]) -> None:
+        """Run to the end; whoever comes first in `order` runs as long as it can."""
+        while any(self.workers[number].run() for number in order):
+            pass
+
+
+MIXED = [Kind.FREE, Kind.ALONE, Kind.OWN, Kind.LOST, Kind.ALONE_ON_RELEASE, Kind.SHARED, Kind.SHARED, Kind.FREE]
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_every_test_is_run_once_whoever_is_quicker(tmp_path: Path, order: list[int]) -> None:
+    suite = Suite(tmp_path, [*MIXED, *MIXED], workers=2)
+    suite.run_all(order)
+    assert sorted(index for worker in suite.workers for index in worker.given) == list(range(len(suite.tests)))
+    assert [worker.done for worker in suite.workers] == [len(worker.given) for worker in suite.workers]
+    assert all(worker.shutting_down for worker in suite.workers)
+
+
+def test_shared_modules_come_first_and_one_worker_takes_all_that_is_alone(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, MIXED, workers=2)
+    suite.run_all([0, 1])
+    given = [suite.given(0), suite.given(1)]
+    assert {kinds[0] for kinds in given} == {"SHARED"}
+    (leader,) = (kinds for kinds in given if "ALONE" in kinds)
+    order = [kind for kind in leader if kind not in ("SHARED", "FREE", "OWN")]
+    assert order == ["ALONE_ON_RELEASE", "LOST", "ALONE"]
+
+
+def test_the_second_worker_waits_for_company_and_has_it_when_the_leader_loses_a_node(tmp_path: Path) -> None:
+    kinds = [Kind.ALONE_ON_RELEASE, Kind.ALONE_ON_RELEASE, Kind.LOST, Kind.FREE, Kind.OWN]
+    suite = Suite(tmp_path, kinds, workers=2)
+    assert suite.given(1) == ["FREE"]
+    while suite.workers[1].run():
+        pass
+    assert suite.given(1) == ["FREE"], "with an OWN module it would stand at the gate"
+    assert not suite.workers[1].shutting_down
+    while "LOST" not in suite.given(0):
+        assert suite.workers[0].run()
+    assert suite.given(1) == ["FREE", "OWN"]
+    suite.run_all([0, 1])
+    assert sum(worker.done for worker in suite.workers) == len(suite.tests)
+
+
+def test_a_third_worker_takes_shared_modules_and_leaves_the_cores_to_the_others_then(tmp_path: Path) -> None:
+    suite = Suite(
+        tmp_path, [Kind.SHARED, Kind.SHARED, Kind.SHARED, Kind.LOST, Kind.OWN, Kind.OWN, Kind.FREE], workers=3
+    )
+    suite.run_all([0, 1, 2])
+    assert sum(worker.done for worker in suite.workers) == len(suite.tests)
+    assert any(set(suite.given(number)) == {"SHARED"} for number in range(3))
+
+
+def test_unit_tests_alone_are_for_all_workers(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, [Kind.FREE] * 4, workers=2)
+    suite.run_all([0, 1])
+    assert all(suite.given(number) for number in range(2))
+    assert sum(worker.done for worker in suite.workers) == len(suite.tests)
