@@ -238,9 +238,13 @@ func TestASignalOfAProgramsErrorThatSomebodySendsDoesNotEndTheLauncher(t *testin
 
 func TestACommandInheritsNoIgnoredOrBlockedSignal(t *testing.T) {
 	p := newPod(t, false)
-	p.start("/bin/sh", "-c", `grep -E "^Sig(Ign|Blk)" /proc/self/status >> "$0/events"; kill -SEGV $$`, p.dir)
+	// 32 and 33 are the C library's own: whatever started the tests by its
+	// posix_spawn(3), such as make, leaves them ignored.
+	p.start("/bin/sh", "-c", `
+		of() { sed -n "s/^$1:[^0-9a-f]*/0x/p" /proc/self/status; }
+		echo "$(($(of SigBlk))) $(($(of SigIgn) & ~0x180000000))" >> "$0/events"; kill -SEGV $$`, p.dir)
 	p.wantExit(139)
-	p.wantEvents("SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000")
+	p.wantEvents("0 0")
 }
 
 // queueRole sends its launcher such signals in all ways that there are for one
