@@ -11,7 +11,7 @@ from tests.support.lab import Execution, Lab, template
 from tests.support.logs import log_of, wait_for_log, wait_until_started
 from tests.support.receipts import ended, receipt
 
-pytestmark = pytest.mark.usefixtures("host_operator")
+pytestmark = pytest.mark.usefixtures("release_operator")
 
 POOL = """
 import os, signal, sys, time
