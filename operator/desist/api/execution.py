@@ -13,7 +13,7 @@ from desist.api.base import Model, Opaque
 from desist.api.cancellation import Cancellation
 from desist.api.markers import rules
 from desist.api.meta import ObjectMeta
-from desist.api.rules import EXECUTION_RULES, ONE_WORKFLOW
+from desist.api.rules import EXECUTION_RULES, ONE_WORKFLOW, PRINTABLE
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.workflow import ActiveDeadlineSeconds, WorkflowSpec
 
@@ -38,7 +38,7 @@ class WorkflowExecutionSpec(Model):
     """A JSON object, at most 32 KiB; the process finds it in the file /desist/arguments.json."""
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
     """Instead of the workflow's: seconds from the run's acceptance (status.acceptedAt) on, over all its attempts, also while no process can start; then the run is killed and ends as TimedOut."""
-    cancellation: Cancellation | None = None
+    cancellation: Annotated[Cancellation | None, *PRINTABLE] = None
     """The request to stop the current run, for example {mode: Cancel, reason: customer asked}. While it is there, the run is being stopped, at least as strongly as it says. Cancel tells the process, which may clean up, end as it likes, or go on; Force and Terminate kill it at once; Kill tells it and kills it after the grace. Raise the mode to stop harder. Until the run has ended, the request can be strengthened, not weakened or removed. Applying it again unchanged does nothing."""
 
 

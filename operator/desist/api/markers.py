@@ -34,6 +34,8 @@ class Rule:
     """A CEL string that names the values at hand."""
     field_path: str = ""
     """The field that the message is about, where the rule sits above it, such as `.spec.cancellation`."""
+    also_on_create: bool = False
+    """`oldSelf` is an optional value, and the rule is asked where there is none, too."""
 
     def wire(self) -> JsonDict:
         """The rule as Kubernetes spells it."""
@@ -42,6 +44,8 @@ class Rule:
             spelled["messageExpression"] = self.message_expression
         if self.field_path:
             spelled["fieldPath"] = self.field_path
+        if self.also_on_create:
+            spelled["optionalOldSelf"] = True
         return spelled
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -14,9 +14,18 @@ from datetime import UTC, datetime
 
 from desist.api.base import EARLIEST
 
-UNPRINTABLE = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
-"""Control characters but newline and tab, and those that turn the reading direction, for a regular expression."""
-_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
+UNPRINTABLE = (
+    (0x00, 0x08),
+    (0x0B, 0x1F),
+    (0x7F, 0x9F),
+    (0x061C, 0x061C),
+    (0x200E, 0x200F),
+    (0x2028, 0x202E),
+    (0x2066, 0x2069),
+    (0xFEFF, 0xFEFF),
+)
+"""Ranges of code points: control characters but newline and tab, and those that turn the reading direction."""
+_UNPRINTABLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in UNPRINTABLE) + "\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 CUT = "..."
 _SURPLUS = {chr(code): 5 for code in (*range(0x20), *map(ord, "<>&"))} | dict.fromkeys('"\\\n\r\t', 1)
@@ -55,8 +64,9 @@ def stored_size(value: str) -> int:
 
 
 def fit(value: str, limit: int) -> str:
-    """The text, cut such that it takes at most so many bytes in etcd; it ends in dots where it was cut."""
-    if len(value) * 6 <= limit or stored_size(value) <= limit:
+    """The text with what does not print replaced, cut to so many bytes in etcd; it ends in dots where it was cut."""
+    value = _UNPRINTABLE.sub(REPLACEMENT, value[: limit + 1])
+    if stored_size(value) <= limit:
         return value
     room, end = limit - len(CUT), 0
     for end, character in enumerate(value):  # noqa: B007

@@ -13,9 +13,11 @@ the way of every stop).
 from __future__ import annotations
 
 from desist.api.markers import Rule
+from desist.api.outside import UNPRINTABLE
 from desist.api.vocabulary import TERMINAL_PHASES, Mode, OnLostNode
 
 MAX_TEXT_BYTES = 2048
+_PRINTABLE = "^[^" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in UNPRINTABLE) + "]*$"
 
 _TERMINAL = "[" + ", ".join(f"'{phase}'" for phase in TERMINAL_PHASES) + "]"
 _STRENGTH = "{" + ", ".join(f"'{mode}': {mode.strength}" for mode in Mode) + "}"
@@ -128,6 +130,24 @@ EXECUTION_RULES = (
     TERMINAL_PHASE_STAYS,
     ENDED_RUN_STAYS,
 )
+
+
+def _printable(field: str) -> Rule:
+    """A rule for a text that people read in a terminal. What was stored before this rule may stay as it is.
+
+    It sits above the field: a copy of an old request goes into status, and a stronger mode must not fail on it.
+    """
+    same = f"oldSelf.hasValue() && has(oldSelf.value().{field}) && oldSelf.value().{field} == self.{field}"
+    return Rule(
+        rule=f"!has(self.{field}) || self.{field}.matches(r'{_PRINTABLE}') || ({same})",
+        message="must be printable text; newline and tab are allowed, other control characters (escape, carriage "
+        "return, ...) and characters that turn the reading direction are not",
+        field_path=f".{field}",
+        also_on_create=True,
+    )
+
+
+PRINTABLE = tuple(_printable(field) for field in ("reason", "details", "requestId"))
 
 ONE_WORKFLOW = Rule(
     rule="has(self.workflowRef) != has(self.workflowSpec)",

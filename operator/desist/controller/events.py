@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from desist.api import outside
 from desist.api.base import rfc3339
 from desist.api.meta import API_VERSION, GROUP, ObjectMeta
 from desist.controller.kinds import Kind
@@ -82,6 +83,7 @@ def event_body(subject: Subject, notice: Notice, now: datetime, instance: str) -
 
 
 def _cut(text: str) -> str:
+    text = outside.text(text, NOTE_BYTES)
     data = text.encode()
     return text if len(data) <= NOTE_BYTES else data[: NOTE_BYTES - 3].decode(errors="ignore") + "..."
 

@@ -7,15 +7,13 @@ wakes nobody. Nothing is decided here, and nothing is written.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from desist.controller.kinds import Body, Key, Kind, Managed, Table, Unreadable
 from desist.controller.store import HasMetadata
-
-logger = logging.getLogger(__name__)
+from desist.controller.unreadable import Complaints
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,8 @@ class Intake:
     table: Table
     add: Callable[[Key], None]
     """Asks for a reconcile."""
+    complaints: Complaints
+    """Says what cannot be read."""
 
     def note(self, kind: Kind[Any], body: Body) -> None:
         """An object of that kind is like this."""
@@ -35,9 +35,10 @@ class Intake:
         try:
             record = kind.read(body, row.store.trusted(uid))
         except Unreadable as error:
-            logger.error("%s", error)
             row.store.skip(uid, said)
+            self.complaints.tell(kind, body, error)
             return
+        self.complaints.forget(uid)
         known = row.store.get(uid)
         if not row.store.note(record):
             return
@@ -48,6 +49,7 @@ class Intake:
     def forget(self, kind: Kind[Any], uid: str) -> None:
         """The object of that UID is gone."""
         row = self.table[kind.name]
+        self.complaints.forget(uid)
         record = row.store.forget(uid)
         self.wake(kind, uid)
         if record is not None:

@@ -33,6 +33,7 @@ from desist.controller.resync import Resync
 from desist.controller.settings import ControllerSettings
 from desist.controller.status import StatusWriter
 from desist.controller.store import Store
+from desist.controller.unreadable import Complaints
 from desist.controller.urgency import Urgency
 from desist.controller.watches import Watches
 from desist.controller.work import Work
@@ -66,7 +67,7 @@ class Operator:
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         kinds = _table(Means(cluster, creates, caches, platform, recorder.record, clock))
         work = Work(kinds, settings.workers, clock, creates.release, creates.interrupt)
-        self.intake = Intake(kinds, work.add)
+        self.intake = Intake(kinds, work.add, Complaints(recorder.record))
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid), clock)
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder)

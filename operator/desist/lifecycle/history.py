@@ -11,12 +11,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar
 
+from desist.api import outside
 from desist.api.status import Failure, HistoryEntry, Stoppable
 from desist.api.vocabulary import HistoryType
 
 S = TypeVar("S", bound=Stoppable)
 LIMIT = 256
+MOST = 2**53
 FOLDABLE = (HistoryType.POD_DISRUPTED, HistoryType.POD_VANISHED)
+MESSAGE_BYTES = 1024
+FOLDABLE_MESSAGE_BYTES = 200
+"""Such that a foldable entry is at most 300 bytes as stored, its numbers and its time included."""
 
 
 def add(
@@ -35,7 +40,7 @@ def add(
         command_id=command[0],
         reason=command[1],
         failure=detail if isinstance(detail, Failure) else None,
-        message=detail if isinstance(detail, str) else None,
+        message=_message(kind, detail) if isinstance(detail, str) else None,
     )
     return status.replace(history=fold((*status.history, entry)), history_count=seq)
 
@@ -44,7 +49,7 @@ def remark(status: S, message: str | None) -> S:
     """The same, with a message in the entry that this pass added last."""
     if message is None:
         return status
-    last = status.history[-1].replace(message=message)
+    last = status.history[-1].replace(message=outside.fit(message, MESSAGE_BYTES))
     return status.replace(history=(*status.history[:-1], last))
 
 
@@ -53,11 +58,16 @@ def fold(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
     while len(entries) > LIMIT:
         foldable = list(_foldable(entries))
         if len(foldable) < 2:
-            return entries
+            # Nobody but somebody who edits status makes so many others.
+            return entries[-LIMIT:]
         first, second = foldable[:2]
         entries = tuple(entry for entry in entries if entry is not second)
         entries = tuple(_folded(first, second) if entry is first else entry for entry in entries)
     return entries
+
+
+def _message(kind: HistoryType, words: str) -> str:
+    return outside.fit(words, FOLDABLE_MESSAGE_BYTES if kind in FOLDABLE else MESSAGE_BYTES)
 
 
 def _foldable(entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryEntry]:
@@ -67,4 +77,4 @@ def _foldable(entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryEntry]:
 def _folded(first: HistoryEntry, second: HistoryEntry) -> HistoryEntry:
     count = (first.count or 1) + (second.count or 1)
     message = f"{count} attempts were disrupted or vanished, the last of them at this time"
-    return first.replace(count=count, time=second.time, message=message)
+    return first.replace(count=min(count, MOST), time=second.time, message=message)

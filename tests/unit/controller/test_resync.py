@@ -15,6 +15,7 @@ from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Kind, Managed, tab
 from desist.controller.records import WorkflowRecord
 from desist.controller.resync import Resync
 from desist.controller.store import Listed, Store
+from desist.controller.unreadable import Complaints
 from desist.kube.errors import ApiError, ServerUnavailable
 from desist.kube.lanes import Budget
 from tests.unit.controller.test_store import record
@@ -41,7 +42,10 @@ class Setting:
         self.row = Managed(WORKFLOW, self.store, _nothing)
         rows = table(self.row, Managed(EXECUTION, Executions(), _nothing))
         self.resync = Resync(
-            cast(Cluster, self), Intake(rows, self.woken.append), 60, lambda: self.restored.append(True)
+            cast(Cluster, self),
+            Intake(rows, self.woken.append, Complaints(lambda *_: None)),
+            60,
+            lambda: self.restored.append(True),
         )
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:

@@ -186,7 +186,7 @@ def test_more_disruptions_than_the_history_holds_are_folded_and_counted() -> Non
 
 
 def test_entries_of_commands_are_never_folded() -> None:
-    entries = tuple(_entry(seq, HistoryType.CANCEL_REQUESTED) for seq in range(1, LIMIT + 2))
+    entries = tuple(_entry(seq, HistoryType.CANCEL_REQUESTED) for seq in range(1, LIMIT + 1))
     assert fold(entries) == entries
 
 

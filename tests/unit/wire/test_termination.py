@@ -51,6 +51,7 @@ def test_blank_lines_at_the_end_do_not_hide_the_receipt(ending: str) -> None:
     assert parse(receipt() + ending) == Termination(STARTED)
 
 
+LONG = "x" * 1021 + "..."
 OUTCOMES: list[tuple[str, Any, UserOutcome]] = [
     ("cancelled", {"outcome": "Cancelled"}, UserOutcome(Phase.CANCELLED)),
     ("succeeded", {"outcome": "Succeeded", "result": {"a": [1]}}, UserOutcome(Phase.SUCCEEDED, Opaque.of({"a": [1]}))),
@@ -69,7 +70,11 @@ OUTCOMES: list[tuple[str, Any, UserOutcome]] = [
     ("a result that is no object", {"outcome": "Succeeded", "result": 0}, UserOutcome(Phase.SUCCEEDED, Opaque.of(0))),
     ("no result", {"outcome": "Succeeded", "result": None}, UserOutcome(Phase.SUCCEEDED)),
     ("cut", {"outcome": "Succeeded", "truncated": True}, UserOutcome(Phase.SUCCEEDED, truncated=True)),
-    ("a long message", {"outcome": "Failed", "failure": "x" * 3000}, UserOutcome(Phase.FAILED, None, "x" * 1024)),
+    (
+        "a long message",
+        {"outcome": "Failed", "failure": "x" * 3000},
+        UserOutcome(Phase.FAILED, None, "x" * 1021 + "..."),
+    ),
     ("other fields", {"outcome": "Cancelled", "later": 1}, UserOutcome(Phase.CANCELLED)),
 ]
 

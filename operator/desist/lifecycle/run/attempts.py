@@ -44,7 +44,7 @@ def put_aside(view: View, status: Status, end: End) -> Status:
     """The attempt ended, and another follows."""
     disruptions = (status.disruptions or 0) + 1
     kind = HistoryType.POD_VANISHED if end.cause is Cause.VANISHED else HistoryType.POD_DISRUPTED
-    logged = history.add(status, kind, view.now, detail=end.message[:1024] or None)
+    logged = history.add(status, kind, view.now, detail=end.message or None)
     return waiting(view, logged.replace(disruptions=disruptions, unconfirmed=()))
 
 

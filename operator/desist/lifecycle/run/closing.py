@@ -7,6 +7,7 @@ Between them `failure` (or its absence) says which phase that will be.
 
 from __future__ import annotations
 
+from desist.api import outside
 from desist.api.status import CommandRecord, Failure, ProcessStatus
 from desist.api.vocabulary import (
     COMPLETION,
@@ -24,6 +25,9 @@ from desist.lifecycle.proof.end import Cause, End, Result
 from desist.lifecycle.proof.process import CLOSED
 from desist.lifecycle.run.outcome import column, modes_end, outcome
 from desist.lifecycle.view import Status, View, current, with_current
+
+MESSAGE_BYTES = 2048
+"""Of a failure's message, as the API server stores it."""
 
 _CATEGORY_OF = {
     Phase.CANCELLED: FailureCategory.CANCELLED,
@@ -107,7 +111,7 @@ def _failure(view: View, status: Status, category: FailureCategory, end: End) ->
         id=ulid(view.now, view.uid, f"failure/{status.run_id}/{status.history_count}"),
         category=category,
         propagation=category.value if by_command else "workflow",
-        message=_text(status, category, end)[:4096],
+        message=outside.fit(_text(status, category, end), MESSAGE_BYTES),
     )
 
 

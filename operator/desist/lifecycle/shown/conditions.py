@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from desist.api import outside
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, Phase, UnconfirmedReason
 from desist.lifecycle.run.start import Stall, stall
 from desist.lifecycle.view import Status, View
 
-MESSAGE_LIMIT = 4096
+STALLED_BYTES, OPEN_BYTES, MESSAGE_BYTES = 4096, 512, 1024
+"""Of a condition's message as stored: with `waitingOn`, all of them are at most 16 KiB."""
+_LIMITS = {
+    ConditionType.STALLED: STALLED_BYTES,
+    ConditionType.NODE_LOST: OPEN_BYTES,
+    ConditionType.UNKILLABLE: OPEN_BYTES,
+}
 _BAD = (Phase.FAILED, Phase.TIMED_OUT)
 _CANCELLED = (Phase.CANCELLED, Phase.TERMINATED)
 
@@ -43,7 +50,7 @@ def _condition(view: View, fact: _Fact, before: Condition | None) -> Condition:
         type=fact.type,
         status=truth,
         reason=fact.reason,
-        message=fact.message[:MESSAGE_LIMIT],
+        message=outside.fit(fact.message, _LIMITS.get(fact.type, MESSAGE_BYTES)),
         last_transition_time=before.last_transition_time if before and same else view.now,
         observed_generation=view.observed.execution.metadata.generation,
     )

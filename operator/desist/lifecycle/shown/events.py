@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from desist.api import outside
 from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry
 from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
@@ -38,7 +39,7 @@ def told(before: Status, after: Status) -> tuple[EmitEvent, ...]:
 
 
 def _event(warning: bool, reason: str, message: str) -> EmitEvent:
-    return EmitEvent(warning, reason, message[:MESSAGE_LIMIT])
+    return EmitEvent(warning, reason, outside.text(message, MESSAGE_LIMIT))
 
 
 def _commands(before: Status, after: Status) -> Iterator[EmitEvent]:

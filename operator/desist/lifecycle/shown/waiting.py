@@ -25,7 +25,7 @@ from desist.lifecycle.view import Status, View
 
 REFUSED = "the API server's refusal"
 """How the texts begin that an Event tells of, too."""
-LIMIT = 5 * 1024
+LIMIT = 4 * 1024
 TEXT_LIMIT = 1024
 """Bytes of one of them."""
 

@@ -122,8 +122,7 @@ def _starting(process: Process, pod: PodView, now: datetime, bound: str) -> Iter
 
 def _container(pod: PodView, container: ContainerView, now: datetime, bound: str) -> Iterator[str]:
     where = f"container {container.name} of pod {pod.name}"
-    waits = pod.workflow.phase is container.phase is ContainerPhase.WAITING
-    if waits and container.reason not in SILENT:
+    if container.phase is ContainerPhase.WAITING and container.reason not in SILENT:
         yield f"{where}, {_trouble(container.reason)}; {RETRIED}; {bound}: {container.message or container.reason}"
     elif _running_init(container) and container.started_at and container.started_at + SHOWN_AFTER <= now:
         yield f"init {where}, {Wait.INIT}; its log says more; {bound}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from desist.api import outside
 from desist.api.status import CommandRecord
 from desist.api.vocabulary import (
     CommandKind,
@@ -24,6 +25,10 @@ from desist.lifecycle.stop.target import S, Target
 
 KEPT_OTHERS = 20
 """How many records of commands that were not accepted are kept."""
+KEPT_ACCEPTED = 40
+"""How many accepted ones: far more than the modes of a run; only somebody who edits status makes so many."""
+WORDS_BYTES, MESSAGE_BYTES = 256, 512
+"""Bytes as stored: of the reason and of the details of what was not accepted, and of any record's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,18 @@ def make(target: Target, status: S, origin: Origin, answer: CommandStatus, notes
     """The record of a command that was answered now."""
     sequence = status.command_count + 1
     rejected = answer is CommandStatus.REJECTED
+    accepted = answer is CommandStatus.ACCEPTED
     return CommandRecord(
         id=ulid(target.now, target.uid, f"command/{sequence}"),
         sequence=sequence,
         kind=CommandKind.CANCELLATION,
         mode=origin.mode,
         status=answer,
-        message="; ".join(notes) or None,
-        reason=origin.reason,
-        details=origin.details,
+        message=outside.fit("; ".join(notes), MESSAGE_BYTES) or None,
+        reason=origin.reason if accepted else _cut(origin.reason),
+        details=origin.details if accepted else _cut(origin.details),
         source=origin.source,
-        field_manager=origin.field_manager[:128] if origin.field_manager else None,
+        field_manager=outside.text(origin.field_manager, 128) if origin.field_manager else None,
         request_id=origin.request_id,
         target_scope=TargetScope.RUN if origin.requested_run_id else TargetScope.INSTANCE,
         requested_run_id=origin.requested_run_id,
@@ -83,9 +89,14 @@ def keep(status: S, record: CommandRecord) -> S:
     records = (*status.commands, record)
     escalates = status.stop.kill_after_sequence
     others = [r.sequence for r in records if r.status is not CommandStatus.ACCEPTED and r.sequence != escalates]
-    dropped = set(others[:-KEPT_OTHERS])
+    accepted = [r.sequence for r in records if r.status is CommandStatus.ACCEPTED]
+    dropped = {*others[:-KEPT_OTHERS], *accepted[:-KEPT_ACCEPTED]}
     kept = tuple(r for r in records if r.sequence not in dropped)
     return status.replace(commands=kept, command_count=record.sequence)
+
+
+def _cut(words: str | None) -> str | None:
+    return None if words is None else outside.fit(words, WORDS_BYTES)
 
 
 def reject(target: Target, status: S, why: RejectionReason) -> S:

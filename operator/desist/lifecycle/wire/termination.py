@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from desist.api import outside
 from desist.api.base import Opaque
 from desist.api.vocabulary import Mode, Phase
 from desist.lifecycle.wire import fields
@@ -127,7 +128,7 @@ def _with_outcome(receipt: Receipt | None, found: fields.Json) -> Termination:
 def _failure_message(failure: object) -> str | None:
     """The message of `failure`, which users write as an object; a mere text is taken too."""
     message = failure.get("message") if isinstance(failure, dict) else failure
-    return message[:TEXT_LIMIT] if isinstance(message, str) else None
+    return outside.text(message, TEXT_LIMIT) if isinstance(message, str) else None
 
 
 def _receipt_of(line: str) -> tuple[Receipt | None, str]:
