@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,15 @@ Line = dict[str, Any]
 class OperatorProcess:
     """One operator process at a time; `start` may be called again after `stop` or `kill`."""
 
-    def __init__(self, kubeconfig: Path, log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        module: Sequence[str] = ("desist.controller",),
+    ) -> None:
         self._kubeconfig = kubeconfig
+        self._module = module
         self._log = log
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
@@ -61,7 +68,7 @@ class OperatorProcess:
         assert not self.alive
         self._first = len(self.lines())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "desist.controller"],
+            [sys.executable, "-m", *self._module],
             cwd=REPOSITORY,
             env=self._full_environment(),
             stdin=subprocess.DEVNULL,

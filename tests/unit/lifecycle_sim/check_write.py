@@ -290,6 +290,8 @@ def _came_too_late(record: CommandRecord, write: Write) -> bool:
 
 
 def _deadline_has_passed(write: Write) -> None:
+    if any(record.source == "deadline" for record in write.old.commands):
+        return  # judged when it fired, perhaps by another controller
     spec, accepted = write.new.workflow_spec, write.new.accepted_at
     assert spec is not None and spec.active_deadline_seconds is not None and accepted is not None
     due = accepted + timedelta(seconds=spec.active_deadline_seconds)

@@ -79,7 +79,7 @@ class Times:
     def lead(self, wall: Wall) -> float:
         """Seconds by which that clock is ahead of any by which something was written."""
         ahead = (wall.at(s.moment) - s.wall.at(s.moment) for s in self._stamps.values())
-        return max((each.total_seconds() for each in ahead), default=0.0)
+        return max((0.0, *(each.total_seconds() for each in ahead)))
 
     def _note(self, what: object, wall: Wall) -> None:
         self._stamps.setdefault(what, Stamp(self._clock.now, wall))
