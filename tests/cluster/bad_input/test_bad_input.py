@@ -83,13 +83,13 @@ KINDS = {
     "an image that is not there": Bad(
         lambda marker: in_place(changed(marker, image="localhost/there-is-none:1")),
         "",
-        r"container workflow of pod .*, whose image cannot be pulled: .*localhost/there-is-none:1",
+        r"container workflow of pod .*, whose image cannot be pulled; .*: .*localhost/there-is-none:1",
         "Cancel",
     ),
     "an image that may not be pulled": Bad(
         lambda marker: in_place(changed(marker, image="localhost/there-is-none:1", imagePullPolicy="Never")),
         "",
-        r"container workflow of pod .*, whose image cannot be pulled: .*localhost/there-is-none:1",
+        r"container workflow of pod .*, whose image cannot be pulled; .*: .*localhost/there-is-none:1",
         "Terminate",
     ),
     "an init container that hangs": Bad(
@@ -98,13 +98,13 @@ KINDS = {
     "a node that does not exist": Bad(
         lambda marker: in_place(template(HANGS, nodeSelector={"kubernetes.io/hostname": "nowhere"})),
         "",
-        r"a node for pod .* \(0/3 nodes are available",
+        r"a node for pod .*: 0/3 nodes are available",
         "Force",
     ),
     "a config map that does not exist": Bad(
         lambda marker: in_place(changed(marker, envFrom=[{"configMapRef": {"name": "none-such"}}])),
         "",
-        r'container workflow of pod .*, which waits \(CreateContainerConfigError\): .*configmap "none-such" not found',
+        r'container workflow of .*, which misses .*\(CreateContainerConfigError\).*: configmap "none-such" not found',
         "Cancel",
     ),
     "a namespace with a quota of zero": Bad(

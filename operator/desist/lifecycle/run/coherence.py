@@ -31,13 +31,19 @@ UID_LENGTH = 36
 def coherent(view: View, status: Status) -> Status:
     """The same status, as far as it hangs together."""
     status = _numbered(status)
-    phase = status.at
-    status = status.replace(phase=phase, bucket=phase.row.bucket, closed_reason=phase.row.closed_reason)
+    row = status.at.row
+    if (status.phase, status.bucket, status.closed_reason) != (status.at, row.bucket, row.closed_reason):
+        status = status.replace(phase=status.at, bucket=row.bucket, closed_reason=row.closed_reason)
     return _running(view, _accepted(view, _begun(view, status))) if status.open else status
 
 
 def _numbered(status: Status) -> Status:
     """Sequences below what the counts say, and all of them such that more can follow."""
+    numbers = (status.attempt, status.disruptions, status.late_starts, status.command_count, status.history_count)
+    sequences = [record.sequence for record in status.commands], [entry.seq for entry in status.history]
+    rising = max(sequences[0], default=0) <= status.command_count, max(sequences[1], default=0) <= status.history_count
+    if all(rising) and max(number or 0 for number in numbers) < HIGHEST:
+        return status
     commands = tuple(record for record in status.commands if record.sequence < HIGHEST)
     history = tuple(entry for entry in status.history if entry.seq < HIGHEST)
     return status.replace(
@@ -131,7 +137,7 @@ def _running(view: View, status: Status) -> Status:
     if status.end_time is not None and pod is not None and not _workflow_over(pod):
         status = status.replace(end_time=None, failure=None, result=None, commands=_reopened(status.commands))
     if not process.closed:
-        return status.replace(next_attempt_at=None)
+        return status.replace(next_attempt_at=None) if status.next_attempt_at else status
     if status.next_attempt_at is None or status.end_time is not None:
         # Whoever closes a process ends the run, or says when it goes on: this was not closed here.
         lives = process.status.replace(state=ProcessState.ALIVE, reason=None, since=view.now)

@@ -45,16 +45,19 @@ def _in_force(target: Target, status: S, force: CommandRecord) -> S:
             grace = own_kill_grace(target, status)
         case _:
             pass
+    since = held.since or force.accepted_at or target.now
+    said = (status.phase, held.mode, held.command_id, held.since, held.grace_period_seconds)
+    if said == (force.mode.row.phase, force.mode, force.id, since, grace):
+        return status
     return status.replace(phase=force.mode.row.phase).stopping(
-        mode=force.mode,
-        command_id=force.id,
-        since=held.since or force.accepted_at or target.now,
-        grace_period_seconds=grace,
+        mode=force.mode, command_id=force.id, since=since, grace_period_seconds=grace
     )
 
 
 def nothing_in_force(status: S) -> S:
     """The same status without a stop; a request that means this run is judged, or judged again."""
+    if status.cancellation is None and not status.at.stopping:
+        return status
     observed = status.stop.observed
     if observed is not None and address(observed.run_id, status.run_id) is None:
         observed = None
