@@ -263,6 +263,12 @@ class Stoppable(Model):
         return self.replace(cancellation=None if held == CancellationStatus() else held)
 
     @property
+    def last_accepted(self) -> CommandRecord | None:
+        """The command that was accepted last, whatever took it over."""
+        accepted = (record for record in reversed(self.commands) if record.status is CommandStatus.ACCEPTED)
+        return next(accepted, None)
+
+    @property
     def in_force(self) -> CommandRecord | None:
         """The command in force: the last that was accepted before the process ended by itself."""
         accepted = (record for record in reversed(self.commands) if record.status is CommandStatus.ACCEPTED)

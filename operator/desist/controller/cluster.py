@@ -20,8 +20,9 @@ from desist.api.base import Opaque
 from desist.api.meta import API_VERSION, GROUP, STOP_ANNOTATION, VERSION, ObjectMeta
 from desist.controller.events import Notice, Subject, event_body
 from desist.controller.kinds import KINDS, Body, Kind
+from desist.controller.raw import RawNode, RawPod
 from desist.controller.store import Listed
-from desist.controller.views import RawNode, RawPod, node_record, wanted_view
+from desist.controller.views import node_record, wanted_view
 from desist.kube.client import Client, Deletion
 from desist.kube.errors import (
     AlreadyExists,

@@ -19,13 +19,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
 from desist.api import outside
 from desist.api.base import EARLIEST
 from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, ROLE_LABEL, RUN_ID_LABEL, STOP_ANNOTATION
 from desist.api.vocabulary import ProcessRole
 from desist.controller.kinds import EXECUTION
+from desist.controller.raw import (
+    Container,
+    ContainerStatus,
+    Metadata,
+    PodSpec,
+    PodStatus,
+    RawCondition,
+    RawNode,
+    RawPod,
+    Waiting,
+)
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
@@ -34,167 +43,6 @@ REASON, MESSAGE = 128, 2000
 MANY = 4
 """Names of gates or finalizers that are kept."""
 SANDBOX = "PodReadyToStartContainers"
-
-
-class Raw(msgspec.Struct, frozen=True, rename="camel"):
-    """A part of a Kubernetes object; what is not named is skipped."""
-
-
-class OwnerReference(Raw, frozen=True):
-    """Who owns the object."""
-
-    api_version: str = ""
-    kind: str = ""
-    uid: str = ""
-    controller: bool = False
-
-
-class Metadata(Raw, frozen=True):
-    """Identity, age and marks of an object. Times stay text: one that cannot be read must not hide the object."""
-
-    name: str
-    uid: str
-    resource_version: str = ""
-    namespace: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    owner_references: tuple[OwnerReference, ...] = ()
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
-    deletion_grace_period_seconds: int | None = None
-    finalizers: tuple[str, ...] = ()
-
-
-class Container(Raw, frozen=True):
-    """A container as the spec has it."""
-
-    name: str
-    restart_policy: str = ""
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    liveness_probe: Raw | None = None
-    startup_probe: Raw | None = None
-
-
-class Waiting(Raw, frozen=True):
-    """Why a container does not run."""
-
-    reason: str = ""
-    message: str = ""
-
-
-class Running(Raw, frozen=True):
-    """Since when it runs."""
-
-    started_at: str | None = None
-
-
-class Terminated(Raw, frozen=True):
-    """How it ended."""
-
-    exit_code: int = 0
-    signal: int = 0
-    reason: str = ""
-    message: str = ""
-    started_at: str | None = None
-    finished_at: str | None = None
-    container_id: str = msgspec.field(default="", name="containerID")
-
-
-class ContainerState(Raw, frozen=True):
-    """One of three."""
-
-    waiting: Waiting | None = None
-    running: Running | None = None
-    terminated: Terminated | None = None
-
-
-class ContainerStatus(Raw, frozen=True):
-    """What the kubelet reports of a container."""
-
-    name: str
-    state: ContainerState = ContainerState()
-    container_id: str = msgspec.field(default="", name="containerID")
-
-
-class RawCondition(Raw, frozen=True):
-    """A condition of a pod or a node."""
-
-    type: str
-    status: str = ""
-    reason: str = ""
-    message: str = ""
-    last_transition_time: str | None = None
-
-
-class Gate(Raw, frozen=True):
-    """What holds a pod back from its scheduler."""
-
-    name: str = ""
-
-
-class PodSpec(Raw, frozen=True):
-    """The part of a pod's spec that proof needs."""
-
-    node_name: str = ""
-    scheduler_name: str = "default-scheduler"
-    scheduling_gates: tuple[Gate, ...] = ()
-    init_containers: tuple[Container, ...] = ()
-    containers: tuple[Container, ...] = ()
-    termination_grace_period_seconds: int = 30
-
-
-class PodStatus(Raw, frozen=True):
-    """The part of a pod's status that proof needs."""
-
-    phase: str = "Pending"
-    reason: str = ""
-    message: str = ""
-    conditions: tuple[RawCondition, ...] = ()
-    init_container_statuses: tuple[ContainerStatus, ...] = ()
-    container_statuses: tuple[ContainerStatus, ...] = ()
-
-
-class RawPod(Raw, frozen=True):
-    """A pod as the watch delivers it."""
-
-    metadata: Metadata
-    spec: PodSpec = PodSpec()
-    status: PodStatus = PodStatus()
-
-
-class Taint(Raw, frozen=True):
-    """A taint of a node."""
-
-    key: str
-
-
-class NodeSpec(Raw, frozen=True):
-    """The part of a node's spec that proof needs."""
-
-    taints: tuple[Taint, ...] = ()
-
-
-class NodeInfo(Raw, frozen=True):
-    """What runs on a node."""
-
-    boot_id: str = msgspec.field(default="", name="bootID")
-    container_runtime_version: str = ""
-
-
-class NodeStatus(Raw, frozen=True):
-    """The part of a node's status that proof needs."""
-
-    conditions: tuple[RawCondition, ...] = ()
-    node_info: NodeInfo = NodeInfo()
-
-
-class RawNode(Raw, frozen=True):
-    """A node as the watch delivers it."""
-
-    metadata: Metadata
-    spec: NodeSpec = NodeSpec()
-    status: NodeStatus = NodeStatus()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +155,13 @@ def _containers(spec: PodSpec, status: PodStatus) -> tuple[ContainerView, ...]:
     return (
         *(_container(name, kind, first.get(name)) for name, kind in before),
         *(_container(name, kind, regular.get(name)) for name, kind in beside),
+        # One that waits has no process, and is started no more once the others have ended.
+        *(_container(s.name, ContainerKind.EPHEMERAL, s) for s in status.ephemeral_container_statuses if _begun(s)),
     )
+
+
+def _begun(status: ContainerStatus) -> bool:
+    return status.state.running is not None or status.state.terminated is not None
 
 
 def _own_container(spec: PodSpec) -> Container | None:

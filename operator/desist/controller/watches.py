@@ -15,7 +15,8 @@ import msgspec
 
 from desist.api.meta import EXECUTION_UID_LABEL
 from desist.controller.caches import Caches
-from desist.controller.views import NodeRecord, PodRecord, RawNode, RawPod, node_record, pod_record
+from desist.controller.raw import RawNode, RawPod
+from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.reflector import Reflector, Source

@@ -28,6 +28,8 @@ class ContainerKind(StrEnum):
     """A native one: an init container with restartPolicy Always."""
     REGULAR = "regular"
     """The workflow's own."""
+    EPHEMERAL = "ephemeral"
+    """A debug session's: `kubectl debug`."""
     ADDED = "added"
     """A regular container that admission has put beside it."""
 

@@ -9,15 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from desist.controller.views import (
-    NodeRecord,
-    PodRecord,
-    RawNode,
-    RawPod,
-    node_record,
-    pod_record,
-    wanted_view,
-)
+from desist.controller.raw import RawNode, RawPod
+from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record, wanted_view
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 

@@ -18,7 +18,8 @@ from desist.api.meta import (
     RUN_ID_LABEL,
     STOP_ANNOTATION,
 )
-from desist.controller.views import RawNode, RawPod, node_record, pod_record
+from desist.controller.raw import RawNode, RawPod
+from desist.controller.views import node_record, pod_record
 from desist.lifecycle.observed import NodeView, PodView
 from desist.lifecycle.pod.manifest import LAUNCHER
 from tests.support.builders import UID, at, receipt

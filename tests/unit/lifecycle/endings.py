@@ -52,6 +52,11 @@ def by_kubelet(reason: str = "Evicted") -> Callable[[PodBuilder], PodBuilder]:
     return lambda seen: seen.having(reason=reason, disruption_reason="TerminationByKubelet")
 
 
+def past_deadline(seen: PodBuilder) -> PodBuilder:
+    """The kubelet ends it at an activeDeadlineSeconds of the pod's own."""
+    return seen.having(reason="DeadlineExceeded", phase="Failed")
+
+
 def over_limits(seen: PodBuilder) -> PodBuilder:
     return seen.having(reason="Evicted", message='Usage of EmptyDir volume "data" exceeds the limit "16Mi".')
 

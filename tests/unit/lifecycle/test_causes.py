@@ -22,6 +22,7 @@ from tests.unit.lifecycle.endings import (
     failed_init,
     nodes,
     over_limits,
+    past_deadline,
     plain,
     pod,
     probed,
@@ -136,6 +137,7 @@ TABLE: list[tuple[str, Deed, Cause, str, str]] = [
         )
     ),
     ("over its limits", being(over_limits, exits(143)), Cause.LIMITS, F, C),
+    ("past a deadline that admission set", being(past_deadline, exits(0)), Cause.PAST_DEADLINE, F, C),
     ("over its limits, and killed before SIGTERM was seen", being(over_limits, exits(137, None)), Cause.LIMITS, F, C),
     ("over its limits, and writes Cancelled", being(over_limits, pod(says("Cancelled"))), Cause.LIMITS, F, C),
     ("over its limits, and deleted later", being(lambda p: over_limits(p).deleting(), exits(143)), Cause.LIMITS, F, C),

@@ -23,6 +23,9 @@ from desist.lifecycle.wire import termination
 
 EVICTED = "Evicted"
 OOM_KILLED = "OOMKilled"
+KILLED = 137
+PAST_DEADLINE = "DeadlineExceeded"
+"""Of a pod that the kubelet ended at an activeDeadlineSeconds which admission has set: a template may not."""
 START_REASONS = ("StartError", "ContainerCannotRun", "CreateContainerError")
 PREEMPTED = "PreemptionByScheduler"
 DRAINED = "EvictionByEvictionAPI"
@@ -56,7 +59,9 @@ def _node_gone(e: Evidence) -> bool:
 
 
 def _out_of_memory(e: Evidence) -> bool:
-    return e.failed and e.reason == OOM_KILLED
+    # Where a child alone was killed, and the program ended later on a SIGTERM, its own exit code tells.
+    own_end = e.sigterm_first and e.exit_code != KILLED
+    return e.failed and e.reason == OOM_KILLED and not own_end
 
 
 def _cannot_start(e: Evidence) -> bool:
@@ -66,6 +71,10 @@ def _cannot_start(e: Evidence) -> bool:
 
 def _over_limits(e: Evidence) -> bool:
     return e.stopped and e.pod_reason == EVICTED and not e.disruption
+
+
+def _past_deadline(e: Evidence) -> bool:
+    return e.stopped and e.pod_reason == PAST_DEADLINE
 
 
 def _preempted(e: Evidence) -> bool:
@@ -120,6 +129,7 @@ CAUSES: tuple[Line, ...] = (
     _fails(_F.START, _C.START, _cannot_start, "the command could not be started"),
     _again(_C.REJECTED, lambda e: e.rejected, "the node rejected the pod"),
     _fails(_F.LIMITS, _C.LIMITS, _over_limits, "the pod was evicted over its own storage limits"),
+    _fails(_F.LIMITS, _C.PAST_DEADLINE, _past_deadline, "the pod ran into an activeDeadlineSeconds of its own"),
     _again(_C.PREEMPTED, _preempted, "the pod was preempted"),
     _again(_C.DRAINED, _drained, "the pod was drained from its node"),
     _again(_C.EVICTED, _evicted, "the pod was evicted for its node's sake"),

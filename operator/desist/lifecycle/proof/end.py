@@ -25,6 +25,7 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     START = "start"
     LIMITS = "limits"
+    PAST_DEADLINE = "past_deadline"
     PREEMPTED = "preempted"
     DRAINED = "drained"
     EVICTED = "evicted"

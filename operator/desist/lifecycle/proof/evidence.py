@@ -75,6 +75,11 @@ class Evidence:
         return self.reported and self.workflow is not None and self.workflow.exit_code != 0
 
     @property
+    def exit_code(self) -> int | None:
+        """The exit code of the workflow's container."""
+        return self.workflow.exit_code if self.workflow else None
+
+    @property
     def reason(self) -> str:
         """The kubelet's word for the end of the workflow's container."""
         return self.workflow.reason if self.workflow else ""
@@ -107,9 +112,12 @@ class Evidence:
     @property
     def lost_by_runtime(self) -> bool:
         """Whether the container was lost with the boot or the runtime that it ran in."""
-        if self.failed:
-            return self.reason == LOST_BY_RUNTIME or rebooted(self.process)
-        return not self.reported and self.reason == STATUS_UNKNOWN
+        if self.failed and self.reason == LOST_BY_RUNTIME:
+            return True
+        if self.reported:
+            # A node that shuts down sends SIGTERM first, and a program may well exit with 0 on it.
+            return rebooted(self.process) and (self.failed or self.sigterm_first)
+        return self.reason == STATUS_UNKNOWN
 
     @property
     def deleted(self) -> bool:

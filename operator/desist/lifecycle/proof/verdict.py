@@ -71,7 +71,10 @@ def _reported(e: Process, _: datetime) -> bool:
 
 
 def _never_bound(e: Process, _: datetime) -> bool:
-    return e.pod_live and e.pod is not None and not e.present and not e.pod.node and not e.status.node
+    """The API server binds no pod that has a deletionTimestamp, whoever holds its object by a finalizer."""
+    if e.pod is None or e.pod.node or e.status.node:
+        return False
+    return e.pod.deletion_timestamp is not None if e.present else e.pod_live
 
 
 def _booted_again(e: Process, _: datetime) -> bool:

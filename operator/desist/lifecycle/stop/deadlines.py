@@ -104,7 +104,7 @@ def active_deadline(target: Target, status: Stoppable) -> datetime | None:
     time of its own.
     """
     seconds, accepted = target.active_deadline_seconds, status.accepted_at
-    pending = status.open and status.end_time is None
+    pending = status.open and _unended(target, status)
     return accepted + timedelta(seconds=seconds) if pending and seconds and accepted else None
 
 
@@ -114,12 +114,17 @@ def deadline_due(target: Target, status: Stoppable) -> bool:
     return moment is not None and moment <= target.now and status.at.row.mode is not Mode.KILL
 
 
-def escalation_at(status: Stoppable) -> datetime | None:
+def escalation_at(target: Target, status: Stoppable) -> datetime | None:
     """When the stop becomes a Kill by itself; None: never."""
-    return status.stop.kill_after if status.end_time is None and escalates(status) else None
+    return status.stop.kill_after if _unended(target, status) and escalates(status) else None
 
 
 def escalation_due(target: Target, status: Stoppable) -> bool:
     """Whether `killAfterSeconds` make the stop a Kill now."""
-    moment = escalation_at(status)
+    moment = escalation_at(target, status)
     return moment is not None and moment <= target.now
+
+
+def _unended(target: Target, status: Stoppable) -> bool:
+    """Whether there is something left that a Kill would end."""
+    return status.end_time is None or target.lingers

@@ -70,7 +70,8 @@ def deliver(view: View, status: Status) -> Delivery:
 
 def order_of(status: Stoppable, policy: StopPolicy, process: Process, now: datetime) -> Order | None:
     """What status asks of the process; None: nothing."""
-    held, force = status.stop, status.in_force
+    # Where the process had ended by itself before, the last one accepted says what becomes of what is left.
+    held, force = status.stop, status.in_force or status.last_accepted
     if not status.at.stopping or status.run_id is None or force is None:
         return None
     grace = held.grace_period_seconds

@@ -7,6 +7,7 @@ has no process to be stopped is closed in the same status value.
 from __future__ import annotations
 
 from desist.lifecycle.observed import Questions
+from desist.lifecycle.proof.process import regular_ended
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run.attempts import wanted_pod
 from desist.lifecycle.run.closing import end_without_pod
@@ -30,6 +31,7 @@ def target(view: View, status: Status) -> Target:
         active_deadline_seconds=status.workflow_spec.active_deadline_seconds if status.workflow_spec else None,
         has_process=process is not None and not process.closed and not process.absent,
         posted_deadline=held.deadline if held else None,
+        lingers=process is not None and process.reported and pod is not None and not regular_ended(pod),
         field_manager=view.observed.field_manager,
     )
 
@@ -70,8 +72,9 @@ def settle_again(view: View, status: Status) -> Step:
 
 def escalate(view: View, status: Status) -> Step:
     """Step: `killAfterSeconds`."""
-    escalated = escalation.escalate(target(view, status), status)
-    return Step(escalated, (deadlines.escalation_at(escalated),))
+    seen = target(view, status)
+    escalated = escalation.escalate(seen, status)
+    return Step(escalated, (deadlines.escalation_at(seen, escalated),))
 
 
 def _unseen_pod(view: View, status: Status) -> Questions | None:

@@ -32,5 +32,7 @@ class Target:
     """Whether the current attempt has a pod, or may have one, whose process is not known to be gone."""
     posted_deadline: datetime | None = None
     """When SIGKILL is due by what the current pod's mailbox holds."""
+    lingers: bool = False
+    """Whether its process has ended, and a regular container that admission has put beside it goes on."""
     field_manager: str | None = None
     """Who wrote the request's mode last."""
