@@ -167,6 +167,7 @@ IDS = [f"{i}: {row[0]}" for i, row in enumerate(TABLE)]
 CATEGORIES = {
     Cause.OUT_OF_MEMORY: FailureCategory.OUT_OF_MEMORY,
     Cause.LIMITS: FailureCategory.LIMITS,
+    Cause.PAST_DEADLINE: FailureCategory.LIMITS,
     Cause.PROBE: FailureCategory.PROBE,
     Cause.INIT: FailureCategory.INIT,
     Cause.START: FailureCategory.START,
