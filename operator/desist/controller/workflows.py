@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from desist.api import outside
 from desist.api.execution import WorkflowExecution, WorkflowExecutionSpec
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType
@@ -32,6 +33,8 @@ from desist.lifecycle.pod.manifest import dry_run_manifest
 from desist.lifecycle.pod.template import refusals
 
 logger = logging.getLogger(__name__)
+MESSAGE = 4096
+"""Characters of a condition's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class WorkflowReconciler:
         workflow = record.workflow
         refused = refusals(workflow.spec.template.value, workflow.spec.stop_policy)
         if refused:
-            return Judgement(False, "TemplateRefused", "; ".join(refused)[:4096])
+            return Judgement(False, "TemplateRefused", outside.text("; ".join(refused), MESSAGE))
         tried = _dry_run_execution(workflow)
         settings = self.platform.core_settings()
         made_from = (workflow.metadata.generation, settings)
@@ -112,9 +115,9 @@ def judgement_of(answer: CreateAnswer) -> Judgement:
         case Answer.PASSED:
             return Judgement(True, "Accepted", "executions can be started")
         case Answer.INVALID:
-            return Judgement(False, "TemplateInvalid", answer.message[:4096], answer.retry_after)
+            return Judgement(False, "TemplateInvalid", outside.text(answer.message, MESSAGE), answer.retry_after)
         case Answer.REFUSED | Answer.TAKEN:
-            return Judgement(False, "PodRefused", answer.message[:4096], answer.retry_after)
+            return Judgement(False, "PodRefused", outside.text(answer.message, MESSAGE), answer.retry_after)
         case _:
             assert_never(answer.answer)
 

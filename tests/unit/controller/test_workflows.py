@@ -70,6 +70,12 @@ async def test_what_the_api_server_refuses_is_said_in_its_words() -> None:
     assert "spec.containers[0].image" in setting.ready.message
 
 
+async def test_what_a_webhook_says_holds_nothing_that_a_terminal_obeys() -> None:
+    setting = Setting(CreateAnswer(Answer.REFUSED, "admission webhook denied: \x1b[31m" + "x" * 9000))
+    await setting.reconciler.reconcile("dwf")
+    assert "\x1b" not in setting.ready.message and len(setting.ready.message) == 4096
+
+
 @pytest.mark.parametrize(
     ("answer", "reason", "first"), [(Answer.REFUSED, "PodRefused", 1), (Answer.INVALID, "TemplateInvalid", 60)]
 )
