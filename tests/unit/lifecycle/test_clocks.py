@@ -10,7 +10,10 @@ from functools import partial
 
 import pytest
 
+from desist.api.base import rfc3339
 from desist.api.vocabulary import Mode, Phase, ProcessState
+from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.shown.waits import Wait
 from tests.support.builders import PodBuilder, at, make_node, receipt
 from tests.unit.lifecycle.world import World
 
@@ -156,3 +159,23 @@ def test_a_node_that_is_back_with_a_slow_clock_is_waited_for() -> None:
     world.nodes = [replace(node, ready_changed=at(-7200))]
     world.settle(29)
     assert world.status.processes[0].state is not ProcessState.UNPROVEN
+
+
+@OFF
+def test_an_init_container_is_shown_after_ten_seconds_whatever_its_nodes_clock_says(off: float) -> None:
+    world = World()
+    world.settle()
+    running = partial(PodBuilder.with_init, phase=ContainerPhase.RUNNING, started_at=at(off))
+    world.change_pod(lambda pod: running(pod.bound()), after=1)
+    world.settle(8.9)
+    assert not [text for text in world.status.waiting_on if Wait.INIT in text]
+    world.settle(0.1)
+    assert [text for text in world.status.waiting_on if Wait.INIT in text]
+
+
+@OFF
+def test_until_when_a_deleted_pod_has_its_grace_is_said_by_this_clock(off: float) -> None:
+    world = World().running()
+    seen = world.seconds
+    world.change_pod(lambda pod: drained(pod, seen, 60, off))
+    assert any(rfc3339(at(seen + 60)) in text for text in world.status.waiting_on)

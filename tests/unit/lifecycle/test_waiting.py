@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import Mode, OnLostNode, Phase
+from desist.controller.cluster import TAKEN
 from desist.lifecycle.observed import (
     Answer,
     ContainerKind,
@@ -57,6 +58,14 @@ def _refused() -> World:
     world = World(creates=False)
     world.step()
     world.created = CreateAnswer(Answer.REFUSED, "exceeded quota: pods", at(0), retry_after=10.0)
+    world.settle(1)
+    return world
+
+
+def _name_taken() -> World:
+    world = World(creates=False)
+    world.step()
+    world.created = CreateAnswer(Answer.TAKEN, TAKEN.format("order-1-x"), at(0), retry_after=10.0)
     world.settle(1)
     return world
 
@@ -155,6 +164,7 @@ ROWS: list[tuple[Wait, Callable[[], World], tuple[str, ...]]] = [
     (Wait.NEXT_ATTEMPT, _between_attempts, ("2026-01-02T03:04:",)),
     (Wait.NOT_BEGUN, _without_workflow, ("WorkflowNotFound", "'job'")),
     (Wait.CREATE_REFUSED, _refused, ("exceeded quota",)),
+    (Wait.NAME_TAKEN, _name_taken, ("pod order-1-x", "delete it")),
     (Wait.TEMPLATE_LOST, _without_template, ("a stop ends the run",)),
     (Wait.UNSEEN, _unseen, (STOP,)),
     (Wait.GATED, with_pod(lambda pod: pod.having(gates=("example.test/quota",))), ("example.test/quota", STOP)),

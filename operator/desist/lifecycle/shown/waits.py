@@ -28,6 +28,7 @@ class Wait(StrEnum):
     NEXT_ATTEMPT = "the next attempt, which starts at"
     NOT_BEGUN = "what keeps the run from beginning"
     CREATE_REFUSED = "the API server refuses the pod"
+    NAME_TAKEN = "exists and is not this run's"
     TEMPLATE_LOST = "the template of the run, which status does not hold any more"
     UNSEEN = "which was asked for and is not there yet"
     GATED = "which scheduling gates hold back"
@@ -84,9 +85,8 @@ def shown_at(process: Process, now: datetime) -> datetime | None:
     pod = process.present_pod
     if process.closed or process.reported or (pod is not None and pod.workflow.phase is ContainerPhase.RUNNING):
         return None
-    running = [c.started_at for c in pod.containers if _running_init(c) and c.started_at] if pod else []
-    moments = (moment + SHOWN_AFTER for moment in (process.status.since, *running))
-    return min((moment for moment in moments if moment > now), default=None)
+    moment = process.status.since + SHOWN_AFTER
+    return moment if moment > now else None
 
 
 def _lasts(process: Process, now: datetime) -> bool:
@@ -105,7 +105,7 @@ def _unbound(process: Process, pod: PodView, now: datetime, bound: str) -> Itera
 def _starting(process: Process, pod: PodView, now: datetime, bound: str) -> Iterator[str]:
     if ended(pod):
         return
-    told = [text for c in pod.containers for text in _container(pod, c, now, bound)]
+    told = [text for c in pod.containers for text in _container(pod, c, bound, lasts=_lasts(process, now))]
     if told or not _lasts(process, now) or pod.workflow.phase is not ContainerPhase.WAITING:
         yield from told
     elif pod.sandbox is False:
@@ -120,11 +120,11 @@ def _starting(process: Process, pod: PodView, now: datetime, bound: str) -> Iter
         yield f"container {waiting.name} of pod {pod.name}, {Wait.BEING_MADE}; {bound}"
 
 
-def _container(pod: PodView, container: ContainerView, now: datetime, bound: str) -> Iterator[str]:
+def _container(pod: PodView, container: ContainerView, bound: str, *, lasts: bool) -> Iterator[str]:
     where = f"container {container.name} of pod {pod.name}"
     if container.phase is ContainerPhase.WAITING and container.reason not in SILENT:
         yield f"{where}, {_trouble(container.reason)}; {RETRIED}; {bound}: {container.message or container.reason}"
-    elif _running_init(container) and container.started_at and container.started_at + SHOWN_AFTER <= now:
+    elif _running_init(container) and lasts:
         yield f"init {where}, {Wait.INIT}; its log says more; {bound}"
 
 
@@ -147,7 +147,7 @@ def _sidecars(pod: PodView) -> Iterator[str]:
 
 
 def _deleted(pod: PodView) -> Iterator[str]:
-    until = pod.deletion_timestamp
+    until = pod.deletion_due
     if until is None:
         return
     if pod.finalizers:
