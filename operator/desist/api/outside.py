@@ -31,6 +31,7 @@ CUT = "..."
 _SURPLUS = {chr(code): 5 for code in (*range(0x20), *map(ord, "<>&"))} | dict.fromkeys('"\\\n\r\t', 1)
 _SURPLUS |= dict.fromkeys("\u2028\u2029", 3)
 """By how much more a character takes in Go's JSON than in UTF-8."""
+_LONGER = re.compile("[" + re.escape("".join(_SURPLUS)) + "]")
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 """The latest time that is taken from others: years of grace may follow it."""
 LONGEST_GRACE = 31_536_000
@@ -60,7 +61,7 @@ def grace(seconds: int) -> int:
 
 def stored_size(value: str) -> int:
     """Bytes that a text takes in etcd, without its quotes: Go's JSON, where `<` takes six."""
-    return len(value.encode(errors="replace")) + sum(map(_SURPLUS.__getitem__, filter(_SURPLUS.__contains__, value)))
+    return len(value.encode(errors="replace")) + sum(map(_SURPLUS.__getitem__, _LONGER.findall(value)))
 
 
 def fit(value: str, limit: int) -> str:
@@ -68,9 +69,8 @@ def fit(value: str, limit: int) -> str:
     value = _UNPRINTABLE.sub(REPLACEMENT, value[: limit + 1])
     if stored_size(value) <= limit:
         return value
-    room, end = limit - len(CUT), 0
-    for end, character in enumerate(value):  # noqa: B007
-        room -= stored_size(character)
-        if room < 0:
-            break
-    return value[:end] + CUT
+    room, least, most = limit - len(CUT), 0, len(value)
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if stored_size(value[:middle]) <= room else (least, middle - 1)
+    return value[:least] + CUT
