@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from desist.api import outside
 from desist.api.execution import WorkflowExecutionSpec
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import CommandStatus, ProcessRole
 from desist.api.workflow import StopPolicy
 from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions
-from desist.lifecycle.pod.template import DEFAULT_GRACE, LONGEST_GRACE
+from desist.lifecycle.pod.template import DEFAULT_GRACE
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
@@ -83,7 +84,7 @@ class View:
             present=present is not None and present is pod,
             node=self.observed.node(held.node) if held.node else None,
             # Whoever may write pods may have made one of ours with any grace.
-            grace_seconds=min(pod.grace_seconds if pod else _template_grace(status), LONGEST_GRACE),
+            grace_seconds=outside.grace(pod.grace_seconds if pod else _template_grace(status)),
             settings=self.settings,
             node_live=held.node in self.observed.live_nodes,
             pod_live=self.observed.live_pod and held.role is ProcessRole.WORKFLOW,
@@ -121,7 +122,7 @@ def stop_policy(status: Status) -> StopPolicy:
     return status.workflow_spec.stop_policy if status.workflow_spec else StopPolicy()
 
 
-def _template_grace(status: Status) -> float:
+def _template_grace(status: Status) -> int:
     template = status.workflow_spec.template.value if status.workflow_spec else {}
     grace = (template.get("spec") or {}).get("terminationGracePeriodSeconds")
     return grace if isinstance(grace, int) else DEFAULT_GRACE

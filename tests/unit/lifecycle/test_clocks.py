@@ -54,6 +54,15 @@ def test_a_run_has_not_ended_before_it_started_nor_later_than_that_was_seen(off:
     assert world.status.start_time <= world.status.end_time <= at(world.seconds)
 
 
+@pytest.mark.parametrize("off", [-7200, 0])
+def test_a_run_on_a_node_whose_clock_is_behind_has_taken_as_long_as_it_has(off: float) -> None:
+    world = World()
+    world.settle()
+    world.change_pod(lambda pod: pod.running(off), after=1)
+    world.change_pod(lambda pod: pod.exited(0, receipt(), finished=off + 1800).over(), after=1805)
+    assert (world.status.start_time, world.status.end_time) == (at(0), at(1800))
+
+
 @OFF
 def test_a_drain_by_another_clock_makes_nothing_unkillable_before_its_grace_and_half_a_minute(off: float) -> None:
     world = World().running()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from desist.api.vocabulary import FailureCategory, Phase, ProcessReason, ProcessState
 from desist.lifecycle.observed import ContainerPhase, ContainerView, PodView
@@ -170,8 +171,18 @@ def end_of(process: Process, state: ProcessState, accepted: Collection[str]) -> 
         says=outcome.phase if outcome else None,
         result=outcome.result if outcome else None,
         message=_message(line, evidence),
-        at=workflow.finished_at,
+        at=_ended_at(evidence),
     )
+
+
+def _ended_at(e: Evidence) -> datetime | None:
+    """When it ended, by a clock by which it started no earlier than its pod was made: the node's may be behind."""
+    pod, workflow = e.pod, e.workflow
+    if pod is None or workflow is None or workflow.finished_at is None:
+        return None
+    if workflow.started_at is None or pod.created_at is None:
+        return workflow.finished_at
+    return workflow.finished_at + max(pod.created_at - workflow.started_at, timedelta(0))
 
 
 def counts(cause: Cause, says: Phase) -> bool:
