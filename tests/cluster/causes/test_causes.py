@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes import watch
 
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
@@ -41,14 +42,26 @@ def shell(script: str, **container: Any) -> dict[str, Any]:
 
 
 def on_attempt(number: int) -> Any:
-    """Whether the attempt of that number has a process that runs."""
+    """Whether the attempt of that number has a process that runs: of one that may yet start no boot is noted."""
 
     def runs(held: Object) -> bool:
         status = held.get("status", {})
-        alive = any(p["state"] == "alive" and "node" in p for p in status.get("processes", ()))
+        alive = any(p["state"] == "alive" and p.get("bootId") for p in status.get("processes", ()))
         return bool(status.get("attempt") == number and alive)
 
     return runs
+
+
+def wait_until_init_runs(execution: Execution, seconds: int = 60) -> None:
+    """Until an init container of its pod runs, so that its log can be asked for."""
+    selector = f"desist.dev/execution-uid={execution.uid}"
+    listing, name = execution.lab.core.list_namespaced_pod, execution.lab.name
+    stream: Any = watch.Watch().stream(listing, name, label_selector=selector, timeout_seconds=seconds)
+    for event in stream:
+        statuses = event["object"].status.init_container_statuses or ()
+        if any(each.name == "lock" and each.state.running for each in statuses):
+            return
+    raise AssertionError(f"no init container of {execution.name} ran within {seconds} s: {execution.describe()}")
 
 
 def documented() -> dict[str, Any]:
@@ -163,7 +176,7 @@ def test_an_init_container_has_time_to_let_go_of_its_lock_under_cancel(place: La
     init = {"name": "lock", "image": programs.WORKLOAD, "command": ["bash", "-c", script, marker]}
     made = template(["true"], initContainers=[init], terminationGracePeriodSeconds=30)
     execution = run(place, made, marker)
-    execution.wait_for(lambda seen: bool(seen.get("status", {}).get("processes", [{}])[0].get("node")))
+    wait_until_init_runs(execution)
     wait_for_log(execution, "locked", container="lock")
     execution.stop("Cancel")
     wait_for_log(execution, "let go", container="lock")
