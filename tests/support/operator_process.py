@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,10 @@ from tests.support.apiproxy import ApiProxy
 
 REPOSITORY = Path(__file__).parents[2]
 Line = dict[str, Any]
+
+
+DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+"""A run of the tests that is killed leaves no operator behind: it would act on every execution of the next one."""
 
 
 class OperatorProcess:
@@ -68,7 +73,7 @@ class OperatorProcess:
         assert not self.alive
         self._first = len(self.lines())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", *self._module],
+            [*DIES_WITH_US, sys.executable, "-m", *self._module],
             cwd=REPOSITORY,
             env=self._full_environment(),
             stdin=subprocess.DEVNULL,
