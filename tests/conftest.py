@@ -47,6 +47,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         release.put_back(credentials.new_client_from_config(str(home().kubeconfig)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """With workers: name what fails when it fails. Its full report comes at the end, a quarter of an hour later."""
+    node = getattr(report, "node", None)
+    terminal = node and node.config.pluginmanager.getplugin("terminalreporter")
+    if terminal and report.failed:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        why = str(crash.message).splitlines()[0] if crash else ""
+        terminal.write_line(f"\nFAILED in {report.when}: {report.nodeid} {why[:200]}".rstrip(), red=True)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     held = config.stash.get(HELD, None)
     if held is not None:

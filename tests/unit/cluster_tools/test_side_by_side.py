@@ -155,6 +155,16 @@ def test_what_a_module_says_past_the_capture_is_seen(done: subprocess.CompletedP
     assert "look here" in done.stderr
 
 
+def test_what_fails_is_named_at_once_and_not_only_at_the_end(tmp_path: Path) -> None:
+    module = project(tmp_path) / "tests" / "unit" / "test_fails.py"
+    module.write_text("def test_it():\n    assert 1 == 2, 'not that'\n\ndef test_later(): ...\n")
+    done = run(tmp_path, str(module), "-n", "1")
+    assert "1 failed, 1 passed in " in last_line(done)
+    at_once, _, later = done.stdout.partition("= FAILURES =")
+    assert "FAILED in call: tests/unit/test_fails.py::test_it AssertionError: not that" in at_once
+    assert "assert 1 == 2" in later
+
+
 def test_a_worker_that_dies_ends_the_run_with_the_name_of_its_test(tmp_path: Path) -> None:
     module = project(tmp_path) / "tests" / "cluster" / "test_dies.py"
     module.write_text(DIES)
