@@ -41,7 +41,7 @@ def _over(seen: Observed, before: WorkflowExecutionStatus, pod: PodView) -> bool
         return True
     if not pod.node and pod.deletion_timestamp is not None:
         return True
-    known = next((p for p in before.processes if p.pod_uid == pod.uid), None)
+    known = next((p for p in before.processes if p.pod_uid == pod.uid and p.role == "workflow"), None)
     where = pod.node or (known.node if known else None) or ""
     if where not in seen.live_nodes:
         return False

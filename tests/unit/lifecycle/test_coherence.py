@@ -143,6 +143,25 @@ def test_a_process_that_somebody_called_gone_is_judged_by_its_node_too() -> None
     assert (world.phase, world.status.processes[0].state) == (Phase.KILL_CANCELLING, ProcessState.UNCONFIRMED)
 
 
+def test_a_boot_that_status_names_without_a_pod_proves_nothing() -> None:
+    world = stopping(Mode.KILL)
+    forged = process(world, bootId="another boot", node="node-1", pod="")
+    del forged[0]["podUid"]
+    edited(world, processes=forged)
+    world.settle(1)
+    assert (world.phase, world.status.processes[0].pod_uid) == (Phase.KILL_CANCELLING, world.pod.obj().uid)
+
+
+def test_a_node_that_status_names_does_not_count_for_a_pod_that_is_bound_to_none() -> None:
+    world = World()
+    world.settle()
+    world.settle(1)
+    edited(world, processes=process(world, node="there-is-none", bootId="boot-1"))
+    world.settle(1)
+    assert (world.status.attempt, world.status.processes[0].state) == (1, ProcessState.ALIVE)
+    assert world.status.processes[0].node is None
+
+
 # A stop
 
 

@@ -69,6 +69,10 @@ def _at_most(number: int | None) -> int | None:
 def _begun(view: View, status: Status) -> Status:
     """A run that has a process, or a pod, has begun: with its ids, and with its process in the list."""
     held = current(status)
+    if held is not None and held.pod_uid is None and (held.node or held.boot_id):
+        # Both are noted with the pod's UID: of which pod these are, nobody can tell.
+        held = held.replace(node=None, boot_id=None)
+        status = with_current(status, held)
     if status.run_id and status.attempt and held is not None and held.pod:
         return _with_spec(view, status)
     pod = _newest(view, status)

@@ -98,7 +98,8 @@ def _seen(view: View, status: Status, process: Process) -> Process:
         return process
     seen = process.status.replace(
         pod_uid=pod.uid,
-        node=pod.node or process.status.node,
+        # A pod that is there says where it is; of one that is gone, status may know more than its last state.
+        node=pod.node or (None if process.present else process.status.node),
         exit_code=pod.workflow.exit_code if process.reported else None,
         signal=exit_signal(pod.workflow) if process.reported else None,
     )
