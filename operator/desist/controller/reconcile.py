@@ -123,9 +123,14 @@ class ExecutionReconciler:
             return result.wake_at
         self.memory.went_well(uid)
         latest = result.record or record
-        if not latest.open:
+        if not latest.open and not self._refused(record):
             self._release(uid)
         return result.wake_at
+
+    def _refused(self, record: ExecutionRecord) -> bool:
+        """Whether a stop of one of its pods was refused, and is to be tried again."""
+        pods = {pod.uid for pod in self.caches.pods(record.metadata)}
+        return any(refusal.pod_uid in pods for refusal in self.memory.pod_refusals(record.metadata.uid))
 
     def _forget(self, uid: str) -> None:
         """The execution is gone."""

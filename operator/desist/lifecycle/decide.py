@@ -91,15 +91,17 @@ def _shown(view: View, status: Status) -> Status:
 def _permitted(view: View, status: Status, again: Times) -> tuple[Action, ...]:
     creation, delivered = attempts.creation(view, status), delivery.deliver(view, status)
     created, swept = (creation.deed,) if creation.deed else (), sweep.sweep(view, status)
-    times = (*again, creation.again, *delivered.again, *swept.again, shown_at(view, status))
-    return (*created, *delivered.deeds, *_wake(view, status, times), *swept.deeds)
+    left = (*delivered.again, *swept.again)
+    times = (*again, creation.again, *left, shown_at(view, status)) if status.open else left
+    # Stops before starts: a create that hangs or fails ends the plan.
+    return (*delivered.deeds, *created, *_wake(view, status, times), *swept.deeds)
 
 
 def _wake(view: View, status: Status, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:
     """The earliest time ahead: the reconcile that it wakes asks again. A run that ends may have a request to answer."""
     if commands.unanswered(view.spec.cancellation, status):
         return (WakeAt(view.now + SOON),)
-    return _wake_ahead(view, times) if status.open else ()
+    return _wake_ahead(view, times)
 
 
 def _wake_ahead(view: View, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:
