@@ -43,9 +43,15 @@ def from_secret(command: list[str]) -> Template:
     return made
 
 
-VOLUME = {"name": "settings", "configMap": {"name": "none-such"}}
+def with_volume(command: list[str]) -> Template:
+    """A kubelet waits only for volumes that a container mounts."""
+    made = template(command, volumes=[{"name": "settings", "configMap": {"name": "none-such"}}])
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "settings", "mountPath": "/settings"}]
+    return made
+
+
 STARTS = {
-    "a ConfigMap that a volume names": Kind(Wait.NO_SANDBOX, ("ConfigMap", "kubectl describe"), pod(volumes=[VOLUME])),
+    "a ConfigMap that a volume names": Kind(Wait.NO_SANDBOX, ("ConfigMap", "kubectl describe"), with_volume),
     "a Secret that the environment names": Kind(Wait.NOT_CONFIGURED, ('secret "none-such" not found',), from_secret),
     "a scheduling gate": Kind(Wait.GATED, (HOLD,), pod(schedulingGates=[{"name": HOLD}])),
     "a scheduler that nobody runs": Kind(Wait.NO_SCHEDULER, ("nobody",), pod(schedulerName="nobody")),
