@@ -35,7 +35,7 @@ def mallory(release_operator: Any) -> Account:
     end = time.monotonic() + 30
     while (said := account.ask("POST", forged, body, **DRY)).status != 403:
         assert time.monotonic() < end, f"the policies are not enforced: {said}"
-        time.sleep(0.2)
+        time.sleep(0.2)  # a policy says nowhere that it is in force
     assert account.ask("PATCH", wfx, {"status": {}}, "merge").status in (403, 404)
     return account
 
