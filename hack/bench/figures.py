@@ -99,7 +99,7 @@ def _size(name: str) -> float:
 def show(figures: dict[str, Any]) -> None:
     """Print the figures for people."""
     for mode, steps in figures["stops"].items():
-        print(f"\n{mode} of a {'cooperative' if mode == 'Cancel' else 'unresponsive'} process, seconds")
+        print(f"\n{mode} of {'a cooperative' if mode == 'Cancel' else 'an unresponsive'} process, seconds")
         for step, values in steps.items():
             print(f"  {step:<26}" + "  ".join(f"{name} {value:7.3f}" for name, value in values.items()))
     memory, sizes = figures["memoryMiB"], figures["imageMB"]
