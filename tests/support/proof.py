@@ -11,6 +11,7 @@ import time
 from hack.cluster.api import Process, processes_with
 
 STAYS_DEAD_SECONDS = 3.0
+LOOK_SECONDS = 0.2
 
 
 def processes(marker: str) -> list[Process]:
@@ -21,6 +22,22 @@ def processes(marker: str) -> list[Process]:
 def workflow_processes(marker: str) -> list[Process]:
     """The same, without the launcher: what the template's command has become."""
     return [process for process in processes(marker) if "desist-launcher" not in process.arguments[0]]
+
+
+def wait_until_started(marker: str, seconds: float = 30) -> None:
+    """Until the template's command runs: Running means that its launcher does, which waits before a late start."""
+    end = time.monotonic() + seconds
+    while not workflow_processes(marker):
+        assert time.monotonic() < end, f"no process of {marker} after {seconds} s"
+        time.sleep(LOOK_SECONDS)  # the same
+
+
+def wait_until_gone(marker: str, seconds: float = 60) -> None:
+    """Until nothing of it lives: for what ends with nobody in the API to say so. Fails with what still lives."""
+    end = time.monotonic() + seconds
+    while left := processes(marker):
+        assert time.monotonic() < end, f"alive after {seconds} s: {left}"
+        time.sleep(LOOK_SECONDS)  # no event tells of a process's end
 
 
 def gone_for_good(marker: str) -> bool:

@@ -29,7 +29,10 @@ def test_the_controller_is_ready_in_a_namespace_of_level_restricted(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     (pod,) = core.list_namespaced_pod(NAMESPACE, label_selector=SELECTOR).items
     (status,) = pod.status.container_statuses
-    assert (status.ready, status.restart_count) == (True, 0)
+    assert status.ready
+    ended = status.last_state.terminated
+    # A cluster that was brought up again has started it again; the kubelet knows no reason for such an end.
+    assert ended is None or ended.reason == "Unknown"
     assert pod.spec.containers[0].image == release_images.operator
 
 

@@ -43,7 +43,8 @@ def test_each_run_is_started_once_and_stopped_once(lab: Lab, second: OperatorPro
 def _once(execution: Execution, end: str) -> None:
     status = execution.wait_for(end).object["status"]
     assert not execution.processes()
-    assert len(execution.pods()) == 1
+    # A starved kubelet reports the end after the backstop, which deletes the pod: then there is none left.
+    assert len(execution.pods()) <= 1
     assert status["attempt"] == 1
     assert [command["status"] for command in status["commands"]] == ["Accepted"]
     types = [entry["type"] for entry in status["history"]]

@@ -97,6 +97,7 @@ def test_a_run_that_is_stopped_while_its_image_is_pulled_never_runs(lab: Lab, re
         assert "True" not in unkillable
     # Nobody stopped this one: it waited, and runs.
     assert "a late start" in log_of(left_alone)
+    proof.wait_until_started(left_alone.marker)
     left_alone.stop("Cancel")
     left_alone.wait_for("Cancelled")
     pod = left_alone.pods()[0]
