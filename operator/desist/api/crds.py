@@ -1,4 +1,4 @@
-"""The two CustomResourceDefinitions, made of the models: names, columns, selectable fields, schema.
+"""The CustomResourceDefinitions, made of the models: names, columns, selectable fields, schema.
 
 Contract: `definitions()` gives them as plain values, in the order in which they are to be written; `render` gives the
 text of one file. The same models always give the same text, so that a check can say when the committed files are stale.
@@ -14,6 +14,7 @@ import yaml
 from desist.api.base import Model
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import GROUP, VERSION
+from desist.api.operation import Operation
 from desist.api.schema import structural
 from desist.api.workflow import Workflow
 
@@ -75,6 +76,8 @@ WORKFLOW_EXECUTION = Definition(
         Column("Kill-After", ".status.cancellation.killAfter", "When the stop becomes a Kill by itself.", wide=True),
         Column("Node", ".status.processes[0].node", "Node of the workflow process.", wide=True),
         Column("Ended", ".status.endTime", "Time since the workflow process ended.", "date", wide=True),
+        Column("Operations", ".status.operations.open", "Operations that have not ended.", "integer", wide=True),
+        Column("Left-Over", ".status.operations.leftOver", "Operations left running.", "integer", wide=True),
         Column("Run-ID", ".status.runId", "ID of the run.", wide=True),
         Column("Failure", ".status.failure.message", "Why the run did not succeed.", wide=True),
         Column(
@@ -107,7 +110,28 @@ WORKFLOW = Definition(
         Column("Message", '.status.conditions[?(@.type=="Ready")].message', "What is wrong with it.", wide=True),
     ),
 )
-DEFINITIONS = (WORKFLOW, WORKFLOW_EXECUTION)
+OPERATION = Definition(
+    model=Operation,
+    plural="operations",
+    short="op",
+    columns=(
+        Column("Execution", ".spec.executionRef.name", "The execution that it belongs to."),
+        Column("Key", ".spec.key", "What it is called in its run."),
+        Column("Phase", ".status.phase", "Where it is."),
+        Column("Attempt", ".status.attempt", "Number of the current attempt.", "integer"),
+        Column("Reason", ".spec.cancellation.reason", "Why somebody asked for its stop."),
+        Column("Waiting-On", ".status.waitingOn[0]", "The first thing that it waits for."),
+        _AGE,
+        Column("Close", ".spec.closePolicy", "What happens to it when its run ends.", wide=True),
+        Column("Due", ".status.dueAt", "When a timer is due.", wide=True),
+        Column("Kill-At", ".status.cancellation.killAt", "When SIGKILL is due.", wide=True),
+        Column("Node", ".status.processes[0].node", "Node of its process.", wide=True),
+        Column("Ended", ".status.endTime", "Time since its process ended.", "date", wide=True),
+        Column("Failure", ".status.failure.message", "Why it did not succeed.", wide=True),
+    ),
+    selectable=(".spec.executionRef.uid", ".spec.executionRef.name", ".spec.runId", ".status.phase"),
+)
+DEFINITIONS = (WORKFLOW, WORKFLOW_EXECUTION, OPERATION)
 
 
 def definition(of: Definition) -> dict[str, Any]:

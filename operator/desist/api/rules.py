@@ -12,25 +12,17 @@ the way of every stop).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from desist.api.markers import Rule
 from desist.api.outside import UNPRINTABLE
-from desist.api.vocabulary import TERMINAL_PHASES, Mode, OnLostNode
+from desist.api.vocabulary import OPERATION_MODES, TERMINAL_PHASES, Mode, OnLostNode
 
 MAX_TEXT_BYTES = 2048
 _PRINTABLE = "^[^" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in UNPRINTABLE) + "]*$"
 
 _TERMINAL = "[" + ", ".join(f"'{phase}'" for phase in TERMINAL_PHASES) + "]"
 _STRENGTH = "{" + ", ".join(f"'{mode}': {mode.strength}" for mode in Mode) + "}"
-
-
-def _and_stronger(mode: Mode) -> str:
-    """`Cancel, Force, Terminate or Kill`: the mode and all above it, as one would say it."""
-    names = [str(other) for other in Mode if other.strength >= mode.strength]
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-_ALLOWED = "{" + ", ".join(f"'{mode}': '{_and_stronger(mode)}'" for mode in Mode) + "}"
-
 _OLD = "oldSelf.spec.cancellation"
 _NEW = "self.spec.cancellation"
 _OLD_RUN = "oldSelf.status.runId"
@@ -38,26 +30,7 @@ _HAS_OLD_RUN = f"has(oldSelf.status) && has({_OLD_RUN})"
 _ENDED = f"has(oldSelf.status) && has(oldSelf.status.phase) && oldSelf.status.phase in {_TERMINAL}"
 _OTHER_RUN = f"has({_OLD}.runId) && !({_HAS_OLD_RUN} && {_OLD}.runId == {_OLD_RUN})"
 _FREE = f"!has({_OLD}) || ({_ENDED}) || ({_OTHER_RUN})"
-"""Nothing is being stopped: no request, or the run has ended, or the request names a run that is not the current one."""
-
-
-def _told(text: str, *values: str) -> str:
-    """A CEL message: the mode in force, then `text`, whose %s and %d stand for the CEL values."""
-    return f"'the run is being stopped with mode %s; until it has ended {text}'.format([{', '.join((f'{_OLD}.mode', *values))}])"
-
-
-def _never_weaker(field: str, holds: str, plain: str, told: str) -> Rule:
-    """A rule that asks `holds` of a request that stays, while a stop is in force.
-
-    `plain` ends the message where there are no values to name, `told` is the CEL message that names them.
-    """
-    return Rule(
-        rule=f"{_FREE} || !has({_NEW}) || {holds}",
-        message=f"the run is being stopped; until it has ended {plain}",
-        message_expression=told,
-        field_path=f".spec.cancellation.{field}",
-    )
-
+"""Nothing is being stopped: no request, or it has ended, or the request names a run that is not the current one."""
 
 _STAYS = "the request cannot be removed"
 _MODE = "the mode cannot become weaker"
@@ -66,69 +39,128 @@ _KILL_AFTER = "killAfterSeconds can be shortened, not lengthened or left out, un
 _FORGET = "onLostNode: Forget cannot be taken back"
 _RUN = "runId can name only the current run, or be left out"
 
-REQUEST_STAYS = Rule(
-    rule=f"{_FREE} || has({_NEW})",
-    message=f"the run is being stopped; until it has ended {_STAYS}",
-    message_expression=_told(f"{_STAYS}; allowed: %s", f"{_ALLOWED}[{_OLD}.mode]"),
-    field_path=".spec.cancellation",
-)
-MODE_NOT_WEAKER = _never_weaker(
-    "mode",
-    f"{_STRENGTH}[{_NEW}.mode] >= {_STRENGTH}[{_OLD}.mode]",
-    _MODE,
-    _told("the mode cannot become %s; allowed: %s", f"{_NEW}.mode", f"{_ALLOWED}[{_OLD}.mode]"),
-)
-GRACE_NOT_LONGER = _never_weaker(
-    "gracePeriodSeconds",
-    f"!has({_OLD}.gracePeriodSeconds) || (has({_NEW}.gracePeriodSeconds)"
-    f" && {_NEW}.gracePeriodSeconds <= {_OLD}.gracePeriodSeconds)",
-    _GRACE,
-    _told(f"{_GRACE}; allowed: 1 to %d", f"{_OLD}.gracePeriodSeconds"),
-)
-KILL_AFTER_NOT_LATER = _never_weaker(
-    "killAfterSeconds",
-    f"!has({_OLD}.killAfterSeconds) || {_NEW}.mode == '{Mode.KILL}' || (has({_NEW}.killAfterSeconds)"
-    f" && {_NEW}.killAfterSeconds <= {_OLD}.killAfterSeconds)",
-    _KILL_AFTER,
-    _told(f"{_KILL_AFTER}; allowed: 1 to %d", f"{_OLD}.killAfterSeconds"),
-)
-FORGET_STAYS = _never_weaker(
-    "onLostNode",
-    f"!has({_OLD}.onLostNode) || {_OLD}.onLostNode != '{OnLostNode.FORGET}' || (has({_NEW}.onLostNode)"
-    f" && {_NEW}.onLostNode == '{OnLostNode.FORGET}')",
-    _FORGET,
-    _told(_FORGET),
-)
-RUN_STAYS = _never_weaker(
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """What the rules of a kind are about, and the modes that it has."""
+
+    what: str
+    modes: tuple[Mode, ...]
+
+    @property
+    def allowed(self) -> str:
+        """A CEL map: for each mode, itself and all that are stronger, as one would say it."""
+        return "{" + ", ".join(f"'{mode}': '{self._and_stronger(mode)}'" for mode in self.modes) + "}"
+
+    def _and_stronger(self, mode: Mode) -> str:
+        names = [str(other) for other in self.modes if other.strength >= mode.strength]
+        return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+    def told(self, text: str, *values: str) -> str:
+        """A CEL message: the mode in force, then `text`, whose %s and %d stand for the CEL values."""
+        given = ", ".join((f"{_OLD}.mode", *values))
+        return f"'{self.what} is being stopped with mode %s; until it has ended {text}'.format([{given}])"
+
+    def never_weaker(self, field: str, holds: str, plain: str, told: str) -> Rule:
+        """A rule that asks `holds` of a request that stays, while a stop is in force.
+
+        `plain` ends the message where there are no values to name, `told` is the CEL message that names them.
+        """
+        return Rule(
+            rule=f"{_FREE} || !has({_NEW}) || {holds}",
+            message=f"{self.what} is being stopped; until it has ended {plain}",
+            message_expression=told,
+            field_path=f".spec.cancellation.{field}",
+        )
+
+
+def _stop_rules(of: _Stopped) -> tuple[Rule, ...]:
+    """While it is open, the request to stop it can be strengthened, never weakened or removed."""
+    return (
+        Rule(
+            rule=f"{_FREE} || has({_NEW})",
+            message=f"{of.what} is being stopped; until it has ended {_STAYS}",
+            message_expression=of.told(f"{_STAYS}; allowed: %s", f"{of.allowed}[{_OLD}.mode]"),
+            field_path=".spec.cancellation",
+        ),
+        of.never_weaker(
+            "mode",
+            f"{_STRENGTH}[{_NEW}.mode] >= {_STRENGTH}[{_OLD}.mode]",
+            _MODE,
+            of.told("the mode cannot become %s; allowed: %s", f"{_NEW}.mode", f"{of.allowed}[{_OLD}.mode]"),
+        ),
+        of.never_weaker(
+            "gracePeriodSeconds",
+            f"!has({_OLD}.gracePeriodSeconds) || (has({_NEW}.gracePeriodSeconds)"
+            f" && {_NEW}.gracePeriodSeconds <= {_OLD}.gracePeriodSeconds)",
+            _GRACE,
+            of.told(f"{_GRACE}; allowed: 1 to %d", f"{_OLD}.gracePeriodSeconds"),
+        ),
+        of.never_weaker(
+            "killAfterSeconds",
+            f"!has({_OLD}.killAfterSeconds) || {_NEW}.mode == '{Mode.KILL}' || (has({_NEW}.killAfterSeconds)"
+            f" && {_NEW}.killAfterSeconds <= {_OLD}.killAfterSeconds)",
+            _KILL_AFTER,
+            of.told(f"{_KILL_AFTER}; allowed: 1 to %d", f"{_OLD}.killAfterSeconds"),
+        ),
+        of.never_weaker(
+            "onLostNode",
+            f"!has({_OLD}.onLostNode) || {_OLD}.onLostNode != '{OnLostNode.FORGET}' || (has({_NEW}.onLostNode)"
+            f" && {_NEW}.onLostNode == '{OnLostNode.FORGET}')",
+            _FORGET,
+            of.told(_FORGET),
+        ),
+    )
+
+
+def _ended_rules(what: str) -> tuple[Rule, ...]:
+    """A terminal phase, and whose it is, never change."""
+    return (
+        Rule(
+            rule=f"!({_ENDED}) || (has(self.status) && has(self.status.phase)"
+            " && self.status.phase == oldSelf.status.phase)",
+            message=f"{what} has ended; its terminal phase never changes",
+            message_expression=f"'{what} has ended as ' + oldSelf.status.phase + '; its terminal phase never changes'",
+            field_path=".status.phase",
+        ),
+        Rule(
+            rule=f"!({_ENDED}) || !has({_OLD_RUN}) || !has(self.status)"
+            f" || (has(self.status.runId) && self.status.runId == {_OLD_RUN})",
+            message=f"{what} has ended; its runId never changes",
+            message_expression=f"'the run ' + {_OLD_RUN} + ' has ended; its runId never changes'",
+            field_path=".status.runId",
+        ),
+    )
+
+
+_EXECUTION = _Stopped("the run", tuple(Mode))
+_OPERATION = _Stopped("the operation", OPERATION_MODES)
+_RUN_STAYS = _EXECUTION.never_weaker(
     "runId",
     f"!has({_NEW}.runId) || ({_HAS_OLD_RUN} && {_NEW}.runId == {_OLD_RUN})",
     _RUN,
-    _told(f"{_RUN}; %s", f"{_HAS_OLD_RUN} ? 'the current run is ' + {_OLD_RUN} : 'no run has begun'"),
+    _EXECUTION.told(f"{_RUN}; %s", f"{_HAS_OLD_RUN} ? 'the current run is ' + {_OLD_RUN} : 'no run has begun'"),
 )
-
-TERMINAL_PHASE_STAYS = Rule(
-    rule=f"!({_ENDED}) || (has(self.status) && has(self.status.phase) && self.status.phase == oldSelf.status.phase)",
-    message="the run has ended; its terminal phase never changes",
-    message_expression="'the run has ended as ' + oldSelf.status.phase + '; its terminal phase never changes'",
-    field_path=".status.phase",
+EXECUTION_RULES = (*_stop_rules(_EXECUTION), _RUN_STAYS, *_ended_rules("the run"))
+OPERATION_RULES = (*_stop_rules(_OPERATION), *_ended_rules("the operation"))
+OPERATION_MODE = Rule(
+    rule="self.mode in [" + ", ".join(f"'{mode}'" for mode in OPERATION_MODES) + "]",
+    message=f"an operation is stopped by {' or '.join(OPERATION_MODES)}; Force and Terminate are for the execution",
+    field_path=".mode",
 )
-ENDED_RUN_STAYS = Rule(
-    rule=f"!({_ENDED}) || !has({_OLD_RUN}) || !has(self.status)"
-    f" || (has(self.status.runId) && self.status.runId == {_OLD_RUN})",
-    message="the run has ended; its runId never changes",
-    message_expression=f"'the run ' + {_OLD_RUN} + ' has ended; its runId never changes'",
-    field_path=".status.runId",
+OPERATION_RUN = Rule(
+    rule="!has(self.runId)",
+    message="an operation belongs to one run, spec.runId; leave runId out",
+    field_path=".runId",
 )
-
-EXECUTION_RULES = (
-    REQUEST_STAYS,
-    MODE_NOT_WEAKER,
-    GRACE_NOT_LONGER,
-    KILL_AFTER_NOT_LATER,
-    FORGET_STAYS,
-    RUN_STAYS,
-    TERMINAL_PHASE_STAYS,
-    ENDED_RUN_STAYS,
+ONE_WORK = Rule(
+    rule="[has(self.pod), has(self.local), has(self.timer)].filter(it, it).size() == 1",
+    message="set exactly one of pod (runs in a pod), local (ran in the workflow process) and timer",
+)
+ONE_COMMAND = Rule(
+    rule="!has(self.command) || self.command.size() > 0",
+    message="a command has at least one word",
+    field_path=".command",
 )
 
 

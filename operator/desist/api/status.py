@@ -19,6 +19,7 @@ from desist.api.vocabulary import (
     Bucket,
     ClosedReason,
     CommandKind,
+    CommandOutcome,
     CommandSource,
     CommandStatus,
     FailureCategory,
@@ -93,7 +94,7 @@ class ProcessStatus(Model):
     boot_id: Short | None = None
     """Boot ID of that node, as the node itself said when the container was first seen started."""
     role: ProcessRole = ProcessRole.WORKFLOW
-    """`workflow`, or `late-start` for a pod that no attempt wants any more and that is being stopped."""
+    """`workflow`, `operation`, or `late-start` for a pod that no attempt wants any more and that is being stopped."""
     state: ProcessState
     """alive, unconfirmed (its node does not answer), gone (proven), unproven (closed without proof)."""
     exit_code: int | None = None
@@ -119,6 +120,8 @@ class UnconfirmedProcess(Model):
     """When it stopped being confirmed."""
     reason: UnconfirmedReason
     """NodeLost (the node does not answer) or Unkillable (SIGKILL was due, the node answers, the process is still there)."""
+    count: Annotated[int, Field(ge=1)] | None = None
+    """Of a run's operations, one entry stands for all on a node: how many there are. Absent: one."""
 
 
 class CommandRecord(Model):
@@ -134,8 +137,8 @@ class CommandRecord(Model):
     """The mode that was asked for."""
     status: CommandStatus
     """Accepted, Duplicate (the same mode again) or Rejected."""
-    outcome: ClosedReason | None = None
-    """The run's closedReason, once it is closed; never before."""
+    outcome: CommandOutcome | None = None
+    """The closedReason of what it was to stop, once that is closed, never before; `reaped` where it ended what an ended run had left running."""
     rejection_reason: RejectionReason | None = None
     """Why it was rejected: instance_not_started, selected_run_not_current, weaker_than_current or run_not_active."""
     message: Text | None = None
@@ -145,7 +148,7 @@ class CommandRecord(Model):
     details: FreeText | None = None
     """The request's details."""
     source: CommandSource
-    """api (spec.cancellation), deadline (activeDeadlineSeconds) or escalation (killAfterSeconds)."""
+    """api (spec.cancellation), run (the stop of the operation's run), closed (the end of that run), deadline (activeDeadlineSeconds) or escalation (killAfterSeconds)."""
     field_manager: Short | None = None
     """Field manager that wrote the request's mode."""
     request_id: Short | None = None
@@ -179,6 +182,8 @@ class HistoryEntry(Model):
     """The command that it belongs to; at the end of a run, the one that was in force."""
     reason: FreeText | None = None
     """That command's reason."""
+    operation: Annotated[str, Field(max_length=200)] | None = None
+    """Key of the operation that it is about."""
     failure: Failure | None = None
     """At the end of a run that did not succeed: the failure that status.failure shows, under the same id."""
     message: Text | None = None
@@ -208,23 +213,23 @@ class Stoppable(Model):
     closed_reason: ClosedReason | None = None
     """completed, failed, timed_out, cancelled or terminated; absent while the run is open."""
     run_id: Id | None = None
-    """ULID of the run."""
+    """ULID of the run; of an operation, that of the run that it belongs to."""
     attempt: Annotated[int, Field(ge=0)] | None = None
-    """Number of the current attempt, from 1; absent before the run has begun."""
+    """Number of the current attempt, from 1; absent before it has begun."""
     accepted_at: Time | None = None
-    """When the run began, with its first attempt; activeDeadlineSeconds count from here."""
+    """When it began, with its first attempt; activeDeadlineSeconds count from here."""
     start_time: Time | None = None
-    """When the run's first process started."""
+    """When its first process started."""
     end_time: Time | None = None
-    """When the workflow process ended; set once."""
+    """When its process ended; set once."""
     failure: Failure | None = None
-    """Why the run did not succeed."""
+    """Why it did not succeed."""
     result: Annotated[Annotated[Opaque, AnyJson()] | None, Field(exclude_if=NULL.__eq__)] = None
     """What the process reported: any JSON value; null is the same as none."""
     cancellation: CancellationStatus | None = None
-    """What is being done to stop the run; absent while nothing is."""
+    """What is being done to stop it; absent while nothing is."""
     commands: Annotated[tuple[CommandRecord, ...], Field(max_length=64), LEFT_OUT_EMPTY, ListMap("sequence")] = ()
-    """The commands, newest last: the accepted ones of the run and the last 20 of the others."""
+    """The commands, newest last: the accepted ones and the last 20 of the others."""
     command_count: Annotated[int, Field(ge=0)] = 0
     """How many commands there were in all."""
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=256), LEFT_OUT_EMPTY, ListMap("seq")] = ()
@@ -233,14 +238,26 @@ class Stoppable(Model):
     """The highest seq given so far."""
     can_cancel: bool | None = None
     """Whether mode Cancel would be accepted now."""
-    can_force: bool | None = None
-    """Whether mode Force would be accepted now."""
-    can_terminate: bool | None = None
-    """Whether mode Terminate would be accepted now."""
     can_kill: bool | None = None
     """Whether mode Kill would be accepted now."""
     blocked_reasons: Annotated[tuple[BlockedReason, ...], Field(max_length=4), LEFT_OUT_EMPTY, ListMap("action")] = ()
     """For each mode that would not be accepted: why."""
+    failed_attempts: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts failed and were followed by another."""
+    disruptions: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts ended by a drain, an eviction, a deletion or a vanished pod."""
+    next_attempt_at: Time | None = None
+    """When the next attempt starts, while it waits in back-off."""
+    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """The current attempt's process first, then late starts until they are gone."""
+    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """Processes that may still run and that nobody can confirm; what they belong to stays open."""
+    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
+    """In words: what it waits for."""
+    late_starts: Annotated[int, Field(ge=0)] | None = None
+    """How many pods that no attempt wanted any more were stopped."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), LEFT_OUT_EMPTY, ListMap("type")] = ()
+    """Started, Finished (also for `kubectl wait`), Cancelled (also for Terminated), NodeLost, Unkillable, Stalled (what is wrong, in words) and Reconciling (it goes on)."""
 
     @property
     def at(self) -> Phase:
@@ -274,25 +291,40 @@ class Stoppable(Model):
         accepted = (record for record in reversed(self.commands) if record.status is CommandStatus.ACCEPTED)
         return next((record for record in accepted if record.superseded_by != COMPLETION), None)
 
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes by which it can be stopped."""
+        return tuple(mode for mode in Mode if mode.flag in type(self).model_fields)
+
+
+class OperationCounts(Model):
+    """How many operations of the run are where; written at most once in 10 s while it is open, exact at its end."""
+
+    open: Annotated[int, Field(ge=0)] = 0
+    """Not ended, and not left running on purpose."""
+    left_over: Annotated[int, Field(ge=0)] = 0
+    """Left running on purpose, by Force or by closePolicy: Abandon. A Kill of the ended run ends them."""
+    late: Annotated[int, Field(ge=0)] = 0
+    """Turned up after the run had ended, and closed without a pod."""
+
 
 class WorkflowExecutionStatus(Stoppable):
     """What has happened and what is being done about the request to stop."""
 
-    disruptions: Annotated[int, Field(ge=0)] | None = None
-    """How many attempts ended by a drain, an eviction, a deletion or a vanished pod."""
-    next_attempt_at: Time | None = None
-    """When the next attempt starts, while the run waits in back-off."""
-    processes: Annotated[tuple[ProcessStatus, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """The current attempt's process first, then late starts until they are gone."""
-    unconfirmed: Annotated[tuple[UnconfirmedProcess, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """Processes that may still run and that nobody can confirm; the run stays open."""
-    waiting_on: Annotated[tuple[Text, ...], Field(max_length=16), LEFT_OUT_EMPTY] = ()
-    """In words: what the run waits for."""
+    can_force: bool | None = None
+    """Whether mode Force would be accepted now."""
+    can_terminate: bool | None = None
+    """Whether mode Terminate would be accepted now."""
+    operations: OperationCounts | None = None
+    """The operations of the run, counted; absent where it has none."""
     workflow_spec: WorkflowSpec | None = None
     """What the run was started with; later changes of the Workflow do not count."""
     arguments: Opaque | None = None
     """The arguments that the run was started with."""
-    late_starts: Annotated[int, Field(ge=0)] | None = None
-    """How many pods that no attempt wanted any more were stopped."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), LEFT_OUT_EMPTY, ListMap("type")] = ()
-    """Started, Finished (also for `kubectl wait`), Cancelled (also for Terminated), NodeLost, Unkillable, Stalled (what is wrong, in words) and Reconciling (the run goes on)."""
+
+
+class OperationStatus(Stoppable):
+    """What has happened to the operation, and what is being done about a request to stop it, or about its run's."""
+
+    due_at: Time | None = None
+    """Of a timer: when it is due."""

@@ -25,6 +25,11 @@ class Mode(StrEnum):
         return MODES[self]
 
     @property
+    def flag(self) -> str:
+        """Name of the status field that says whether it would be accepted now."""
+        return f"can_{self.value.lower()}"
+
+    @property
     def strength(self) -> int:
         """1 (Cancel) to 4 (Kill)."""
         return list(Mode).index(self) + 1
@@ -35,6 +40,14 @@ class SignalTo(StrEnum):
 
     ALL = "All"
     MAIN = "Main"
+
+
+class ClosePolicy(StrEnum):
+    """What happens to an operation that is open when its run ends."""
+
+    STOP = "Stop"
+    WAIT = "Wait"
+    ABANDON = "Abandon"
 
 
 class OnLostNode(StrEnum):
@@ -98,6 +111,18 @@ class ClosedReason(StrEnum):
     TERMINATED = "terminated"
 
 
+class CommandOutcome(StrEnum):
+    """What became of what a command was to stop: its closedReason, or `reaped`."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    REAPED = "reaped"
+    """What an ended run had left running was ended."""
+
+
 class FailureCategory(StrEnum):
     """What kind of failure ended a run."""
 
@@ -108,6 +133,12 @@ class FailureCategory(StrEnum):
     INIT = "init"
     START = "start"
     TEMPLATE = "template"
+    NOT_OF_THIS_RUN = "not_of_this_run"
+    """Of an operation: whoever made it is no process of the run that it names."""
+    RESULT_TOO_LARGE = "result_too_large"
+    """Of an operation: what it reported does not fit into its termination message."""
+    TOO_MANY = "too_many"
+    """Of an operation: its run has as many as a run may have."""
     CANCELLED = "cancelled"
     TERMINATED = "terminated"
     TIMED_OUT = "timed_out"
@@ -126,6 +157,7 @@ class ProcessRole(StrEnum):
     """What a process is to what it belongs to."""
 
     WORKFLOW = "workflow"
+    OPERATION = "operation"
     LATE_START = "late-start"
 
 
@@ -162,6 +194,8 @@ class EventReason(StrEnum):
     COMMAND_REJECTED = "CommandRejected"
     COMMAND_DUPLICATE = "CommandDuplicate"
     LATE_START = "LateStart"
+    LATE_OPERATION = "LateOperation"
+    LATE_RESULT = "LateResult"
     STOP_REFUSED = "StopRefused"
 
 
@@ -187,6 +221,10 @@ class CommandSource(StrEnum):
     """Who issued a command."""
 
     API = "api"
+    RUN = "run"
+    """The stop of the run that an operation belongs to."""
+    CLOSED = "closed"
+    """The end of that run, by itself."""
     DEADLINE = "deadline"
     ESCALATION = "escalation"
 
@@ -213,6 +251,8 @@ class HistoryType(StrEnum):
 
     START_ACCEPTED = "StartAccepted"
     WORKFLOW_STARTED = "WorkflowStarted"
+    OPERATION_STARTED = "OperationStarted"
+    ATTEMPT_FAILED = "AttemptFailed"
     POD_DISRUPTED = "PodDisrupted"
     POD_VANISHED = "PodVanished"
     CANCEL_REQUESTED = "CancelRequested"
@@ -222,6 +262,11 @@ class HistoryType(StrEnum):
     CANCELLATION_POSTED = "CancellationPosted"
     CANCELLATION_RECEIVED = "CancellationReceived"
     CANCELLATION_ESCALATED = "CancellationEscalated"
+    TIMER_CANCELLED = "TimerCancelled"
+    OPERATION_CANCELLED = "OperationCancelled"
+    OPERATION_COMPLETED = "OperationCompleted"
+    OPERATION_FAILED = "OperationFailed"
+    OPERATION_TIMED_OUT = "OperationTimedOut"
     WORKFLOW_COMPLETED = "WorkflowCompleted"
     WORKFLOW_FAILED = "WorkflowFailed"
     WORKFLOW_TIMED_OUT = "WorkflowTimedOut"
@@ -282,21 +327,33 @@ class PhaseRow:
     closed_reason: ClosedReason | None = None
     """Why the run is closed; None: it is open."""
     ended: HistoryType | None = None
-    """The history entry of a terminal phase."""
+    """A run's history entry of a terminal phase."""
+    operation_ended: HistoryType | None = None
+    """An operation's."""
 
 
-def _over(bucket: Bucket, reason: ClosedReason, entry: HistoryType) -> PhaseRow:
-    return PhaseRow(bucket, closed_reason=reason, ended=entry)
+def _over(bucket: Bucket, reason: ClosedReason, run: HistoryType, operation: HistoryType) -> PhaseRow:
+    return PhaseRow(bucket, closed_reason=reason, ended=run, operation_ended=operation)
 
 
 PHASES: Mapping[Phase, PhaseRow] = {
     Phase.PENDING: PhaseRow(Bucket.RUNNING),
     Phase.RUNNING: PhaseRow(Bucket.RUNNING),
     **{row.phase: PhaseRow(Bucket.RUNNING, mode=mode) for mode, row in MODES.items()},
-    Phase.SUCCEEDED: _over(Bucket.COMPLETED, ClosedReason.COMPLETED, HistoryType.WORKFLOW_COMPLETED),
-    Phase.FAILED: _over(Bucket.FAILED, ClosedReason.FAILED, HistoryType.WORKFLOW_FAILED),
-    Phase.TIMED_OUT: _over(Bucket.FAILED, ClosedReason.TIMED_OUT, HistoryType.WORKFLOW_TIMED_OUT),
-    Phase.CANCELLED: _over(Bucket.FAILED, ClosedReason.CANCELLED, HistoryType.WORKFLOW_CANCELLED),
-    Phase.TERMINATED: _over(Bucket.FAILED, ClosedReason.TERMINATED, HistoryType.WORKFLOW_TERMINATED),
+    Phase.SUCCEEDED: _over(
+        Bucket.COMPLETED, ClosedReason.COMPLETED, HistoryType.WORKFLOW_COMPLETED, HistoryType.OPERATION_COMPLETED
+    ),
+    Phase.FAILED: _over(Bucket.FAILED, ClosedReason.FAILED, HistoryType.WORKFLOW_FAILED, HistoryType.OPERATION_FAILED),
+    Phase.TIMED_OUT: _over(
+        Bucket.FAILED, ClosedReason.TIMED_OUT, HistoryType.WORKFLOW_TIMED_OUT, HistoryType.OPERATION_TIMED_OUT
+    ),
+    Phase.CANCELLED: _over(
+        Bucket.FAILED, ClosedReason.CANCELLED, HistoryType.WORKFLOW_CANCELLED, HistoryType.OPERATION_CANCELLED
+    ),
+    Phase.TERMINATED: _over(
+        Bucket.FAILED, ClosedReason.TERMINATED, HistoryType.WORKFLOW_TERMINATED, HistoryType.OPERATION_CANCELLED
+    ),
 }
+OPERATION_MODES = (Mode.CANCEL, Mode.KILL)
+"""The modes by which a single operation is stopped."""
 TERMINAL_PHASES = tuple(phase for phase in Phase if phase.terminal)

@@ -41,6 +41,26 @@ class StopPolicy(Model):
     """A stop that has not ended the run after so many seconds becomes a Kill by itself. Absent: never."""
 
 
+class RetryPolicy(Model):
+    """How often something that failed is tried again, in Temporal's terms. What a node or a drain ends is run again without counting."""
+
+    maximum_attempts: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """How many attempts there are at most, 1 to 1,000; default 1: a failure is final."""
+    initial_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 1
+    """Seconds before the second attempt, 1 to 86,400; default 1."""
+    backoff_coefficient: Annotated[int, Field(ge=1, le=100)] = 2
+    """By how much each wait is longer than the one before, 1 to 100; default 2."""
+    maximum_interval_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    """The longest wait, in seconds, 1 to 31,536,000. Absent: 100 times the initial one."""
+
+    def wait_after(self, failures: int) -> int:
+        """Seconds to wait after that many failures (from 1)."""
+        longest = self.maximum_interval_seconds or 100 * self.initial_interval_seconds
+        # Beyond 40 doublings every wait is the longest one, and the number would only grow.
+        grown = self.initial_interval_seconds * self.backoff_coefficient ** min(max(failures - 1, 0), 40)
+        return int(min(grown, longest))
+
+
 class WorkflowSpec(Model):
     """What a run of the workflow is made of."""
 

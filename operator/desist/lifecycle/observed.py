@@ -1,4 +1,4 @@
-"""What one reconcile sees: one execution and everything of the cluster that bears on it, as frozen records.
+"""What one reconcile sees: an execution or an operation, and all of the cluster that bears on it, as frozen records.
 
 Contract: no method here decides anything. The controller (or a simulation) fills these from its caches; the core
 only reads them. A pod is in exactly one of `pods` (it exists, as a watch or a GET says) and `deleted` (its DELETED
@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
-from desist.api.vocabulary import ProcessRole, StallReason
+from desist.api.operation import Operation, WorkKind
+from desist.api.status import UnconfirmedProcess
+from desist.api.vocabulary import ClosePolicy, Phase, ProcessRole, StallReason
 from desist.api.workflow import Workflow
 from desist.lifecycle.settings import Settings
 
@@ -102,6 +105,8 @@ class PodView:
     """Whether a scheduler has said anything of it."""
     sandbox: bool | None = None
     """Condition PodReadyToStartContainers: volumes and sandbox are ready; None: nobody has said."""
+    operation: str = ""
+    """UID of the operation that it belongs to; empty: it is the workflow process's."""
     launched: bool = True
     """Whether the launcher stands in the command line of a regular container, as in all pods that Desist makes."""
 
@@ -190,17 +195,13 @@ class TooLarge:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """Everything that one reconcile of one execution may look at."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a reconcile may look at, whether it is one of an execution or of an operation; `it` is that object."""
 
-    execution: WorkflowExecution
     settings: Settings
-    workflow: Workflow | None = None
-    """The Workflow that spec.workflowRef names, if it exists."""
-    too_large: TooLarge | None = None
-    """What of the execution's own spec, or of that Workflow, is too large to be read; the rest of it is there."""
     pods: tuple[PodView, ...] = ()
+    """Its own: of an execution those of its workflow process, of an operation those of its process."""
     deleted: tuple[PodView, ...] = ()
     """Last states of pods whose DELETED event was seen (kept in memory; lost when the controller restarts)."""
     nodes: tuple[NodeView, ...] = ()
@@ -209,8 +210,6 @@ class Observed:
     """Names of nodes that a GET made for this reconcile asked for: `nodes` has the answer, or none where it was 404."""
     live_pod: bool = False
     """Whether a GET made now asked for the current attempt's pod: `pods` has the answer, or none (404)."""
-    dry_run: CreateAnswer | None = None
-    """Answer to a dry-run create of the first attempt's pod, where it was asked for."""
     created: CreateAnswer | None = None
     """Answer to the last real create of the current attempt's pod, where it was refused."""
     refusals: tuple[Refusal, ...] = ()
@@ -228,6 +227,82 @@ class Observed:
     def node(self, name: str) -> NodeView | None:
         """The node of that name; None where no such object exists."""
         return next((n for n in self.nodes if n.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed(Sight):
+    """Everything that one reconcile of one execution may look at."""
+
+    execution: WorkflowExecution
+    workflow: Workflow | None = None
+    """The Workflow that spec.workflowRef names, if it exists."""
+    too_large: TooLarge | None = None
+    """What of the execution's own spec, or of that Workflow, is too large to be read; the rest of it is there."""
+    dry_run: CreateAnswer | None = None
+    """Answer to a dry-run create of the first attempt's pod, where it was asked for."""
+    operations: tuple[OperationSeen, ...] = ()
+    """All operations whose executionRef has its UID, of whichever run they say that they are."""
+    operations_listed: bool = False
+    """Whether a LIST made for this reconcile has found all of them: `operations` holds what was newer or missing."""
+    operation_pods: tuple[PodView, ...] = ()
+    """Pods of its operations, also of operations that are not there any more (`PodView.operation` is their UID)."""
+    counted_at: datetime | None = None
+    """When this process last wrote `status.operations`; None: it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSeen:
+    """What the reconcile of an execution looks at of one operation."""
+
+    uid: str
+    name: str
+    key: str
+    run_id: str
+    kind: WorkKind
+    close_policy: ClosePolicy
+    phase: Phase
+    begun: bool
+    """Whether its first attempt is in its status (of a timer: when it is due); what was done locally has begun."""
+    started: bool = False
+    """Whether the current attempt has a process that was seen to run, and is not known to have ended."""
+    foreign: bool = False
+    """Whether it was found not to be of the run that it names: it counts nowhere."""
+    late: bool = False
+    """Whether it turned up after the run had ended."""
+    failed: bool = False
+    """Whether it ended otherwise than Succeeded."""
+    command: str = ""
+    """Of one that was closed by its run's stop or end: id of the command by which that was."""
+    ended_at: datetime | None = None
+    forgotten: bool = False
+    """Whether it was closed without proof."""
+    unconfirmed: tuple[UnconfirmedProcess, ...] = ()
+    waits_for: str = ""
+    """The first thing that it waits for, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedOperation(Sight):
+    """Everything that one reconcile of one operation may look at."""
+
+    operation: Operation
+    """Without its arguments, which are read when they are needed."""
+    execution: WorkflowExecution | None = None
+    """The execution that spec.executionRef names by name and UID, as it is known; None: none such is known."""
+    execution_read: bool = False
+    """Whether the API server was asked for that execution after the operation was seen: `execution` is what there is,
+    and None where there is none, or another one, or it is being deleted."""
+    creator_read: bool = False
+    """Whether a GET made for this reconcile asked for the pod of createdBy, which is that of the current attempt."""
+    creator_uid: str = ""
+    """UID of the pod that it found; empty: none of that execution."""
+    arguments: Opaque | None = None
+    arguments_read: bool = False
+    """Whether `arguments` are known."""
+    earlier: int = 0
+    """How many operations of the same run are there that were created earlier."""
+    age: timedelta = timedelta(0)
+    """How old it was when this process first saw it, by the API server's own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,13 +326,21 @@ class Questions:
 
     dry_run: bool = False
     """Dry-run create of the first attempt's pod (`manifest.pod_manifest`)."""
+    operations: bool = False
+    """All operations of the execution, by a consistent LIST."""
+    execution: bool = False
+    """Of an operation: its execution."""
+    creator: bool = False
+    """Of an operation: the pod of its createdBy."""
+    arguments: bool = False
+    """Of an operation: its arguments."""
     live_pod: WantedPod | None = None
     """The current attempt's pod, where it is to be asked for live."""
     live_nodes: tuple[str, ...] = ()
     """Names of nodes to GET live."""
 
     def __bool__(self) -> bool:
-        return self.dry_run or self.live_pod is not None or bool(self.live_nodes)
+        return self != NOTHING
 
 
 NOTHING = Questions()

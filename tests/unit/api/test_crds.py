@@ -26,6 +26,7 @@ def test_the_kinds_have_the_names_that_users_type() -> None:
     assert [(n["kind"], n["plural"], n["shortNames"], n["categories"]) for n in names] == [
         ("Workflow", "workflows", ["dwf"], ["desist"]),
         ("WorkflowExecution", "workflowexecutions", ["wfx"], ["desist"]),
+        ("Operation", "operations", ["op"], ["desist"]),
     ]
 
 

@@ -34,7 +34,7 @@ ASKED = Questions(live_nodes=("node-1",))
 async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
     fake = FakeCluster(node=found)
     asker = Asker(fake.cluster, fake.creates(), Caches(), Memory(), lambda: NOW)
-    seen = Observed(make_execution().obj(), Settings(), nodes=(CACHED, OTHER))
+    seen = Observed(execution=make_execution().obj(), settings=Settings(), nodes=(CACHED, OTHER))
     answered = await asker.answer(ASKED, seen)
     assert fake.calls == ["node node-1"]
     assert (set(answered.nodes), answered.live_nodes) == (nodes, ("node-1",))

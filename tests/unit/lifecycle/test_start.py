@@ -32,15 +32,17 @@ def test_the_first_write_is_the_first_attempt_and_the_pod_is_created_after_it() 
 
 
 def test_nothing_is_written_while_the_answer_to_the_dry_run_is_missing() -> None:
-    seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
+    seen = Observed(execution=make_execution().obj(), settings=Settings(), workflow=make_workflow())
     assert questions(seen, 0).dry_run
     assert isinstance(decide(seen, at(0)), Questions)
 
 
 def test_the_dry_run_is_asked_for_only_where_the_run_would_begin() -> None:
-    cancelled = Observed(make_execution().cancelled(Mode.CANCEL).obj(), Settings(), workflow=make_workflow())
+    cancelled = Observed(
+        execution=make_execution().cancelled(Mode.CANCEL).obj(), settings=Settings(), workflow=make_workflow()
+    )
     assert not questions(cancelled, 0).dry_run
-    missing = Observed(make_execution().obj(), Settings())
+    missing = Observed(execution=make_execution().obj(), settings=Settings())
     assert not questions(missing, 0).dry_run
     world = World()
     world.step()
@@ -196,7 +198,7 @@ def test_a_workflow_in_place_is_taken_with_its_own_deadline() -> None:
 
 
 def test_what_is_answered_is_not_asked_again() -> None:
-    seen = Observed(make_execution().obj(), Settings(), workflow=make_workflow())
+    seen = Observed(execution=make_execution().obj(), settings=Settings(), workflow=make_workflow())
     assert not questions(replace(seen, dry_run=CreateAnswer(Answer.REFUSED)), 0).dry_run
     world = World(creates=False)
     world.step()
@@ -210,5 +212,9 @@ def test_what_is_answered_is_not_asked_again() -> None:
 
 def test_a_rejection_is_written_though_the_dry_run_has_no_answer_yet() -> None:
     other_run = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
-    seen = Observed(make_execution().cancelled(Mode.CANCEL, run_id=other_run).obj(), Settings(), make_workflow())
+    seen = Observed(
+        execution=make_execution().cancelled(Mode.CANCEL, run_id=other_run).obj(),
+        settings=Settings(),
+        workflow=make_workflow(),
+    )
     assert isinstance(decided(seen, 0).actions[0], WriteStatus)

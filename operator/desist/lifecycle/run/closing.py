@@ -12,6 +12,7 @@ from desist.api.status import CommandRecord, Failure, ProcessStatus
 from desist.api.vocabulary import (
     COMPLETION,
     ClosedReason,
+    CommandOutcome,
     CommandStatus,
     FailureCategory,
     Phase,
@@ -102,7 +103,7 @@ def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> Comman
         return record
     own_end = reason in (ClosedReason.COMPLETED, ClosedReason.FAILED)
     superseded = COMPLETION if force and own_end else record.superseded_by
-    return record.replace(outcome=reason, superseded_by=superseded)
+    return record.replace(outcome=CommandOutcome(reason.value), superseded_by=superseded)
 
 
 def _failure(view: View, status: Status, category: FailureCategory, end: End) -> Failure:

@@ -6,7 +6,7 @@ Contract: a flag is true exactly where a request of that mode, naming no run, wo
 from __future__ import annotations
 
 from desist.api.status import BlockedReason
-from desist.api.vocabulary import Mode, RejectionReason
+from desist.api.vocabulary import RejectionReason
 from desist.lifecycle.stop.accept import accept, row
 from desist.lifecycle.stop.target import S, Target
 
@@ -14,12 +14,9 @@ from desist.lifecycle.stop.target import S, Target
 def with_flags(target: Target, status: S) -> S:
     """The status with its flags."""
     situation = row(status.at, pod=target.has_process)
-    cells = {mode: accept(situation, mode) for mode in Mode}
+    cells = {mode: accept(situation, mode) for mode in status.modes}
     blocked = {mode: cell for mode, cell in cells.items() if isinstance(cell, RejectionReason)}
     return status.replace(
-        can_cancel=Mode.CANCEL not in blocked,
-        can_force=Mode.FORCE not in blocked,
-        can_terminate=Mode.TERMINATE not in blocked,
-        can_kill=Mode.KILL not in blocked,
+        **{mode.flag: mode not in blocked for mode in cells},
         blocked_reasons=tuple(BlockedReason(action=mode, reason=why) for mode, why in blocked.items()),
     )
