@@ -314,6 +314,8 @@ class WantedPod:
     attempt: int
     uid: str | None = None
     """Its UID; None: not known yet, any pod of that name which the execution owns will do."""
+    operation: str = ""
+    """UID of the operation whose pod it is; empty: it is the workflow process's."""
 
 
 @dataclass(frozen=True, slots=True)
