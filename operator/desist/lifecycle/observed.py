@@ -299,6 +299,8 @@ class ObservedOperation(Sight):
     arguments: Opaque | None = None
     arguments_read: bool = False
     """Whether `arguments` are known."""
+    too_large: TooLarge | None = None
+    """What of its spec is larger than it may be; it was not read: `local.outcome` and `pod` are empty ones then."""
     earlier: int = 0
     """How many operations of the same run are there that were created earlier."""
     age: timedelta = timedelta(0)
