@@ -22,13 +22,13 @@ def test_helm_lint_finds_nothing(helm: Helm) -> None:
 
 def test_it_installs_with_no_values(helm: Helm) -> None:
     assert Counter(manifest["kind"] for manifest in helm.rendered()) == {
-        "CustomResourceDefinition": 2,
-        "ClusterRole": 4,
+        "CustomResourceDefinition": 3,
+        "ClusterRole": 5,
         "ClusterRoleBinding": 1,
         "ServiceAccount": 1,
         "Deployment": 1,
-        "ValidatingAdmissionPolicy": 2,
-        "ValidatingAdmissionPolicyBinding": 2,
+        "ValidatingAdmissionPolicy": 5,
+        "ValidatingAdmissionPolicyBinding": 5,
     }
 
 
@@ -132,7 +132,9 @@ def verbs(role: Manifest) -> dict[str, set[str]]:
     }
 
 
-STATUS_READ = {"desist.dev/workflows/status": {"get"}, "desist.dev/workflowexecutions/status": {"get"}}
+STATUS_READ = {f"desist.dev/{kind}/status": {"get"} for kind in ("workflows", "workflowexecutions", "operations")}
+READS: dict[str, set[str]] = {"desist.dev/operations": READ, **STATUS_READ}
+STOPS = READS | {"desist.dev/operations": READ | {"patch", "cancel", "kill"}}
 ROLES: dict[str, dict[str, set[str]]] = {
     "desist-controller": {
         "desist.dev/workflows": READ,
@@ -143,15 +145,59 @@ ROLES: dict[str, dict[str, set[str]]] = {
         "/nodes": READ,
         "events.k8s.io/events": {"create"},
     },
-    "desist-viewer": {"desist.dev/workflows": READ, "desist.dev/workflowexecutions": READ, **STATUS_READ},
-    "desist-operator": {"desist.dev/workflows": READ, "desist.dev/workflowexecutions": WRITE, **STATUS_READ},
-    "desist-admin": {"desist.dev/workflows": ALL, "desist.dev/workflowexecutions": ALL, **STATUS_READ},
+    "desist-workflow": {"desist.dev/operations": READ | {"create", "patch"}},
+    "desist-viewer": {"desist.dev/workflows": READ, "desist.dev/workflowexecutions": READ, **READS},
+    "desist-operator": {"desist.dev/workflows": READ, "desist.dev/workflowexecutions": WRITE, **STOPS},
+    "desist-admin": {
+        "desist.dev/workflows": ALL,
+        "desist.dev/workflowexecutions": ALL,
+        "rbac.authorization.k8s.io/clusterroles": {"bind"},
+        **STOPS,
+    },
 }
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_each_role_grants_its_table_and_nothing_else(find: Find, name: str) -> None:
     assert verbs(find("ClusterRole", name)) == ROLES[name]
+
+
+def test_an_admin_binds_the_role_for_workflow_processes_and_no_other(find: Find) -> None:
+    (binds,) = (rule for rule in find("ClusterRole", "desist-admin")["rules"] if "bind" in rule["verbs"])
+    assert binds["resourceNames"] == ["desist-workflow"]
+
+
+def test_the_role_for_workflow_processes_is_bound_in_the_namespaces_that_are_named(helm: Helm, find: Find) -> None:
+    assert not [it for it in helm.rendered() if it["kind"] == "RoleBinding"]
+    rendered = helm.rendered('workflowNamespaces=["team-a","123"]', release="stops")
+    bindings = {it["metadata"]["namespace"]: it for it in rendered if it["kind"] == "RoleBinding"}
+    assert bindings.keys() == {"team-a", "123"}
+    for namespace, binding in bindings.items():
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "stops-desist-workflow"}
+        assert (binding["metadata"]["name"], binding["roleRef"]) == ("stops-desist-workflow", role)
+        group = f"system:serviceaccounts:{namespace}"
+        assert binding["subjects"] == [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}]
+
+
+def test_the_role_for_workflow_processes_is_part_of_no_other(find: Find) -> None:
+    labels = find("ClusterRole", "desist-workflow")["metadata"]["labels"]
+    assert not [label for label in labels if "aggregate" in label]
+
+
+COMMAND = "kubectl create rolebinding desist-workflow --clusterrole=desist-workflow"
+
+
+@pytest.mark.parametrize("page", ["../../docs/permission.md", "README.md"])
+def test_the_documents_name_the_command_that_binds_it(page: str) -> None:
+    words = " ".join((CHART / page).read_text().replace("\\\n", " ").split())
+    assert f"{COMMAND} --group=system:serviceaccounts:team-a --namespace=team-a" in words
+
+
+def test_the_notes_name_it_too() -> None:
+    # As text: Helm renders notes only with a cluster at hand.
+    notes = (CHART / "templates" / "NOTES.txt").read_text().replace('{{ include "desist.fullname" . }}', "desist")
+    words = " ".join(notes.replace("\\\n", " ").split())
+    assert f"{COMMAND} --group=system:serviceaccounts:NAMESPACE --namespace=NAMESPACE" in words
 
 
 @pytest.mark.parametrize(("name", "part_of"), [("viewer", "view"), ("operator", "edit"), ("admin", "admin")])
@@ -164,7 +210,7 @@ def test_the_roles_for_people_are_part_of_kubernetes_own(find: Find, name: str, 
 
 def test_the_roles_for_people_can_be_left_away(helm: Helm) -> None:
     left = [it["metadata"]["name"] for it in helm.rendered("userRoles.create=false") if it["kind"] == "ClusterRole"]
-    assert left == ["desist-controller"]
+    assert left == ["desist-controller", "desist-workflow"]
 
 
 def test_the_binding_names_the_service_account_of_the_pod(find: Find) -> None:
