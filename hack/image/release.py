@@ -140,7 +140,8 @@ def _runs(deployment: dict[str, Any]) -> bool:
 
 def _policies() -> list[str]:
     kinds = ("validatingadmissionpolicy", "validatingadmissionpolicybinding")
-    return [f"{kind}/{RELEASE}-{name}" for kind in kinds for name in ("status", "pods")]
+    operations = [f"operations-{what}-by" for what in ("created", "changed", "deleted")]
+    return [f"{kind}/{RELEASE}-{name}" for kind in kinds for name in ("status", "pods", *operations)]
 
 
 def _crds() -> list[str]:
