@@ -17,7 +17,7 @@ from kubernetes import client, config
 from hack.cluster.api import kubeconfig
 from hack.image.release import HOST_OPERATOR, RESTORER
 from tests.cluster.chart.conftest import ACCOUNT
-from tests.support.lab import Lab
+from tests.support.lab import Execution, Lab
 
 MASTERS = "system:masters"
 MALLORY = "mallory@example.com"
@@ -73,6 +73,19 @@ class Account:
 def acting_as(user: str, *, group: str = MASTERS) -> Account:
     """The user, taken on by the cluster's admin."""
     return Account({"Impersonate-User": user, "Impersonate-Group": group})
+
+
+def identity(held: Mapping[str, Any]) -> dict[str, Any]:
+    """What an apply has to say of an object beside its name."""
+    return {"apiVersion": held["apiVersion"], "kind": held["kind"]}
+
+
+def delete_execution(execution: Execution, propagation: str) -> None:
+    """kubectl delete wfx --cascade=..."""
+    body = client.V1DeleteOptions(propagation_policy=propagation)
+    execution.lab.custom.delete_namespaced_custom_object(
+        "desist.dev", "v1alpha1", execution.lab.name, "workflowexecutions", execution.name, body=body
+    )
 
 
 NAMES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kubernetes import client, watch
+from kubernetes import watch
 
-from tests.cluster.admission.accounts import DRY, Account, acting_as, pods_path, refused
+from tests.cluster.admission.accounts import DRY, Account, acting_as, delete_execution, pods_path, refused
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, template
 from tests.support.logs import wait_until_started
@@ -61,20 +61,13 @@ def test_another_lifts_a_gate_and_a_finalizer(lab: Lab, mallory: Account) -> Non
     wait_for_its_end(lab, lifted.body["metadata"]["uid"], lifted.body["metadata"]["resourceVersion"])
 
 
-def delete(execution: Execution, propagation: str) -> None:
-    body = client.V1DeleteOptions(propagation_policy=propagation)
-    execution.lab.custom.delete_namespaced_custom_object(
-        "desist.dev", "v1alpha1", execution.lab.name, "workflowexecutions", execution.name, body=body
-    )
-
-
 @pytest.mark.conformance("F15")
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 def test_a_deletion_that_does_not_orphan_takes_pod_and_process_along(lab: Lab, propagation: str) -> None:
     execution = lab.start(programs.WORKS)
     wait_until_started(execution)
     (pod,) = execution.pods()
-    delete(execution, propagation)
+    delete_execution(execution, propagation)
     wait_for_its_end(lab, pod.metadata.uid, pod.metadata.resource_version)
     execution.wait_until_deleted()
     assert proof.gone_for_good(execution.marker)
@@ -85,7 +78,7 @@ def test_a_deletion_that_orphans_leaves_pod_and_labels(lab: Lab, mallory: Accoun
     execution = lab.start(programs.WORKS)
     wait_until_started(execution)
     (before,) = execution.pods()
-    delete(execution, "Orphan")
+    delete_execution(execution, "Orphan")
     execution.wait_until_deleted()
     orphan = lab.core.read_namespaced_pod(before.metadata.name, lab.name)
     assert orphan.metadata.owner_references is None
