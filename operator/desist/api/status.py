@@ -328,3 +328,5 @@ class OperationStatus(Stoppable):
 
     due_at: Time | None = None
     """Of a timer: when it is due."""
+    late: bool | None = None
+    """True for one that turned up after its run had ended, and was closed without a pod."""

@@ -1,8 +1,8 @@
 """History: what happened to the run, in order.
 
 Contract: `seq` rises strictly over the execution's life, and no entry is ever changed. At most 256 are kept: beyond
-that the oldest entries about disrupted attempts are folded into one that says how many they were; entries of commands
-and of the end always stay.
+that the oldest entries about attempts and operations are folded into one that says how many they were; those of
+commands and of the end always stay.
 """
 
 from __future__ import annotations
@@ -18,9 +18,16 @@ from desist.api.vocabulary import HistoryType
 S = TypeVar("S", bound=Stoppable)
 LIMIT = 256
 MOST = 2**53
-FOLDABLE = (HistoryType.POD_DISRUPTED, HistoryType.POD_VANISHED)
+FOLDABLE = (
+    HistoryType.ATTEMPT_FAILED,
+    HistoryType.POD_DISRUPTED,
+    HistoryType.POD_VANISHED,
+    HistoryType.TIMER_CANCELLED,
+    HistoryType.OPERATION_CANCELLED,
+)
 MESSAGE_BYTES = 1024
 FOLDABLE_MESSAGE_BYTES = 200
+KEY_BYTES = 150
 """Such that a foldable entry is at most 300 bytes as stored, its numbers and its time included."""
 
 
@@ -30,8 +37,11 @@ def add(
     time: datetime,
     command: tuple[str | None, str | None] = (None, None),
     detail: str | Failure | None = None,
+    operation: str | None = None,
 ) -> S:
-    """The status with one more entry. `command` is the command's id and reason; `detail` a message or a failure."""
+    """The status with one more entry. `command` is the command's id and reason; `detail` a message or a failure;
+    `operation` the key of the operation that it is about.
+    """
     seq = status.history_count + 1
     entry = HistoryEntry(
         seq=seq,
@@ -39,6 +49,7 @@ def add(
         time=time,
         command_id=command[0],
         reason=command[1],
+        operation=outside.fit(operation, KEY_BYTES) if operation is not None else None,
         failure=detail if isinstance(detail, Failure) else None,
         message=_message(kind, detail) if isinstance(detail, str) else None,
     )
@@ -76,5 +87,6 @@ def _foldable(entries: tuple[HistoryEntry, ...]) -> Iterator[HistoryEntry]:
 
 def _folded(first: HistoryEntry, second: HistoryEntry) -> HistoryEntry:
     count = (first.count or 1) + (second.count or 1)
-    message = f"{count} attempts were disrupted or vanished, the last of them at this time"
-    return first.replace(count=min(count, MOST), time=second.time, message=message)
+    what = "attempts that failed or were disrupted, and operations that were closed"
+    message = f"{count} entries ({what}), the last of them at this time"
+    return first.replace(count=min(count, MOST), time=second.time, operation=None, message=message)

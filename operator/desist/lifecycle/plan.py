@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from desist.api.base import Opaque
-from desist.api.status import WorkflowExecutionStatus
+from desist.api.status import Stoppable
 
 
 @dataclass(frozen=True, slots=True)
 class WriteStatus:
     """Replace status, under the resourceVersion that was judged."""
 
-    status: WorkflowExecutionStatus
+    status: Stoppable
 
 
 @dataclass(frozen=True, slots=True)

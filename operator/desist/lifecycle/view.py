@@ -1,30 +1,45 @@
 """View: one observation at one time, with the look-ups that all steps of a reconcile share.
 
-Contract: it finds, and never judges. A pod is the attempt's if its UID is the one in status, so that a pod of the same
-name that came later is never taken for it. While status has none, it has the attempt's name, run and number, and
-either this process made it or the launcher is in front of its command; that it lies in the execution's namespace, and
-that the execution is its controller, is known of every pod that is observed.
-What a step comes to is a `Step`: the status that follows, what is to be asked first, and when to look again.
+Contract: it finds, and never judges. `View` is what a reconcile needs to know of its object, whatever kind that is: a
+run (`RunView`) and an operation (operation/view.py) tell it each in their way, and no step asks which it is. A pod is
+the attempt's if its UID is the one in status, so that a pod of the same name that came later is never taken for it.
+While status has none, it has the attempt's name, run and number, and either this process made it or the launcher is in
+front of its command; that it lies in the execution's namespace, and that the execution is its controller, is known of
+every pod that is observed. What a step comes to is a `Step`: the status that follows, what is to be asked first, and
+when to look again.
 Rejected: to ask for the launcher after a 409 alone (a new process knows of none, and would take what its predecessor
 had found to be another's), and always (admission may hide the launcher in a script; what was made is known by its UID).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar, TypeVar
 
 from desist.api import outside
+from desist.api.base import Opaque
+from desist.api.cancellation import Cancellation
 from desist.api.execution import WorkflowExecutionSpec
-from desist.api.status import ProcessStatus, WorkflowExecutionStatus
-from desist.api.vocabulary import CommandStatus, ProcessRole
-from desist.api.workflow import StopPolicy
-from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions
-from desist.lifecycle.pod.template import DEFAULT_GRACE
+from desist.api.meta import ObjectMeta
+from desist.api.status import CommandRecord, ProcessStatus, Stoppable, WorkflowExecutionStatus
+from desist.api.vocabulary import CommandStatus, HistoryType, Phase, ProcessRole
+from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
+from desist.lifecycle.graces import grace_of_unstarted
+from desist.lifecycle.ids import ulid
+from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions, Sight, WantedPod
+from desist.lifecycle.pod import template
+from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
-Status = WorkflowExecutionStatus
+S = TypeVar("S", bound=Stoppable)
+Status = Stoppable
+RunStatus = WorkflowExecutionStatus
+ROLES = (ProcessRole.WORKFLOW, ProcessRole.OPERATION)
+"""The roles of a current attempt's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +54,107 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class View(ABC):
     """What a reconcile looks at."""
 
-    observed: Observed
+    observed: Sight
     now: datetime
+    role: ClassVar[ProcessRole]
+    """Of the current attempt's process."""
+    started: ClassVar[HistoryType]
+    """The history entry of its first process."""
+
+    @property
+    @abstractmethod
+    def metadata(self) -> ObjectMeta:
+        """Of the object."""
+
+    @property
+    @abstractmethod
+    def request(self) -> Cancellation | None:
+        """What spec.cancellation asks for."""
+
+    @property
+    @abstractmethod
+    def startable(self) -> bool:
+        """Whether anything may be started for it."""
+
+    @property
+    @abstractmethod
+    def retry(self) -> RetryPolicy:
+        """How often what failed is tried again."""
+
+    @abstractmethod
+    def policy(self, status: Status) -> StopPolicy:
+        """How it likes to be stopped."""
+
+    @abstractmethod
+    def active_deadline_seconds(self, status: Status) -> int | None:
+        """Seconds that it may take, from its acceptance on."""
+
+    @abstractmethod
+    def template(self, status: Status) -> Opaque | None:
+        """The pod template that its attempts are made of; None: it is not known, or not any more."""
+
+    @abstractmethod
+    def pod_name(self, run_id: str, attempt: int) -> str:
+        """Name of an attempt's pod."""
+
+    @abstractmethod
+    def first_run_id(self) -> str:
+        """Id of the run that begins now, or that it belongs to."""
+
+    @abstractmethod
+    def manifest(self, status: Status, wanted: WantedPod) -> Opaque | None:
+        """The current attempt's pod; None: what it is made of is not known."""
+
+    @abstractmethod
+    def ended(self, phase: Phase) -> HistoryType:
+        """The history entry of a terminal phase."""
+
+    def commands(self, status: Status) -> tuple[CommandRecord, ...]:
+        """The records of all commands by which its process may have been told."""
+        return status.commands
+
+    def accepted_ids(self, status: Status) -> frozenset[str]:
+        """Ids of the commands that were accepted in this run: what its launchers may have been told."""
+        records = (record for record in self.commands(status) if record.status is CommandStatus.ACCEPTED)
+        return frozenset(record.id for record in records if record.resolved_run_id == status.run_id)
+
+    def sequence(self, status: Status) -> int:
+        """The lowest sequence of what is posted now: it rises with each command."""
+        return max(status.command_count, 1)
+
+    def unstarted_grace(self, status: Status, force: CommandRecord, process: Process) -> int:
+        """Seconds for the DELETE of a pod whose container has never started, by what is in force."""
+        grace = status.stop.grace_period_seconds
+        return grace_of_unstarted(force.mode, grace, int(process.grace_seconds), self.policy(status))
+
+    def tries_again(self, status: Status) -> bool:
+        """Whether an attempt that failed is followed by another."""
+        return status.at.unstopped and (status.failed_attempts or 0) + 1 < self.retry.maximum_attempts
+
+    def runs_again(self, status: Status) -> bool:
+        """Whether an attempt that a node or a drain has ended is followed by another."""
+        return True
 
     @property
     def uid(self) -> str:
-        """The execution's UID."""
-        return self.observed.execution.metadata.uid
-
-    @property
-    def spec(self) -> WorkflowExecutionSpec:
-        """What the user asks for."""
-        return self.observed.execution.spec
+        """The object's UID."""
+        return self.metadata.uid
 
     @property
     def settings(self) -> Settings:
         """The administrator's settings."""
         return self.observed.settings
 
-    @property
-    def startable(self) -> bool:
-        """Whether anything may be started: not for an execution that is being deleted."""
-        return self.observed.execution.metadata.deletion_timestamp is None
+    def template_lost(self, status: Status) -> bool:
+        """Whether what its pods are made of is not known, so that none can be made."""
+        found = self.template(status)
+        return found is None or bool(template.refusals(found.value))
 
     def current(self, status: Status) -> Process | None:
-        """The current attempt's workflow process."""
+        """The current attempt's process."""
         held = current(status)
         return self.process(status, held) if held else None
 
@@ -84,45 +172,113 @@ class View:
             present=present is not None and present is pod,
             node=self.observed.node(held.node) if held.node else None,
             # Whoever may write pods may have made one of ours with any grace.
-            grace_seconds=outside.grace(pod.grace_seconds if pod else _template_grace(status)),
+            grace_seconds=outside.grace(pod.grace_seconds if pod else self._template_grace(status)),
             settings=self.settings,
             node_live=held.node in self.observed.live_nodes,
-            pod_live=self.observed.live_pod and held.role is ProcessRole.WORKFLOW,
-            missed_since=self.observed.missed_since if held.role is ProcessRole.WORKFLOW else None,
+            pod_live=self.observed.live_pod and held.role in ROLES,
+            missed_since=self.observed.missed_since if held.role in ROLES else None,
             began=self.observed.began,
             refusals=tuple(r for r in self.observed.refusals if pod is not None and r.pod_uid == pod.uid),
         )
 
-    def _find(self, status: Status, held: ProcessStatus, pods: tuple[PodView, ...]) -> PodView | None:
+    def _find(self, status: Status, held: ProcessStatus, pods: Iterable[PodView]) -> PodView | None:
         if held.pod_uid is not None:
             return next((pod for pod in pods if pod.uid == held.pod_uid), None)
         named = (p for p in pods if (p.name, p.run_id, p.attempt) == (held.pod, status.run_id, status.attempt))
         return next((p for p in named if p.launched or p.uid == self.observed.made), None)
 
+    def _template_grace(self, status: Status) -> int:
+        found = self.template(status)
+        grace = ((found.value if found else {}).get("spec") or {}).get("terminationGracePeriodSeconds")
+        return grace if isinstance(grace, int) else template.DEFAULT_GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class RunView(View):
+    """What the reconcile of an execution looks at."""
+
+    observed: Observed
+    role = ProcessRole.WORKFLOW
+    started = HistoryType.WORKFLOW_STARTED
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Of the execution."""
+        return self.observed.execution.metadata
+
+    @property
+    def spec(self) -> WorkflowExecutionSpec:
+        """What the user asks for."""
+        return self.observed.execution.spec
+
+    @property
+    def request(self) -> Cancellation | None:
+        """What spec.cancellation asks for."""
+        return self.spec.cancellation
+
+    @property
+    def startable(self) -> bool:
+        """Whether anything may be started: not for an execution that is being deleted."""
+        return self.metadata.deletion_timestamp is None
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """A workflow process that failed is not tried again."""
+        return RetryPolicy()
+
+    def policy(self, status: Status) -> StopPolicy:
+        """How the run likes to be stopped."""
+        spec = spec_of(status)
+        return spec.stop_policy if spec else StopPolicy()
+
+    def active_deadline_seconds(self, status: Status) -> int | None:
+        """Seconds that the run may take."""
+        spec = spec_of(status)
+        return spec.active_deadline_seconds if spec else None
+
+    def template(self, status: Status) -> Opaque | None:
+        """What the run was started with."""
+        spec = spec_of(status)
+        return spec.template if spec else None
+
+    def pod_name(self, run_id: str, attempt: int) -> str:
+        """Name of the pod of the workflow process."""
+        return pod_name(self.metadata.name, self.uid, run_id, attempt)
+
+    def first_run_id(self) -> str:
+        """Id of the execution's first run, where it begins now."""
+        return ulid(self.now, self.uid, "run/1")
+
+    def manifest(self, status: Status, wanted: WantedPod) -> Opaque | None:
+        """The pod of the workflow process."""
+        spec = spec_of(status)
+        arguments = status.arguments if isinstance(status, RunStatus) else None
+        return pod_manifest(self.observed.execution, spec, arguments, wanted, self.settings) if spec else None
+
+    def ended(self, phase: Phase) -> HistoryType:
+        """The history entry of a terminal phase."""
+        entry = phase.row.ended
+        assert entry is not None, "the phase is terminal"
+        return entry
+
+
+def spec_of(status: Status) -> WorkflowSpec | None:
+    """What the run was started with; None: it has not begun, or status has lost it."""
+    return status.workflow_spec if isinstance(status, RunStatus) else None
+
+
+def run_status(status: Status) -> RunStatus:
+    """The status of a run, in a step that is for runs alone."""
+    assert isinstance(status, RunStatus), "this is the status of an operation"
+    return status
+
 
 def current(status: Status) -> ProcessStatus | None:
-    """What status knows of the current attempt's workflow process."""
-    return next((process for process in status.processes if process.role is ProcessRole.WORKFLOW), None)
+    """What status knows of the current attempt's process."""
+    return next((process for process in status.processes if process.role in ROLES), None)
 
 
-def with_current(status: Status, process: ProcessStatus) -> Status:
-    """The same, with another state of the current attempt's workflow process."""
-    others = tuple(p for p in status.processes if p.role is not ProcessRole.WORKFLOW)
+def with_current(status: S, process: ProcessStatus) -> S:
+    """The same, with another state of the current attempt's process."""
+    others = tuple(p for p in status.processes if p.role not in ROLES)
     return status.replace(processes=(process, *others))
-
-
-def accepted_ids(status: Status) -> frozenset[str]:
-    """Ids of the commands that the current run accepted: what its launchers may have been told."""
-    records = (record for record in status.commands if record.status is CommandStatus.ACCEPTED)
-    return frozenset(record.id for record in records if record.resolved_run_id == status.run_id)
-
-
-def stop_policy(status: Status) -> StopPolicy:
-    """How the run likes to be stopped."""
-    return status.workflow_spec.stop_policy if status.workflow_spec else StopPolicy()
-
-
-def _template_grace(status: Status) -> int:
-    template = status.workflow_spec.template.value if status.workflow_spec else {}
-    grace = (template.get("spec") or {}).get("terminationGracePeriodSeconds")
-    return grace if isinstance(grace, int) else DEFAULT_GRACE

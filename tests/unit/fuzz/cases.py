@@ -91,7 +91,8 @@ def _answered(seen: Observed, asked: Questions, now: datetime, random: Random) -
         wanted = asked.live_pod
         found = next((pod for pod in seen.pods if pod.name == wanted.name and wanted.uid in (None, pod.uid)), None)
         seen = with_live_pod(seen, found, seen.missed_since or now - timedelta(seconds=random.randint(0, 120)))
-    return replace(seen, live_nodes=(*seen.live_nodes, *asked.live_nodes))
+    listed = seen.operations_listed or asked.operations
+    return replace(seen, live_nodes=(*seen.live_nodes, *asked.live_nodes), operations_listed=listed)
 
 
 def _check_action(action: Action) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy
-from desist.lifecycle.stop.deadlines import grace_of_unstarted
+from desist.lifecycle.graces import grace_of_unstarted
 
 TABLE = [
     # mode, grace in force, the pod's own, the workflow's; then the grace of the DELETE

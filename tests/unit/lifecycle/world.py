@@ -116,6 +116,7 @@ class World:
             dry_run = self.dry_run if asked.dry_run else seen.dry_run
             nodes = tuple(self.nodes) if asked.live_nodes else seen.nodes
             seen = replace(seen, dry_run=dry_run, nodes=nodes, live_nodes=(*seen.live_nodes, *asked.live_nodes))
+            seen = replace(seen, operations_listed=seen.operations_listed or asked.operations)
             if asked.live_pod is not None:
                 found = self._live(asked.live_pod.name)
                 self.missed_since = None if found else self.missed_since or at(self.seconds)

@@ -168,6 +168,7 @@ class Controller:
                 seen = replace(seen, dry_run=CreateAnswer(self.api.answer, "as it was tried"))
             if asked.live_pod is not None:
                 seen = self._with_live_pod(seen, asked.live_pod.name)
+            seen = replace(seen, operations_listed=seen.operations_listed or asked.operations)
             seen = self._with_live_nodes(seen, asked.live_nodes)
         return seen
 

@@ -22,10 +22,13 @@ from desist.api.meta import (
     EXECUTION_LABEL,
     EXECUTION_UID_LABEL,
     GROUP,
+    OPERATION_ATTEMPT_LABEL,
+    OPERATION_UID_LABEL,
     ROLE_LABEL,
     RUN_ID_LABEL,
     STOP_ANNOTATION,
 )
+from desist.api.operation import Operation, PodWork
 from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle.observed import WantedPod
@@ -75,6 +78,54 @@ def pod_manifest(
     metadata = _metadata(execution, template.get("metadata") or {}, wanted)
     metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
     return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
+
+
+def operation_manifest(
+    execution: WorkflowExecution,
+    operation: Operation,
+    spec: WorkflowSpec,
+    arguments: Opaque | None,
+    wanted: WantedPod,
+    settings: Settings,
+) -> Opaque:
+    """The complete v1 Pod of an attempt of an operation; the template of `spec` is `operation_template`'s."""
+    manifest = pod_manifest(execution, spec, arguments, wanted, settings).value
+    labels = manifest["metadata"]["labels"]
+    # Never the label of a run's attempt: no pod of an operation is a late start of the run.
+    del labels[ATTEMPT_LABEL]
+    labels[OPERATION_UID_LABEL] = operation.metadata.uid
+    labels[OPERATION_ATTEMPT_LABEL] = str(wanted.attempt)
+    labels[ROLE_LABEL] = ProcessRole.OPERATION.value
+    manifest["spec"]["automountServiceAccountToken"] = False
+    said = {"DESIST_OPERATION": operation.metadata.name, "DESIST_OPERATION_ID": operation.metadata.uid}
+    container = manifest["spec"]["containers"][0]
+    container["env"] = [*({"name": name, "value": value} for name, value in said.items()), *container["env"]]
+    return Opaque.of(manifest)
+
+
+def operation_template(template: Opaque, work: PodWork) -> Opaque:
+    """The run's template with what an operation says over it; one that has no container stays as it is."""
+    found = template.value
+    container = ((found.get("spec") or {}).get("containers") or [{}])[0]
+    if work.command:
+        container["command"] = list(work.command)
+        container.pop("args", None)
+    if work.image is not None:
+        container["image"] = work.image
+    if work.resources is not None:
+        container["resources"] = work.resources.value
+    if work.env:
+        own = {variable.name for variable in work.env}
+        kept = [variable for variable in container.get("env") or [] if variable.get("name") not in own]
+        container["env"] = [*kept, *({"name": v.name, "value": v.value} for v in work.env)]
+    if work.node_selector is not None and found.get("spec"):
+        found["spec"]["nodeSelector"] = work.node_selector.value
+    return Opaque.of(found)
+
+
+def operation_pod_name(operation_name: str, attempt: int) -> str:
+    """Name of the pod of an attempt of an operation (from 1)."""
+    return f"{operation_name.replace('.', '-')}-{attempt}"
 
 
 def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: WantedPod, limit: int) -> list[Json]:

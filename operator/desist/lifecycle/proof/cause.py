@@ -170,6 +170,7 @@ def end_of(process: Process, state: ProcessState, accepted: Collection[str]) -> 
         told=evidence.stop is not None,
         says=outcome.phase if outcome else None,
         result=outcome.result if outcome else None,
+        truncated=outcome is not None and outcome.truncated,
         message=_message(line, evidence),
         at=_ended_at(evidence),
     )

@@ -59,6 +59,8 @@ class End:
     says: Phase | None = None
     """The valid outcome that the user's code wrote."""
     result: Opaque | None = None
+    truncated: bool = False
+    """Whether that outcome had a result that did not fit, and was left out."""
     message: str = ""
     """In words, for `failure.message`."""
     at: datetime | None = None

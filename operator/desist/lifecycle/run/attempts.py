@@ -14,8 +14,6 @@ from desist.api.vocabulary import HistoryType, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import CreatePod
-from desist.lifecycle.pod import template
-from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.end import Cause, End
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.view import Status, View, current, with_current
@@ -31,9 +29,9 @@ class Creation:
 
 def begin(view: View, status: Status, attempt: int) -> Status:
     """The status with that attempt (from 1) as the current one."""
-    metadata = view.observed.execution.metadata
     process = ProcessStatus(
-        pod=pod_name(metadata.name, metadata.uid, status.run_id or "", attempt),
+        pod=view.pod_name(status.run_id or "", attempt),
+        role=view.role,
         state=ProcessState.ALIVE,
         since=view.now,
     )
@@ -48,15 +46,24 @@ def put_aside(view: View, status: Status, end: End) -> Status:
     return waiting(view, logged.replace(disruptions=disruptions, unconfirmed=()))
 
 
+def retry(view: View, status: Status, end: End) -> Status:
+    """The attempt failed, and another follows."""
+    failed = (status.failed_attempts or 0) + 1
+    logged = history.add(status, HistoryType.ATTEMPT_FAILED, view.now, detail=end.message or None)
+    wait = timedelta(seconds=view.retry.wait_after(failed))
+    return logged.replace(failed_attempts=failed, unconfirmed=(), next_attempt_at=view.now + wait)
+
+
 def waiting(view: View, status: Status) -> Status:
-    """The status with the next attempt after its back-off, from now on."""
+    """The status with the next attempt after the back-off of a disruption, from now on."""
     return status.replace(next_attempt_at=view.now + _back_off(view, status))
 
 
 def waits_too_long(view: View, status: Status) -> bool:
     """Whether the next attempt is further ahead than its back-off is long: another clock has set that time."""
-    due = status.next_attempt_at
-    return due is not None and due > view.now + _back_off(view, status)
+    due, failed = status.next_attempt_at, status.failed_attempts or 0
+    longest = max(_back_off(view, status), timedelta(seconds=view.retry.wait_after(failed) if failed else 0))
+    return due is not None and due > view.now + longest
 
 
 def _back_off(view: View, status: Status) -> timedelta:
@@ -71,36 +78,34 @@ def wanted_pod(status: Status, process: Process) -> WantedPod | None:
     return WantedPod(process.status.pod, status.run_id, status.attempt, process.status.pod_uid)
 
 
+def creates(view: View, status: Status) -> bool:
+    """Whether the pod of the current attempt is to be created now."""
+    process, retry = view.current(status), retry_at(view, status)
+    awaited = process is not None and view.startable and _awaits_pod(status, process)
+    return awaited and (retry is None or retry <= view.now)
+
+
 def creation(view: View, status: Status) -> Creation:
     """The pod that the status asks for and that was never seen."""
     process = view.current(status)
     if process is None or not view.startable or not _awaits_pod(status, process):
         return Creation()
-    held, spec = current(status), status.workflow_spec
-    if held is None or spec is None or status.run_id is None or not status.attempt or template_lost(status):
+    held = current(status)
+    if held is None or status.run_id is None or not status.attempt or view.template_lost(status):
         return Creation()
     retry = retry_at(view, status)
     if retry is not None and retry > view.now:
         return Creation(again=retry)
-    manifest = pod_manifest(
-        view.observed.execution,
-        spec,
-        status.arguments,
-        WantedPod(held.pod, status.run_id, status.attempt),
-        view.settings,
-    )
+    manifest = view.manifest(status, WantedPod(held.pod, status.run_id, status.attempt))
+    if manifest is None:
+        return Creation()
     return Creation(CreatePod(held.pod, manifest), view.now + timedelta(seconds=view.settings.look_again_after))
-
-
-def template_lost(status: Status) -> bool:
-    """Whether status does not hold any more what the run was started with, so that no pod of it can be made."""
-    return status.workflow_spec is None or bool(template.refusals(status.workflow_spec.template.value))
 
 
 def awaits_template(view: View, status: Status) -> bool:
     """Whether the current attempt needs a pod that cannot be made for that reason."""
     process = view.current(status)
-    return process is not None and _awaits_pod(status, process) and template_lost(status)
+    return process is not None and _awaits_pod(status, process) and view.template_lost(status)
 
 
 def create_refused(view: View, status: Status) -> bool:

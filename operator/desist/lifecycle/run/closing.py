@@ -17,6 +17,7 @@ from desist.api.vocabulary import (
     FailureCategory,
     Phase,
     ProcessReason,
+    ProcessRole,
     ProcessState,
 )
 from desist.lifecycle import history
@@ -29,6 +30,10 @@ from desist.lifecycle.view import Status, View, current, with_current
 
 MESSAGE_BYTES = 2048
 """Of a failure's message, as the API server stores it."""
+TOO_LARGE = (
+    "the result does not fit into the termination message ($DESIST_OUTCOME_LIMIT_BYTES says how much does); report a "
+    "reference to where it is stored, or do the work in the workflow process (local: 32 KiB)"
+)
 
 _CATEGORY_OF = {
     Phase.CANCELLED: FailureCategory.CANCELLED,
@@ -38,10 +43,11 @@ _CATEGORY_OF = {
 _PHASE_OF = {category: phase for phase, category in _CATEGORY_OF.items()}
 
 
-def end_phase(status: Status, end: End) -> Phase | None:
-    """The terminal phase that the end of the process leads to; None: the run goes on with another attempt."""
-    in_force = column(status.at)
-    match outcome(in_force, end):
+def end_phase(view: View, status: Status, end: End) -> Phase | None:
+    """The terminal phase that the end of the process leads to; None: it goes on with another attempt."""
+    if view.role is ProcessRole.OPERATION and end.truncated and end.says is Phase.SUCCEEDED:
+        return Phase.FAILED
+    match outcome(column(status.at), end, keeps=view.role is ProcessRole.OPERATION):
         case Result.SUCCEEDED:
             return Phase.SUCCEEDED
         case Result.FAILED:
@@ -51,25 +57,26 @@ def end_phase(status: Status, end: End) -> Phase | None:
         case Result.MODES_END:
             return modes_end(status)
         case Result.AGAIN:
-            return None
+            return None if view.runs_again(status) else Phase.CANCELLED
 
 
 def finish(view: View, status: Status, phase: Phase, end: End) -> Status:
-    """Note how the run ends. To be called once a run."""
-    category = _CATEGORY_OF.get(phase) or LINE_OF[end.cause].category
+    """Note how it ends. To be called once."""
+    category = _CATEGORY_OF.get(phase) or _category(view, end)
     failure = None if phase is Phase.SUCCEEDED else _failure(view, status, category, end)
     ended = min(end.at or view.now, view.now)
-    return status.replace(failure=failure, result=end.result, end_time=max(ended, status.start_time or ended))
+    over = max(ended, status.start_time or ended)
+    return status.replace(failure=failure, result=end.result, end_time=over, next_attempt_at=None)
 
 
-def refuse(view: View, status: Status, message: str) -> Status:
-    """Fail a run whose pod the API server refuses for what its template says."""
-    failed = _failure(view, status, FailureCategory.TEMPLATE, End(Cause.START, message=message))
-    return close(view, status.replace(failure=failed, end_time=view.now))
+def refuse(view: View, status: Status, message: str, category: FailureCategory = FailureCategory.TEMPLATE) -> Status:
+    """Note that it has failed without a process: by default for what its template says."""
+    failed = _failure(view, status, category, End(Cause.START, message=message))
+    return status.replace(failure=failed, end_time=view.now, next_attempt_at=None)
 
 
 def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
-    """End a run that has no process, in one write. A pod that was never seen, and that a GET did not find, is none."""
+    """End what has no process, in one write. A pod that was never seen, and that a GET did not find, is none."""
     process = current(status)
     if process is not None and process.state not in CLOSED:
         status = with_current(status, never_created(view, process))
@@ -82,10 +89,10 @@ def never_created(view: View, process: ProcessStatus) -> ProcessStatus:
 
 
 def close(view: View, status: Status) -> Status:
-    """The terminal write of a run that `finish` has judged."""
+    """The terminal write of what `finish` has judged."""
     phase = _PHASE_OF.get(status.failure.category, Phase.FAILED) if status.failure else Phase.SUCCEEDED
-    reason, ended, force = phase.row.closed_reason, phase.row.ended, status.in_force
-    assert reason is not None and ended is not None, "the phase is terminal"
+    reason, force = phase.row.closed_reason, status.in_force
+    assert reason is not None, "the phase is terminal"
     closed = status.replace(
         phase=phase,
         closed_reason=reason,
@@ -95,7 +102,7 @@ def close(view: View, status: Status) -> Status:
         next_attempt_at=None,
     )
     command = (force.id, force.reason) if force else (None, None)
-    return history.add(closed, ended, view.now, command, status.failure)
+    return history.add(closed, view.ended(phase), view.now, command, status.failure)
 
 
 def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> CommandRecord:
@@ -104,6 +111,12 @@ def _outcome(record: CommandRecord, reason: ClosedReason, force: bool) -> Comman
     own_end = reason in (ClosedReason.COMPLETED, ClosedReason.FAILED)
     superseded = COMPLETION if force and own_end else record.superseded_by
     return record.replace(outcome=CommandOutcome(reason.value), superseded_by=superseded)
+
+
+def _category(view: View, end: End) -> FailureCategory:
+    if view.role is ProcessRole.OPERATION and end.truncated:
+        return FailureCategory.RESULT_TOO_LARGE
+    return LINE_OF[end.cause].category
 
 
 def _failure(view: View, status: Status, category: FailureCategory, end: End) -> Failure:
@@ -118,6 +131,8 @@ def _failure(view: View, status: Status, category: FailureCategory, end: End) ->
 
 def _text(status: Status, category: FailureCategory, end: End) -> str:
     force = status.in_force
+    if category is FailureCategory.RESULT_TOO_LARGE:
+        return TOO_LARGE
     if category not in _PHASE_OF:
         return end.message or category.value
     why = f": {force.reason}" if force and force.reason else ""

@@ -14,13 +14,12 @@ Rejected: refusing to go on (a run that nobody could stop), a checksum over stat
 from __future__ import annotations
 
 from desist.api.status import CommandRecord, ProcessStatus
-from desist.api.vocabulary import COMPLETION, Phase, ProcessRole, ProcessState
-from desist.lifecycle.ids import LENGTH, ulid
+from desist.api.vocabulary import COMPLETION, Phase, ProcessState
+from desist.lifecycle.ids import LENGTH
 from desist.lifecycle.observed import ContainerPhase, PodView
-from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.start import Start, prepare
-from desist.lifecycle.view import Status, View, current, with_current
+from desist.lifecycle.view import RunStatus, RunView, Status, View, current, with_current
 
 HIGHEST = 2**53 - 1
 """The highest number that all readers of JSON can tell from the next."""
@@ -79,10 +78,9 @@ def _begun(view: View, status: Status) -> Status:
     run_id, attempt = _ids(view, status, held, pod)
     if not run_id or not attempt:
         return _not_begun(status)
-    metadata = view.observed.execution.metadata
-    name = pod.name if pod else pod_name(metadata.name, metadata.uid, run_id, attempt)
+    name = pod.name if pod else view.pod_name(run_id, attempt)
     uid = pod.uid if pod else None
-    known = held or ProcessStatus(pod=name, pod_uid=uid, state=ProcessState.ALIVE, since=view.now)
+    known = held or ProcessStatus(pod=name, pod_uid=uid, role=view.role, state=ProcessState.ALIVE, since=view.now)
     process = known if known.pod else known.replace(pod=name)
     return _with_spec(view, with_current(status.replace(run_id=run_id, attempt=attempt), process))
 
@@ -97,7 +95,7 @@ def _accepted(view: View, status: Status) -> Status:
 def _ids(view: View, status: Status, held: ProcessStatus | None, pod: PodView | None) -> tuple[str | None, int | None]:
     """Run and attempt: what status says, else what the pod says, else new ones for a process that is listed."""
     run_id, attempt = status.run_id or (pod.run_id if pod else None), status.attempt or (pod.attempt if pod else None)
-    return (run_id, attempt) if held is None else (run_id or ulid(view.now, view.uid, "run/1"), attempt or 1)
+    return (run_id, attempt) if held is None else (run_id or view.first_run_id(), attempt or 1)
 
 
 def _not_begun(status: Status) -> Status:
@@ -112,7 +110,7 @@ def _newest(view: View, status: Status) -> PodView | None:
     """The pod of the run's latest attempt, as its labels say it."""
     made = view.observed.made
     pods = (p for p in view.observed.pods if p.launched or p.uid == made)
-    ours = [p for p in pods if p.role is ProcessRole.WORKFLOW and _plausible(p)]
+    ours = [p for p in pods if p.role is view.role and _plausible(p)]
     wanted = [p for p in ours if p.run_id == (status.run_id or p.run_id) and p.attempt == (status.attempt or p.attempt)]
     return max(wanted, key=lambda pod: (pod.run_id, pod.attempt), default=None)
 
@@ -123,7 +121,7 @@ def _plausible(pod: PodView) -> bool:
 
 def _with_spec(view: View, status: Status) -> Status:
     """What the run was started with is lost: what it would be started with now takes its place."""
-    if status.workflow_spec is not None:
+    if not isinstance(view, RunView) or not isinstance(status, RunStatus) or status.workflow_spec is not None:
         return status
     prepared = prepare(view)
     if not isinstance(prepared, Start):
@@ -142,8 +140,10 @@ def _running(view: View, status: Status) -> Status:
         status = status.replace(end_time=None, failure=None, result=None, commands=_reopened(status.commands))
     if not process.closed:
         return status.replace(next_attempt_at=None) if status.next_attempt_at else status
-    if status.next_attempt_at is None or status.end_time is not None:
-        # Whoever closes a process ends the run, or says when it goes on: this was not closed here.
+    waits = isinstance(status, RunStatus) and status.operations is not None and status.end_time is not None
+    if not waits and (status.next_attempt_at is None or status.end_time is not None):
+        # Whoever closes a process ends the run, unless it waits for operations, or says when it goes on: this was not
+        # closed here.
         lives = process.status.replace(state=ProcessState.ALIVE, reason=None, since=view.now)
         return with_current(status.replace(next_attempt_at=None), lives)
     return status

@@ -21,7 +21,7 @@ LISTED_AT_MOST = 8
 
 def note(view: View, status: Status) -> Status:
     """The status with the late starts listed and counted."""
-    late = {pod.uid: pod for pod in view.observed.pods if is_late(status, pod) and not _node_removed(view, pod)}
+    late = {pod.uid: pod for pod in view.observed.pods if is_late(view, status, pod) and not _node_removed(view, pod)}
     listed = [p for p in _listed(status) if p.pod_uid in late]
     known = {process.pod_uid for process in listed}
     new = [process_of(pod, view.now) for uid, pod in late.items() if uid not in known]
@@ -37,9 +37,9 @@ def unwanted(view: View, status: Status) -> tuple[PodView, ...]:
     return tuple(pod for pod in view.observed.pods if pod.uid in listed or _outlives(view, status, pod))
 
 
-def is_late(status: Status, pod: PodView) -> bool:
+def is_late(view: View, status: Status, pod: PodView) -> bool:
     """Whether no attempt wants this pod, and it has not ended."""
-    if pod.role is not ProcessRole.WORKFLOW or status.run_id is None or status.attempt is None:
+    if pod.role is not view.role or status.run_id is None or status.attempt is None:
         return False
     if pod.run_id > status.run_id or ended(pod):
         return False

@@ -62,10 +62,11 @@ def modes_end(status: Stoppable) -> Phase:
     return mode.row.end if mode else Phase.TIMED_OUT
 
 
-def outcome(in_force: Column, end: End) -> Result:
-    """What becomes of the run."""
+def outcome(in_force: Column, end: End, *, keeps: bool = False) -> Result:
+    """What becomes of it. `keeps`: an outcome that was written within the grace of a stop is kept (an operation's)."""
     if in_force is Column.STOPPING:
-        return Result.MODES_END
+        said = SAID[end.says] if keeps and end.says is not None and counts(end.cause, end.says) else None
+        return said if said in (Result.SUCCEEDED, Result.FAILED) else Result.MODES_END
     if end.says is not None and counts(end.cause, end.says):
         uncalled = end.says is Phase.CANCELLED and in_force is Column.RUNNING
         return Result.FAILED if uncalled else SAID[end.says]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from desist.api.status import ProcessStatus
-from desist.api.vocabulary import HistoryType, Phase, ProcessReason, ProcessState
+from desist.api.vocabulary import Phase, ProcessReason, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, ContainerPhase, PodView, Questions
 from desist.lifecycle.proof.cause import reason_of
@@ -19,9 +19,9 @@ from desist.lifecycle.proof.process import CLOSED, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import may_start, needs_live_node, needs_live_pod, next_change, verdict
 from desist.lifecycle.run.attempts import create_refused, refusal, wanted_pod
 from desist.lifecycle.run.closing import never_created, refuse
-from desist.lifecycle.run.settle import settle
+from desist.lifecycle.run.settle import close, settle
 from desist.lifecycle.run.unconfirmed import unkillable_at, with_open_entries
-from desist.lifecycle.view import Status, Step, View, accepted_ids, current, with_current
+from desist.lifecycle.view import Status, Step, View, current, with_current
 from desist.lifecycle.wire import termination
 
 
@@ -38,7 +38,7 @@ def report(view: View, status: Status) -> Step:
     process = _seen(view, status, process)
     if asks := _questions(view, status, process):
         return Step(status, asks=asks)
-    judged = view.process(status, _judged(process, accepted_ids(status), view.now))
+    judged = view.process(status, _judged(process, view.accepted_ids(status), view.now))
     status = _started(view, with_current(status, judged.status), judged)
     return Step(settle(view, with_open_entries(status, judged, view.now)), _again(view, judged))
 
@@ -79,7 +79,7 @@ def _without_pod(view: View, status: Status, process: Process) -> Step:
     refused, stopped = _refused_for_good(view), not status.at.unstopped
     if process.absent and (refused or stopped):
         never = with_current(status, never_created(view, process.status))
-        return Step(settle(view, never) if stopped else refuse(view, never, refusal(view)))
+        return Step(close(view, settle(view, never) if stopped else refuse(view, never, refusal(view))))
     patience = timedelta(seconds=view.settings.look_again_after)
     if not process.pod_live and (refused or stopped or process.status.since + patience <= view.now):
         return Step(status, asks=Questions(live_pod=wanted_pod(status, process)))
@@ -150,7 +150,7 @@ def _started(view: View, status: Status, process: Process) -> Status:
     started = _start_time(pod, view.now)
     running = Phase.RUNNING if status.at is Phase.PENDING else status.phase
     begun = status.replace(start_time=started, phase=running)
-    return history.add(begun, HistoryType.WORKFLOW_STARTED, view.now)
+    return history.add(begun, view.started, view.now)
 
 
 def _start_time(pod: PodView, now: datetime) -> datetime:

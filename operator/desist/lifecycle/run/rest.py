@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from desist.api.execution import WorkflowExecution
 from desist.lifecycle.observed import PodView
 from desist.lifecycle.proof.process import ended
+from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.view import current
 
 
@@ -19,6 +20,8 @@ def at_rest(execution: WorkflowExecution) -> bool:
     """Whether its run has ended and every request is answered."""
     status = execution.status
     if status is None or status.open or status.observed_generation != execution.metadata.generation:
+        return False
+    if reaping(status) or (status.operations is not None and status.operations.left_over):
         return False
     observed = status.cancellation.observed if status.cancellation is not None else None
     others = [process for process in status.processes if process != current(status)]

@@ -1,35 +1,54 @@
 """Settle: take the end of the current attempt's process for what it is.
 
-Contract: the end is noted once it is reported, and the run closed, or the attempt put aside, once the verdict is that
-no process is left. It may be asked again after a command was accepted: an end that was reported before it counts.
+Contract: the end is noted once it is reported, or the attempt put aside, once the verdict is that no process is left
+(`settle`). `close` writes the terminal phase when nothing else keeps the run, or the operation, open. Both may be asked
+again after a command was accepted: an end that was reported before it counts.
 """
 
 from __future__ import annotations
 
-from desist.api.vocabulary import HistoryType, ProcessReason, ProcessState
+from desist.api.vocabulary import HistoryType, Phase, ProcessReason, ProcessState
 from desist.lifecycle import history
 from desist.lifecycle.proof.cause import end_of, remark
-from desist.lifecycle.proof.process import Process
-from desist.lifecycle.run.attempts import put_aside
-from desist.lifecycle.run.closing import close, end_phase, finish
-from desist.lifecycle.view import Status, Step, View, accepted_ids, with_current
+from desist.lifecycle.proof.end import End
+from desist.lifecycle.proof.process import CLOSED, Process
+from desist.lifecycle.run import closing
+from desist.lifecycle.run.attempts import put_aside, retry
+from desist.lifecycle.view import Status, Step, View, current, with_current
 
 
 def settle(view: View, status: Status) -> Status:
     """The status after the end of the current attempt's process, where it is reported or closed."""
     process = view.current(status)
-    if process is None or not status.open:
+    if process is None or not status.open or status.end_time is not None:
         return status
-    if status.end_time is None and (process.closed or process.reported):
-        end = end_of(process, process.status.state, accepted_ids(status))
-        phase = end_phase(status, end)
-        if phase is None:
-            return put_aside(view, status, end) if process.closed else status
-        status = finish(view, status, phase, end)
-    if not process.closed or status.end_time is None:
+    if not (process.closed or process.reported):
         return status
-    closed = close(view, _vanished(view, status, process))
+    end = end_of(process, process.status.state, view.accepted_ids(status))
+    phase = closing.end_phase(view, status, end)
+    if phase is None or (phase is Phase.FAILED and view.tries_again(status)):
+        return _next_attempt(view, status, end, phase) if process.closed else status
+    return closing.finish(view, status, phase, end)
+
+
+def close(view: View, status: Status) -> Status:
+    """The terminal phase, where the process has ended and the verdict is that none is left."""
+    if status.end_time is None or not status.open:
+        return status
+    process = view.current(status)
+    if process is None:
+        return closing.close(view, status)
+    if not process.closed:
+        return status
+    closed = closing.close(view, _vanished(view, status, process))
     return history.remark(closed, remark(process.pod) if process.pod else None)
+
+
+def closable(status: Status) -> bool:
+    """Whether the process has ended, and nothing of it is left."""
+    held = current(status)
+    over = held is None or held.state in CLOSED
+    return status.open and status.end_time is not None and over
 
 
 def forget(view: View, status: Status) -> Step:
@@ -41,6 +60,10 @@ def forget(view: View, status: Status) -> Step:
         return Step(status)
     forgotten = process.status.replace(state=ProcessState.UNPROVEN, reason=ProcessReason.FORGOTTEN, since=view.now)
     return Step(settle(view, with_current(status, forgotten)))
+
+
+def _next_attempt(view: View, status: Status, end: End, phase: Phase | None) -> Status:
+    return put_aside(view, status, end) if phase is None else retry(view, status, end)
 
 
 def _missed(process: Process) -> bool:

@@ -13,11 +13,10 @@ from desist.api.base import Opaque
 from desist.api.vocabulary import HistoryType, Phase, StallReason
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle import history
-from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import Answer, Questions
 from desist.lifecycle.pod import template
 from desist.lifecycle.run import attempts
-from desist.lifecycle.view import Status, Step, View
+from desist.lifecycle.view import RunView, Status, Step, run_status
 from desist.lifecycle.wire import fields
 
 
@@ -37,7 +36,7 @@ class Start:
     arguments: Opaque | None
 
 
-def advance(view: View, status: Status) -> Step:
+def advance(view: RunView, status: Status) -> Step:
     """Step: begin the run, or its next attempt, where that is due."""
     if not view.startable or not status.at.unstopped:
         return Step(status)
@@ -50,7 +49,7 @@ def advance(view: View, status: Status) -> Step:
     return Step(status, (status.next_attempt_at,))
 
 
-def prepare(view: View) -> Start | Stall:
+def prepare(view: RunView) -> Start | Stall:
     """What a run would be started with now, or why it cannot be."""
     too_large = view.observed.too_large
     if too_large is not None:
@@ -61,14 +60,14 @@ def prepare(view: View) -> Start | Stall:
     found = template.refusals(spec.template.value, spec.stop_policy)
     if found:
         return Stall(StallReason.TEMPLATE_REFUSED, "; ".join(found))
-    problem = _arguments_problem(view.spec.arguments)
+    problem = arguments_problem(view.spec.arguments)
     if problem:
         return Stall(StallReason.ARGUMENTS_REFUSED, problem)
     own = view.spec.active_deadline_seconds
     return Start(spec.replace(active_deadline_seconds=own) if own else spec, view.spec.arguments)
 
 
-def stall(view: View, status: Status) -> Stall | None:
+def stall(view: RunView, status: Status) -> Stall | None:
     """Why the run cannot begin now; None: it has begun, or only an answer is missing."""
     if _may_begin(view, status):
         prepared = prepare(view)
@@ -78,12 +77,12 @@ def stall(view: View, status: Status) -> Stall | None:
     return None
 
 
-def _may_begin(view: View, status: Status) -> bool:
+def _may_begin(view: RunView, status: Status) -> bool:
     """Whether the run has not begun, and nothing but itself keeps it from that."""
     return status.at is Phase.PENDING and status.attempt is None and view.startable
 
 
-def _begin(view: View, status: Status) -> Step:
+def _begin(view: RunView, status: Status) -> Step:
     start, answer = prepare(view), view.observed.dry_run
     if isinstance(start, Stall) or not _may_begin(view, status):
         return Step(status)
@@ -91,13 +90,15 @@ def _begin(view: View, status: Status) -> Step:
         return Step(status, asks=Questions(dry_run=True))
     if answer.answer is not Answer.PASSED:
         return Step(status, (view.now + attempts.wait(view, answer),))
-    run_id = ulid(view.now, view.uid, "run/1")
-    taken = status.replace(run_id=run_id, accepted_at=view.now, workflow_spec=start.spec, arguments=start.arguments)
+    run_id = view.first_run_id()
+    taken = run_status(status).replace(
+        run_id=run_id, accepted_at=view.now, workflow_spec=start.spec, arguments=start.arguments
+    )
     accepted = history.add(taken, HistoryType.START_ACCEPTED, view.now)
     return Step(attempts.begin(view, accepted, 1))
 
 
-def _spec(view: View) -> WorkflowSpec | Stall:
+def _spec(view: RunView) -> WorkflowSpec | Stall:
     if view.spec.workflow_spec is not None:
         return view.spec.workflow_spec
     if view.observed.workflow is not None:
@@ -106,7 +107,8 @@ def _spec(view: View) -> WorkflowSpec | Stall:
     return Stall(StallReason.WORKFLOW_NOT_FOUND, f"there is no Workflow {name!r} in this namespace")
 
 
-def _arguments_problem(arguments: Opaque | None) -> str | None:
+def arguments_problem(arguments: Opaque | None) -> str | None:
+    """What is wrong with arguments, in words; None: nothing is."""
     if arguments is None:
         return None
     value = arguments.value
@@ -117,7 +119,7 @@ def _arguments_problem(arguments: Opaque | None) -> str | None:
     return None
 
 
-def _dry_run_stall(view: View) -> Stall | None:
+def _dry_run_stall(view: RunView) -> Stall | None:
     answer = view.observed.dry_run
     if answer is None or answer.answer is Answer.PASSED:
         return None

@@ -23,9 +23,11 @@ from desist.lifecycle.wire import mailbox
 def with_open_entries(status: Status, process: Process, now: datetime) -> Status:
     """The status with an open entry for a process that cannot be confirmed, and with none for one that can."""
     reason = _reason(status, process, now)
+    others = tuple(entry for entry in status.unconfirmed if entry.count is not None)
     if reason is None:
-        return status.replace(unconfirmed=())
-    before = next((entry for entry in status.unconfirmed if entry.reason is reason), None)
+        return status.replace(unconfirmed=others)
+    own = (entry for entry in status.unconfirmed if entry.count is None)
+    before = next((entry for entry in own if entry.reason is reason), None)
     held = process.status
     entry = UnconfirmedProcess(
         pod=held.pod,
@@ -34,7 +36,7 @@ def with_open_entries(status: Status, process: Process, now: datetime) -> Status
         since=before.since if before else now,
         reason=reason,
     )
-    return status.replace(unconfirmed=(entry,))
+    return status.replace(unconfirmed=(entry, *others))
 
 
 def unkillable_at(process: Process) -> datetime | None:
@@ -64,7 +66,7 @@ def _reason(status: Status, process: Process, now: datetime) -> UnconfirmedReaso
         return UnconfirmedReason.NODE_LOST
     if state is not ProcessState.ALIVE or unkillable is None:
         return None
-    said = any(entry.reason is UnconfirmedReason.UNKILLABLE for entry in status.unconfirmed)
+    said = any(e.reason is UnconfirmedReason.UNKILLABLE and e.count is None for e in status.unconfirmed)
     return UnconfirmedReason.UNKILLABLE if said or unkillable <= now else None
 
 

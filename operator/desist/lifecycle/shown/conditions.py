@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from desist.api import outside
 from desist.api.meta import Condition
 from desist.api.vocabulary import ConditionStatus, ConditionType, Phase, UnconfirmedReason
-from desist.lifecycle.run.start import Stall, stall
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.run.start import Stall
+from desist.lifecycle.view import RunStatus, RunView, S, Status, View
 
 STALLED_BYTES, OPEN_BYTES, MESSAGE_BYTES = 4096, 512, 1024
 """Of a condition's message as stored: with `waitingOn`, all of them are at most 16 KiB."""
@@ -34,11 +34,11 @@ class _Fact:
     message: str = ""
 
 
-def with_conditions(view: View, status: Status) -> Status:
-    """The status with its conditions."""
+def with_conditions(view: View, status: S, stalled: Stall | None) -> S:
+    """The status with its conditions; `stalled` is why it cannot begin."""
     before = {condition.type: condition for condition in status.conditions}
     rare = (ConditionType.NODE_LOST, ConditionType.UNKILLABLE)
-    facts = [f for f in _facts(view, status) if f.true or f.type not in rare or f.type in before]
+    facts = [f for f in _facts(view, status, stalled) if f.true or f.type not in rare or f.type in before]
     conditions = tuple(_condition(view, fact, before.get(fact.type)) for fact in facts)
     return status.replace(conditions=conditions)
 
@@ -52,13 +52,13 @@ def _condition(view: View, fact: _Fact, before: Condition | None) -> Condition:
         reason=fact.reason,
         message=outside.fit(fact.message, _LIMITS.get(fact.type, MESSAGE_BYTES)),
         last_transition_time=before.last_transition_time if before and same else view.now,
-        observed_generation=view.observed.execution.metadata.generation,
+        observed_generation=view.metadata.generation,
     )
 
 
-def _facts(view: View, status: Status) -> tuple[_Fact, ...]:
+def _facts(view: View, status: Status, cannot_begin: Stall | None) -> tuple[_Fact, ...]:
     phase = status.at
-    stalled = _stalled(phase, status, stall(view, status))
+    stalled = _stalled(phase, status, cannot_begin)
     over = phase.terminal
     return (
         _started(view, status),
@@ -74,12 +74,14 @@ def _facts(view: View, status: Status) -> tuple[_Fact, ...]:
 def _started(view: View, status: Status) -> _Fact:
     started = status.start_time is not None
     message = _differs(view, status) if started else "; ".join(status.waiting_on)
-    return _Fact(ConditionType.STARTED, started, "WorkflowStarted" if started else "NotStarted", message)
+    return _Fact(ConditionType.STARTED, started, view.started.value if started else "NotStarted", message)
 
 
 def _differs(view: View, status: Status) -> str:
     """What the execution says by now, and what runs, where they differ."""
-    if not status.open or status.workflow_spec is None:
+    if not isinstance(view, RunView) or not isinstance(status, RunStatus) or not status.open:
+        return ""
+    if status.workflow_spec is None:
         return ""
     own, spec = view.spec, status.workflow_spec
     deadline = own.active_deadline_seconds

@@ -14,14 +14,23 @@ from desist.api.status import CommandRecord, HistoryEntry
 from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.shown.waiting import REFUSED
-from desist.lifecycle.view import Status
+from desist.lifecycle.view import RunStatus, Status
 
-SILENT = (HistoryType.CANCELLATION_POSTED, HistoryType.CANCELLATION_RECEIVED)
+SILENT = (
+    HistoryType.CANCELLATION_POSTED,
+    HistoryType.CANCELLATION_RECEIVED,
+    HistoryType.OPERATION_STARTED,
+    HistoryType.OPERATION_COMPLETED,
+)
+"""Of operations, no Event tells what succeeds: there are too many."""
 WARNINGS = (
     HistoryType.POD_DISRUPTED,
     HistoryType.POD_VANISHED,
     HistoryType.WORKFLOW_FAILED,
     HistoryType.WORKFLOW_TIMED_OUT,
+    HistoryType.ATTEMPT_FAILED,
+    HistoryType.OPERATION_FAILED,
+    HistoryType.OPERATION_TIMED_OUT,
 )
 TOLD_CONDITIONS = (ConditionType.STALLED, ConditionType.NODE_LOST, ConditionType.UNKILLABLE)
 MESSAGE_LIMIT = 1000
@@ -98,3 +107,8 @@ def _refusals(before: Status, after: Status) -> Iterator[EmitEvent]:
 def _late(before: Status, after: Status) -> Iterator[EmitEvent]:
     if (after.late_starts or 0) > (before.late_starts or 0):
         yield _event(True, EventReason.LATE_START, "a pod that no attempt wants any more is being stopped")
+    if isinstance(before, RunStatus) and isinstance(after, RunStatus):
+        known, found = (s.operations.late if s.operations else 0 for s in (before, after))
+        if found > known:
+            text = f"{found - known} operations turned up after the run had ended; they are closed without a pod"
+            yield _event(True, EventReason.LATE_OPERATION, text)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from desist.api.status import BlockedReason
 from desist.api.vocabulary import RejectionReason
-from desist.lifecycle.stop.accept import accept, row
+from desist.lifecycle.stop.accept import accept
 from desist.lifecycle.stop.target import S, Target
 
 
 def with_flags(target: Target, status: S) -> S:
     """The status with its flags."""
-    situation = row(status.at, pod=target.has_process)
-    cells = {mode: accept(situation, mode) for mode in status.modes}
+    cells = {mode: accept(target.row(status, mode), mode) for mode in status.modes}
     blocked = {mode: cell for mode, cell in cells.items() if isinstance(cell, RejectionReason)}
     return status.replace(
         **{mode.flag: mode not in blocked for mode in cells},

@@ -12,7 +12,7 @@ from desist.api.status import CommandRecord
 from desist.api.vocabulary import CommandStatus, HistoryType
 from desist.lifecycle import history
 from desist.lifecycle.stop import delivery
-from desist.lifecycle.view import Status, View, stop_policy
+from desist.lifecycle.view import Status, View
 from desist.lifecycle.wire import mailbox, termination
 
 
@@ -37,7 +37,7 @@ def after_step(view: View, status: Status) -> Status:
     process, held = view.current(status), status.cancellation
     if process is None or process.present_pod is None or held is None or not status.open:
         return status
-    order = delivery.order_of(status, stop_policy(status), process, view.now)
+    order = delivery.order_of(view, status, process)
     due = delivery.kill_at(process, order) if order else None
     if due is None:
         return status

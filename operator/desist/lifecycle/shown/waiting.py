@@ -8,7 +8,7 @@ Rejected: showing an init container as soon as it runs (one more write at every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from desist.api import outside
@@ -17,11 +17,12 @@ from desist.api.status import UnconfirmedProcess
 from desist.api.vocabulary import UnconfirmedReason
 from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal
 from desist.lifecycle.proof.process import Process
-from desist.lifecycle.run import attempts, start
+from desist.lifecycle.run import attempts
+from desist.lifecycle.run.start import Stall
 from desist.lifecycle.shown import waits
 from desist.lifecycle.shown.waits import Wait
 from desist.lifecycle.stop import deadlines, steps
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.view import S, Status, View
 
 REFUSED = "the API server's refusal"
 """How the texts begin that an Event tells of, too."""
@@ -30,9 +31,10 @@ TEXT_LIMIT = 1024
 """Bytes of one of them."""
 
 
-def with_waiting(view: View, status: Status) -> Status:
-    """The status with what it waits for."""
-    found = dict.fromkeys(outside.fit(text, TEXT_LIMIT) for text in _texts(view, status)) if status.open else {}
+def with_waiting(view: View, status: S, stalled: Stall | None, others: Iterable[str]) -> S:
+    """The status with what it waits for: why it cannot begin, its process, and `others`."""
+    texts = (*_texts(view, status, stalled), *others) if status.open else ()
+    found = dict.fromkeys(outside.fit(text, TEXT_LIMIT) for text in texts)
     before = {_key(text): text for text in status.waiting_on}
     return status.replace(waiting_on=_fitting([before.get(_key(text), text) for text in found]))
 
@@ -49,12 +51,12 @@ def _fitting(texts: list[str]) -> tuple[str, ...]:
     return tuple(text for n, text in enumerate(texts) if sum(sizes[: n + 1]) <= LIMIT)
 
 
-def _texts(view: View, status: Status) -> Iterator[str]:
+def _texts(view: View, status: Status, stalled: Stall | None) -> Iterator[str]:
     process, bound = view.current(status), _bound(view, status)
     if status.next_attempt_at is not None:
         yield f"{Wait.NEXT_ATTEMPT} {rfc3339(status.next_attempt_at)}"
     elif process is None or process.never_seen:
-        yield from _without_pod(view, status, process, bound)
+        yield from _without_pod(view, status, stalled, bound)
     yield from (_unconfirmed(entry) for entry in status.unconfirmed)
     if process is None or process.closed:
         return
@@ -74,11 +76,11 @@ def _bound(view: View, status: Status) -> str:
     return by_deadline or "nothing bounds this wait but a stop"
 
 
-def _without_pod(view: View, status: Status, process: Process | None, bound: str) -> Iterator[str]:
+def _without_pod(view: View, status: Status, stalled: Stall | None, bound: str) -> Iterator[str]:
+    process = view.current(status)
     if attempts.create_refused(view, status):
         yield attempts.refusal(view)
     elif process is None:
-        stalled = start.stall(view, status)
         if stalled is not None:
             yield f"{Wait.NOT_BEGUN} ({stalled.reason}): {stalled.message}"
     elif attempts.awaits_template(view, status):

@@ -12,8 +12,6 @@ from enum import StrEnum
 
 from desist.api.vocabulary import Mode, Phase, RejectionReason
 
-Cell = Phase | RejectionReason
-
 
 class Row(StrEnum):
     """The situations of a run that the table tells apart."""
@@ -25,8 +23,17 @@ class Row(StrEnum):
     TERMINATING = "Terminating"
     KILL_CANCELLING = "KillCancelling"
     TERMINAL = "terminal"
+    LEFT_OVER = "terminal, operations left over"
+    REAPING = "terminal, a Kill ends what is left over"
 
 
+class Reap(StrEnum):
+    """The cell of a command that ends what an ended run has left running; the run stays as it is."""
+
+    REAP = "reaps"
+
+
+Cell = Phase | RejectionReason | Reap
 _DUPLICATE = RejectionReason.DUPLICATE
 _WEAKER = RejectionReason.WEAKER_THAN_CURRENT
 _OVER = RejectionReason.RUN_NOT_ACTIVE
@@ -44,13 +51,19 @@ ACCEPTANCE: Mapping[Row, Mapping[Mode, Cell]] = {
     Row.TERMINATING: _line(_WEAKER, _WEAKER, _DUPLICATE, Phase.KILL_CANCELLING),
     Row.KILL_CANCELLING: _line(_WEAKER, _WEAKER, _WEAKER, _DUPLICATE),
     Row.TERMINAL: _line(_OVER, _OVER, _OVER, _OVER),
+    Row.LEFT_OVER: _line(_OVER, _OVER, _OVER, Reap.REAP),
+    Row.REAPING: _line(_OVER, _OVER, _OVER, _DUPLICATE),
 }
 
 
-def row(phase: Phase, *, pod: bool) -> Row:
-    """The table's row for a phase; `pod` says whether the current attempt has a pod, or may have one."""
+def row(phase: Phase, *, pod: bool, left_over: bool = False, reaping: bool = False) -> Row:
+    """The table's row for a phase.
+
+    `pod`: the current attempt has a pod, or may have one, or operations keep the run from ending at once; `left_over`:
+    operations of an ended run go on; `reaping`: a Kill is ending them.
+    """
     if phase.terminal:
-        return Row.TERMINAL
+        return Row.REAPING if reaping else Row.LEFT_OVER if left_over else Row.TERMINAL
     if phase.stopping:
         return Row(phase.value)
     return Row.WITH_POD if pod else Row.NO_POD

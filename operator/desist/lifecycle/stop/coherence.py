@@ -11,8 +11,9 @@ from __future__ import annotations
 from desist.api import outside
 from desist.api.status import CommandRecord
 from desist.api.vocabulary import COMPLETION, CommandStatus, Mode, Phase
+from desist.lifecycle.graces import KILLED_AT_ONCE
 from desist.lifecycle.stop.accept import address
-from desist.lifecycle.stop.deadlines import KILLED_AT_ONCE, own_kill_grace
+from desist.lifecycle.stop.deadlines import own_kill_grace
 from desist.lifecycle.stop.target import S, Target
 
 

@@ -8,11 +8,13 @@ and, where it is weaker than what is in force, by Forget.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from desist.api.cancellation import Cancellation
 from desist.api.status import CommandRecord, Stoppable
 from desist.api.vocabulary import COMPLETION, CommandStatus, Mode, OnLostNode, Phase, RejectionReason
 from desist.lifecycle.stop import deadlines, records
-from desist.lifecycle.stop.accept import accept, address, row
+from desist.lifecycle.stop.accept import Reap, accept, address
 from desist.lifecycle.stop.target import S, Target
 
 
@@ -51,10 +53,12 @@ def put_in_force(target: Target, status: S, record: CommandRecord, grace: int | 
 
 
 def _answer(target: Target, status: S, request: Cancellation) -> S:
-    cell = accept(row(status.at, pod=target.has_process), request.mode)
+    cell = accept(target.row(status, request.mode), request.mode)
     match cell:
         case Phase():
             return _accept(target, status, request, cell)
+        case Reap.REAP:
+            return _reap(target, status, request)
         case RejectionReason.DUPLICATE:
             return _duplicate(target, status, request)
         case RejectionReason.WEAKER_THAN_CURRENT:
@@ -75,6 +79,25 @@ def _accept(target: Target, status: S, request: Cancellation, phase: Phase) -> S
     taken = put_in_force(target, status, record, grace)
     taken = _harden(target, taken, request, record.sequence).stopping(end_mode=request.mode)
     return records.log(target, taken, request.mode.row.requested, record, None).replace(phase=phase)
+
+
+def _reap(target: Target, status: S, request: Cancellation) -> S:
+    """A Kill of an ended run: it is for what that has left running, and changes nothing of the run's own end."""
+    policy = target.policy
+    grace = deadlines.kill_grace(policy, request)
+    notes = ["the run has ended; what it left running is ended", *_cut(request, policy.max_grace_period_seconds)]
+    record = records.make(target, status, records.origin_of(target), CommandStatus.ACCEPTED, notes)
+    taken = status.stopping(
+        mode=record.mode,
+        command_id=record.id,
+        since=target.now,
+        grace_period_seconds=grace,
+        kill_at=target.now + timedelta(seconds=grace),
+        kill_after=None,
+        kill_after_sequence=None,
+    )
+    kept = records.keep(_take_forget(taken, request), record)
+    return records.log(target, kept, request.mode.row.requested, record, None)
 
 
 def _duplicate(target: Target, status: S, request: Cancellation) -> S:

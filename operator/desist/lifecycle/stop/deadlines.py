@@ -13,11 +13,8 @@ from desist.api.cancellation import Cancellation
 from desist.api.status import Stoppable
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy
+from desist.lifecycle.graces import KILLED_AT_ONCE
 from desist.lifecycle.stop.target import Target
-
-KILLED_AT_ONCE = 0
-SHORTEST_DELETE = 1
-"""0 would only forget the pod; its processes would live on."""
 
 
 def kill_grace(policy: StopPolicy, request: Cancellation | None) -> int:
@@ -37,23 +34,6 @@ def grace_of(policy: StopPolicy, request: Cancellation) -> int | None:
             return kill_grace(policy, request)
         case _:
             assert_never(request.mode)
-
-
-def grace_of_unstarted(mode: Mode, grace: int | None, pod_grace: int, policy: StopPolicy) -> int:
-    """Seconds for the DELETE of a pod whose workflow container has never started; `grace` is the one in force.
-
-    What runs there are init containers and sidecars. One may hold a lock, and no later command shortens a DELETE: so a
-    Cancel, which has no grace of its own, gives them what the pod asks for, and no more than a Kill would.
-    """
-    match mode:
-        case Mode.FORCE | Mode.TERMINATE:
-            return SHORTEST_DELETE
-        case Mode.KILL:
-            return max(grace or 0, SHORTEST_DELETE)
-        case Mode.CANCEL:
-            return max(min(pod_grace, policy.grace_period_seconds), SHORTEST_DELETE)
-        case _:
-            assert_never(mode)
 
 
 def shorter(one: int | None, other: int | None) -> int | None:
@@ -126,5 +106,5 @@ def escalation_due(target: Target, status: Stoppable) -> bool:
 
 
 def _unended(target: Target, status: Stoppable) -> bool:
-    """Whether there is something left that a Kill would end."""
+    """Whether there is something left that a Kill would end: a process, or operations that are waited for."""
     return status.end_time is None or target.lingers

@@ -16,17 +16,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from desist.api.status import Stoppable
 from desist.api.vocabulary import Mode
-from desist.api.workflow import StopPolicy
+from desist.lifecycle.graces import KILLED_AT_ONCE, SHORTEST_DELETE
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase, PodCall, PodView
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox
 from desist.lifecycle.proof.process import Process, ended, regular_ended
 from desist.lifecycle.run import late
 from desist.lifecycle.stop import backoff
-from desist.lifecycle.stop.deadlines import KILLED_AT_ONCE, SHORTEST_DELETE, grace_of_unstarted
-from desist.lifecycle.view import Status, View, stop_policy
+from desist.lifecycle.view import Status, View
 from desist.lifecycle.wire import mailbox
 
 UNWANTED = "no attempt wants this pod"
@@ -58,7 +56,7 @@ class Delivery:
 def deliver(view: View, status: Status) -> Delivery:
     """What to post and to delete now, for all processes of the run."""
     process = view.current(status)
-    order = order_of(status, stop_policy(status), process, view.now) if process else None
+    order = order_of(view, status, process) if process else None
     to_current = to_process(process, order, view.now) if process and order else Delivery()
     unwanted = [_to_unwanted(view, status, pod) for pod in late.unwanted(view, status)]
     repeat = once_more(process, order, view.now) if process and order else ()
@@ -68,7 +66,7 @@ def deliver(view: View, status: Status) -> Delivery:
     )
 
 
-def order_of(status: Stoppable, policy: StopPolicy, process: Process, now: datetime) -> Order | None:
+def order_of(view: View, status: Status, process: Process) -> Order | None:
     """What status asks of the process; None: nothing."""
     # Where the process had ended by itself before, the last one accepted says what becomes of what is left.
     held, force = status.stop, status.in_force or status.last_accepted
@@ -76,19 +74,18 @@ def order_of(status: Stoppable, policy: StopPolicy, process: Process, now: datet
         return None
     grace = held.grace_period_seconds
     stop = mailbox.Stop(
-        sequence=max(status.command_count, 1),
+        sequence=view.sequence(status),
         run_id=status.run_id,
         command_id=force.id,
         mode=force.mode,
-        signal=policy.signal,
+        signal=view.policy(status).signal,
         grace_seconds=None if grace is None else float(grace),
         reason=force.reason,
         details=force.details,
-        posted_at=now,
+        posted_at=view.now,
     )
-    unstarted = grace_of_unstarted(force.mode, grace, int(process.grace_seconds), policy)
-    known = frozenset(record.id for record in status.commands)
-    return Order(stop, held.kill_at, unstarted, known)
+    known = frozenset(record.id for record in view.commands(status))
+    return Order(stop, held.kill_at, view.unstarted_grace(status, force, process), known)
 
 
 def kill_at(process: Process, order: Order) -> datetime | None:
@@ -229,11 +226,11 @@ def _due(moment: datetime | None, now: datetime) -> bool:
 def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     force = status.in_force
     return mailbox.Stop(
-        sequence=max(status.command_count, 1),
+        sequence=view.sequence(status),
         run_id=pod.run_id,
         command_id=force.id if force else ulid(view.now, view.uid, f"late-start/{pod.uid}"),
         mode=Mode.KILL,
-        signal=stop_policy(status).signal,
+        signal=view.policy(status).signal,
         grace_seconds=float(KILLED_AT_ONCE),
         reason=UNWANTED,
         details=None,

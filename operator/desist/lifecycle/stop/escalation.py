@@ -17,7 +17,7 @@ def fire_deadline(target: Target, status: S) -> S:
     """The Kill of a run whose `activeDeadlineSeconds` have passed; without a process it has ended: TimedOut."""
     if not deadlines.deadline_due(target, status):
         return status
-    if not target.has_process:
+    if not target.has_process and Mode.KILL not in target.keeps:
         return status.replace(phase=modes_end(status))
     why = f"activeDeadlineSeconds ({target.active_deadline_seconds}) have passed"
     return _fire(target, status, Origin(CommandSource.DEADLINE, Mode.KILL), why)

@@ -116,9 +116,9 @@ def rejection(target: Target, status: S, why: RejectionReason) -> str:
         case RejectionReason.SELECTED_RUN_NOT_CURRENT:
             return f"run {run} is not the current one, which is {status.run_id}"
         case RejectionReason.WEAKER_THAN_CURRENT:
-            return f"{mode} is weaker than what is in force: the run is {status.phase}"
+            return f"{mode} is weaker than what is in force: the {target.what} is {status.phase}"
         case RejectionReason.RUN_NOT_ACTIVE:
-            return f"the run has ended: it is {status.phase}"
+            return f"the {target.what} has ended: it is {status.phase}"
         case RejectionReason.DUPLICATE:
             return f"{mode} is in force already"
 

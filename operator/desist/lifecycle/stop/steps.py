@@ -6,15 +6,19 @@ has no process to be stopped is closed in the same status value.
 
 from __future__ import annotations
 
-from desist.lifecycle.observed import Questions
-from desist.lifecycle.proof.process import regular_ended
+from typing import Any
+
+from desist.lifecycle.observed import PodView, Questions
+from desist.lifecycle.proof.process import Process, regular_ended
 from desist.lifecycle.run import coherence as run_coherence
+from desist.lifecycle.run import operations
 from desist.lifecycle.run.attempts import wanted_pod
 from desist.lifecycle.run.closing import end_without_pod
 from desist.lifecycle.run.settle import settle
+from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
-from desist.lifecycle.view import Status, Step, View, stop_policy
+from desist.lifecycle.view import RunView, Status, Step, View, run_status
 from desist.lifecycle.wire import mailbox
 
 
@@ -26,14 +30,29 @@ def target(view: View, status: Status) -> Target:
     return Target(
         uid=view.uid,
         now=view.now,
-        request=view.spec.cancellation,
-        policy=stop_policy(status),
-        active_deadline_seconds=status.workflow_spec.active_deadline_seconds if status.workflow_spec else None,
+        request=view.request,
+        policy=view.policy(status),
+        active_deadline_seconds=view.active_deadline_seconds(status),
         has_process=process is not None and not process.closed and not process.absent,
+        **_of_run(view, status),
         posted_deadline=held.deadline if held else None,
-        lingers=process is not None and process.reported and pod is not None and not regular_ended(pod),
+        lingers=_lingers(view, status, process, pod),
         field_manager=view.observed.field_manager,
     )
+
+
+def _of_run(view: View, status: Status) -> dict[str, Any]:
+    if not isinstance(view, RunView):
+        return {"what": "operation"}
+    run = run_status(status)
+    left = not run.open and bool(operations.left_over(view, run))
+    return {"keeps": operations.keeps(view, run), "left_over": left, "reaping": reaping(run)}
+
+
+def _lingers(view: View, status: Status, process: Process | None, pod: PodView | None) -> bool:
+    """Whether its own process has ended, and there is something left that a Kill would end."""
+    beside = process is not None and process.reported and pod is not None and not regular_ended(pod)
+    return beside or (isinstance(view, RunView) and operations.lingers(view, run_status(status)))
 
 
 def coherent(view: View, status: Status) -> Status:
@@ -50,7 +69,7 @@ def fire_deadline(view: View, status: Status) -> Step:
     """Step: `activeDeadlineSeconds`."""
     seen = target(view, status)
     due = deadlines.deadline_due(seen, status)
-    if due and (asks := _unseen_pod(view, status)):
+    if due and (asks := unseen_pod(view, status)):
         return Step(status, asks=asks)
     return Step(
         _closed(view, status, escalation.fire_deadline(seen, status)), (deadlines.active_deadline(seen, status),)
@@ -59,8 +78,8 @@ def fire_deadline(view: View, status: Status) -> Step:
 
 def judge_request(view: View, status: Status) -> Step:
     """Step: `spec.cancellation`, where it differs from what was judged last."""
-    asked = view.spec.cancellation is not None and commands.unanswered(view.spec.cancellation, status)
-    if asked and (asks := _unseen_pod(view, status)):
+    asked = view.request is not None and commands.unanswered(view.request, status)
+    if asked and (asks := unseen_pod(view, status)):
         return Step(status, asks=asks)
     return Step(_closed(view, status, commands.judge(target(view, status), status)))
 
@@ -77,12 +96,16 @@ def escalate(view: View, status: Status) -> Step:
     return Step(escalated, (deadlines.escalation_at(seen, escalated),))
 
 
-def _unseen_pod(view: View, status: Status) -> Questions | None:
-    """A stop that meets a pod that was never seen asks for it live: is there one?"""
+def unseen_pod(view: View, status: Status) -> Questions | None:
+    """What a stop must know first: is there a pod that was never seen, are there operations, where there is none?"""
     process = view.current(status)
-    if process is None or not status.open or not process.never_seen or process.pod_live:
+    if not status.open:
         return None
-    return Questions(live_pod=wanted_pod(status, process))
+    if process is not None and process.never_seen and not process.pod_live:
+        return Questions(live_pod=wanted_pod(status, process))
+    none = status.run_id is not None and (process is None or process.closed or process.absent)
+    asks = isinstance(view, RunView) and none and status.end_time is None and not view.observed.operations_listed
+    return Questions(operations=True) if asks else None
 
 
 def _closed(view: View, before: Status, after: Status) -> Status:

@@ -9,15 +9,19 @@ Rejected: to count on the pod garbage collector (it takes the oldest first, whoe
 
 from __future__ import annotations
 
-from desist.api.vocabulary import ProcessRole
+from datetime import timedelta
+
 from desist.lifecycle.observed import PodCall, PodView, Refusal
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.stop import backoff
 from desist.lifecycle.stop.delivery import Delivery
-from desist.lifecycle.view import Status, View
+from desist.lifecycle.view import RunView, Status, View
 
 KEPT = 3
+KEPT_FAILED = 20
+"""Operations of a run, as long as they did not succeed."""
+SOON = timedelta(seconds=1)
 AT_ONCE = 8
 """No more in one reconcile: nothing hurries."""
 
@@ -33,17 +37,30 @@ def sweep(view: View, status: Status) -> Delivery:
     )
 
 
+def of_operations(view: RunView, status: Status) -> Delivery:
+    """Of a run's operations that did not succeed: the ended pods of all but the last."""
+    if not view.startable:
+        return Delivery()
+    failed = [op for op in view.observed.operations if op.failed and op.ended_at is not None]
+    newest = sorted(failed, key=lambda op: (op.ended_at, op.uid))[-KEPT_FAILED:]
+    kept, known = {op.uid for op in newest}, {op.uid for op in failed}
+    gone = [p for p in view.observed.operation_pods if p.operation in known - kept and ended(p)]
+    due = [pod for pod in gone if pod.deletion_timestamp is None][:AT_ONCE]
+    again = (view.now + SOON,) if len(gone) > len(due) and due else ()
+    return Delivery(tuple(DeletePod(pod.name, pod.uid, None) for pod in due), again)
+
+
 def _surplus(view: View, status: Status) -> list[PodView]:
     """The oldest first."""
     if not view.startable:
         return []  # The garbage collector has them all.
-    earlier = sorted((pod for pod in view.observed.pods if _run_again(status, pod)), key=lambda pod: pod.attempt)
+    earlier = sorted((pod for pod in view.observed.pods if _run_again(view, status, pod)), key=lambda pod: pod.attempt)
     return [pod for pod in earlier[:-KEPT] if pod.deletion_timestamp is None]
 
 
-def _run_again(status: Status, pod: PodView) -> bool:
+def _run_again(view: View, status: Status, pod: PodView) -> bool:
     """Whether it is the ended pod of an attempt that another followed."""
-    if pod.role is not ProcessRole.WORKFLOW or pod.run_id != status.run_id or status.attempt is None:
+    if pod.role is not view.role or pod.run_id != status.run_id or status.attempt is None:
         return False
     return pod.attempt < status.attempt and ended(pod)
 

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from desist.api.cancellation import Cancellation
 from desist.api.status import Stoppable
+from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy
+from desist.lifecycle.stop.accept import Row, row
 
 S = TypeVar("S", bound=Stoppable)
 
@@ -30,9 +32,22 @@ class Target:
     active_deadline_seconds: int | None
     has_process: bool
     """Whether the current attempt has a pod, or may have one, whose process is not known to be gone."""
+    keeps: frozenset[Mode] = frozenset()
+    """Of a run: modes that, without such a process, still leave operations to be closed before it can end."""
+    left_over: bool = False
+    """Of an ended run: whether operations that it left running go on."""
+    reaping: bool = False
+    """Whether a Kill is ending those."""
+    what: str = "run"
+    """What it is, in words."""
     posted_deadline: datetime | None = None
     """When SIGKILL is due by what the current pod's mailbox holds."""
     lingers: bool = False
     """Whether its process has ended, and a regular container that admission has put beside it goes on."""
     field_manager: str | None = None
     """Who wrote the request's mode last."""
+
+    def row(self, status: Stoppable, mode: Mode) -> Row:
+        """The row of the table by which a command of that mode is judged."""
+        pod = self.has_process or mode in self.keeps
+        return row(status.at, pod=pod, left_over=self.left_over, reaping=self.reaping)

@@ -11,12 +11,31 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from desist.api.execution import WorkflowExecution
-from desist.api.status import Stoppable, WorkflowExecutionStatus
+from desist.api.operation import Operation
+from desist.api.status import OperationStatus, Stoppable, WorkflowExecutionStatus
 from desist.lifecycle.observed import PodView
 from desist.lifecycle.proof.process import ended, reported_end
 from desist.lifecycle.stop.commands import unanswered
 from desist.lifecycle.view import current
 from desist.lifecycle.wire import mailbox
+
+
+def urgent_operation(
+    operation: Operation, execution: WorkflowExecution | None, pods: Iterable[PodView], now: datetime
+) -> bool:
+    """Whether an operation overtakes what starts and goes on: it is stopped, or its run is, or has ended, or it has."""
+    status = operation.status or OperationStatus()
+    if not status.open:
+        return False
+    request = operation.spec.cancellation
+    if status.at.stopping or (request is not None and unanswered(request, status)):
+        return True
+    run = execution.status if execution is not None else None
+    if run is not None and (run.at.stopping or not run.open or run.end_time is not None):
+        return True
+    if any(_is_current(status, pod) and (ended(pod) or reported_end(pod.workflow)) for pod in pods):
+        return True
+    return _past(status, operation.spec.active_deadline_seconds, now)
 
 
 def awaits_stop(execution: WorkflowExecution, pods: Iterable[PodView], posted: str = "") -> bool:
@@ -53,7 +72,10 @@ def urgent(execution: WorkflowExecution, pods: Iterable[PodView], now: datetime)
 
 
 def _past_deadline(status: WorkflowExecutionStatus, now: datetime) -> bool:
-    seconds = status.workflow_spec.active_deadline_seconds if status.workflow_spec else None
+    return _past(status, status.workflow_spec.active_deadline_seconds if status.workflow_spec else None, now)
+
+
+def _past(status: Stoppable, seconds: int | None, now: datetime) -> bool:
     accepted = status.accepted_at
     return seconds is not None and accepted is not None and (now - accepted).total_seconds() >= seconds
 
@@ -64,6 +86,6 @@ def _unposted(status: Stoppable) -> str | None:
     return force.id if force is not None and force.applied_at is None else None
 
 
-def _is_current(status: WorkflowExecutionStatus, pod: PodView) -> bool:
+def _is_current(status: Stoppable, pod: PodView) -> bool:
     process = current(status)
     return process is not None and pod.name == process.pod and process.pod_uid in (None, pod.uid)

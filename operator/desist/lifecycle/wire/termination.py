@@ -111,18 +111,22 @@ def parse(message: str) -> Termination:
 def _with_outcome(receipt: Receipt | None, found: fields.Json) -> Termination:
     if isinstance(found.get("invalid"), str):
         return Termination(receipt, invalid=f"not a valid outcome: {found['invalid']}"[:TEXT_LIMIT])
+    return Termination(receipt, outcome_of(found))
+
+
+def outcome_of(found: fields.Json) -> UserOutcome:
+    """The outcome that user code wrote, from its JSON object. Raises Malformed."""
     if found.get("outcome") not in list(OUTCOMES):
         raise fields.Malformed("outcome must be Cancelled, Succeeded or Failed")
     if fields.too_deep(found):
         raise fields.Malformed(f"objects and lists may be nested at most {fields.NESTING} levels deep")
     result = found.get("result")
-    outcome = UserOutcome(
+    return UserOutcome(
         phase=Phase(found["outcome"]),
         result=None if result is None else Opaque.of(result),
         failure_message=_failure_message(found.get("failure")),
         truncated=found.get("truncated") is True,
     )
-    return Termination(receipt, outcome)
 
 
 def _failure_message(failure: object) -> str | None:

@@ -1,0 +1,117 @@
+"""Begin: how an operation starts, and goes on to its next attempt.
+
+Contract: four things in this order, without any of which a process could outlive its run's end (as an exhaustive search
+shows): the execution is read after the operation was seen; the attempt is written under the version of the operation
+that was judged; the execution is looked at once more, in the reconcile that follows; only then its pod is made. So the
+write of an attempt permits nothing in its own plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from desist.api.operation import MOST_OPERATIONS, WorkKind
+from desist.api.status import OperationStatus
+from desist.api.vocabulary import FailureCategory, Phase
+from desist.lifecycle.observed import Questions
+from desist.lifecycle.operation.belong import Word, begun, word
+from desist.lifecycle.operation.view import OperationView
+from desist.lifecycle.pod import template
+from desist.lifecycle.proof.end import Cause, End
+from desist.lifecycle.run import attempts, closing
+from desist.lifecycle.run.start import arguments_problem
+from desist.lifecycle.run.treatment import Treatment
+from desist.lifecycle.view import Status, Step
+from desist.lifecycle.wire import fields, termination
+
+EARLIEST_AGE = timedelta(seconds=5)
+"""An operation that was older when it was first seen has waited for the controller: of a timer, that counts."""
+
+
+def advance(view: OperationView, status: Status) -> Step:
+    """Step: begin it, or its next attempt, or let a timer end, where that is due."""
+    if not view.startable or not status.at.unstopped or status.end_time is not None:
+        return Step(status)
+    if view.kind is WorkKind.LOCAL:
+        return Step(_local(view, status))
+    if not begun(status):
+        return _begin(view, status) if view.treatment(status) is Treatment.GO_ON else Step(status)
+    if isinstance(status, OperationStatus) and status.due_at is not None:
+        return _timer(view, status)
+    return _next(view, status)
+
+
+def _begin(view: OperationView, status: Status) -> Step:
+    said = word(view)
+    if isinstance(said, Questions):
+        return Step(status, asks=said)
+    if said is not Word.CURRENT:
+        return Step(status)
+    if refused := _refused(view, status):
+        return Step(closing.close(view, refused))
+    if not view.observed.execution_read:
+        return Step(status, asks=Questions(execution=True))
+    taken = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
+    if view.spec.timer is None:
+        return Step(attempts.begin(view, taken, 1))
+    age = view.observed.age if view.observed.age > EARLIEST_AGE else timedelta(0)
+    due = view.now - age + timedelta(milliseconds=view.spec.timer.delay_milliseconds)
+    return Step(taken.replace(due_at=due, start_time=view.now, phase=Phase.RUNNING), (due,))
+
+
+def _refused(view: OperationView, status: Status) -> Status | None:
+    """The status of one that cannot begin; None: it can."""
+    taken = status.replace(run_id=view.spec.run_id)
+    if view.observed.earlier >= MOST_OPERATIONS:
+        words = f"a run has at most {MOST_OPERATIONS} operations; give each more work, or split the run"
+        return closing.refuse(view, taken, words, FailureCategory.TOO_MANY)
+    problems = _problems(view, taken)
+    return closing.refuse(view, taken, "; ".join(problems)) if problems else None
+
+
+def _problems(view: OperationView, status: Status) -> Sequence[str]:
+    if view.observed.too_large is not None:
+        return [view.observed.too_large.message]
+    if view.kind is WorkKind.TIMER:
+        return []
+    found = view.template(status)
+    return [] if found is None else template.refusals(found.value, view.policy(status))
+
+
+def _next(view: OperationView, status: Status) -> Step:
+    """The next attempt where it is due, or what the pod of the current one needs to be made."""
+    due = status.next_attempt_at
+    if due is not None and due <= view.now and status.attempt is not None:
+        if not view.observed.execution_read:
+            return Step(status, asks=Questions(execution=True))
+        return Step(attempts.begin(view, status, status.attempt + 1))
+    if attempts.waits_too_long(view, status):
+        status = attempts.waiting(view, status)
+    if attempts.creates(view, status) and not view.observed.arguments_read:
+        return Step(status, asks=Questions(arguments=True))
+    if problem := arguments_problem(view.observed.arguments):
+        return Step(closing.close(view, closing.refuse(view, status, problem)))
+    return Step(status, (status.next_attempt_at,))
+
+
+def _timer(view: OperationView, status: OperationStatus) -> Step:
+    if status.due_at is None or status.due_at > view.now:
+        return Step(status, (status.due_at,))
+    end = End(Cause.EXITED, says=Phase.SUCCEEDED, at=status.due_at)
+    return Step(closing.close(view, closing.finish(view, status, Phase.SUCCEEDED, end)))
+
+
+def _local(view: OperationView, status: Status) -> Status:
+    """What the workflow process did itself, as it says."""
+    taken = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
+    if view.observed.too_large is not None or view.spec.local is None:
+        message = view.observed.too_large.message if view.observed.too_large else ""
+        return closing.close(view, closing.refuse(view, taken, message, FailureCategory.RESULT_TOO_LARGE))
+    try:
+        said = termination.outcome_of(view.spec.local.outcome.value)
+    except fields.Malformed as error:
+        words = f"spec.local.outcome is not a valid outcome: {error}"
+        return closing.close(view, closing.refuse(view, taken, words, FailureCategory.APPLICATION))
+    end = End(Cause.EXITED, says=said.phase, result=said.result, message=said.failure_message or "")
+    return closing.close(view, closing.finish(view, taken, said.phase, end))

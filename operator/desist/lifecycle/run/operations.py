@@ -1,0 +1,172 @@
+"""Operations of a run, as far as its own reconcile looks at them: what it waits for, counts, and tells.
+
+Contract: an operation is closed in its own reconcile, under its own version. Here a run is only kept open while one is
+that it must wait for, and closed once a consistent LIST, made in the same reconcile and after the workflow process had
+ended, shows that none is. What the run leaves running on purpose it counts, and does not wait for. `treatment` says
+which is which.
+Why the LIST alone would prove nothing: a create that is on its way may commit later. Such an operation is closed
+without a pod, because only the controller makes pods, and its reconcile reads the run first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from desist.api.operation import WorkKind
+from desist.api.status import OperationCounts, UnconfirmedProcess
+from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
+from desist.lifecycle import history
+from desist.lifecycle.observed import OperationSeen, PodView, Questions
+from desist.lifecycle.proof.process import ended
+from desist.lifecycle.run import settle
+from desist.lifecycle.run.treatment import Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
+from desist.lifecycle.view import RunStatus, RunView, Status, Step, run_status
+
+OPEN = "which are open and which the run waits for"
+PODS = "pods of operations, which have not ended"
+NAMED = 3
+"""How many operations a text names."""
+UNCONFIRMED_AT_MOST = 12
+"""Nodes that the list of unconfirmed processes names for operations."""
+
+
+def of_run(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
+    """The run's operations: those that say so and are, and that did not turn up after its end."""
+    found = view.observed.operations
+    return tuple(op for op in found if op.run_id == status.run_id and not op.foreign and not op.late)
+
+
+def awaited(view: RunView, status: RunStatus, standing: Standing) -> tuple[OperationSeen, ...]:
+    """The open operations that a run which stands like that waits for."""
+    open_ = (op for op in of_run(view, status) if not op.phase.terminal)
+    return tuple(op for op in open_ if not _left(status, op, standing))
+
+
+def left_over(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
+    """The open operations that it leaves running."""
+    standing = stands(status)
+    return tuple(op for op in of_run(view, status) if not op.phase.terminal and _left(status, op, standing))
+
+
+def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
+    """The modes that leave something to be closed before the run can end, though it has no workflow process."""
+    if status.run_id is None or not status.open:
+        return frozenset()
+    if status.end_time is not None:
+        return frozenset(Mode)
+    after = {mode: Standing.ENDED if mode is Mode.CANCEL else of_mode(status, mode) for mode in Mode}
+    return frozenset(mode for mode, standing in after.items() if awaited(view, status, standing))
+
+
+def lingers(view: RunView, status: RunStatus) -> bool:
+    """Whether the run's end is fixed, and operations keep it open."""
+    return status.open and status.end_time is not None and bool(awaited(view, status, stands(status)))
+
+
+def close(view: RunView, status: Status) -> Step:
+    """Step: the terminal phase, where neither a process nor an operation is left to wait for."""
+    if not settle.closable(status):
+        return Step(status)
+    run = run_status(status)
+    if awaited(view, run, stands(run)):
+        return Step(status)
+    if not view.observed.operations_listed:
+        return Step(status, asks=Questions(operations=True))
+    if pods_left(view, run):
+        return Step(status)
+    return Step(settle.close(view, _told(view, run, "")))
+
+
+def reap(view: RunView, status: Status) -> Step:
+    """Step: the Kill of an ended run has ended all that was left running."""
+    run = run_status(status)
+    record = run.last_accepted
+    if not reaping(run) or record is None or awaited(view, run, Standing.KILL):
+        return Step(status)
+    if not view.observed.operations_listed:
+        return Step(status, asks=Questions(operations=True))
+    if pods_left(view, run):
+        return Step(status)
+    reaped = record.replace(outcome=CommandOutcome.REAPED)
+    commands = tuple(reaped if r is record else r for r in run.commands)
+    return Step(_told(view, run.replace(commands=commands), record.id))
+
+
+def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
+    """Pods of operations that may run, beside those of operations that are left over."""
+    left = {op.uid for op in left_over(view, status)}
+    others = {op.uid for op in view.observed.operations if op.foreign or op.run_id != status.run_id}
+    pods = (pod for pod in view.observed.operation_pods if pod.operation not in left | others)
+    return tuple(pod for pod in pods if not ended(pod) and not _forgotten(view, pod))
+
+
+def counted(view: RunView, status: RunStatus) -> RunStatus:
+    """The status with its operations counted."""
+    mine = of_run(view, status)
+    late = sum(1 for op in view.observed.operations if op.late and op.run_id == status.run_id)
+    if not mine and not late and status.operations is None:
+        return status
+    left = len(left_over(view, status))
+    open_ = sum(1 for op in mine if not op.phase.terminal)
+    before = status.operations or OperationCounts()
+    return status.replace(
+        operations=OperationCounts(open=open_ - left, left_over=left, late=max(late, before.late)),
+        unconfirmed=(*(e for e in status.unconfirmed if e.count is None), *_unconfirmed(mine)),
+    )
+
+
+def waits(view: RunView, shown: Status) -> Iterator[str]:
+    """For which operations the run waits, in words; nothing while its workflow process goes on."""
+    status = run_status(shown)
+    if not settle.closable(status):
+        return
+    open_ = awaited(view, status, stands(status))
+    if open_:
+        names = ", ".join(op.key for op in open_[:NAMED])
+        more = f" and {len(open_) - NAMED} more" if len(open_) > NAMED else ""
+        why = next((f": {op.key} waits for {op.waits_for}" for op in open_ if op.waits_for), "")
+        yield f"{len(open_)} operations, {OPEN}; a Kill ends them: {names}{more}{why}"
+    elif pods := pods_left(view, status):
+        names = ", ".join(pod.name for pod in pods[:NAMED])
+        yield f"{len(pods)} {PODS}: {names}"
+
+
+def situation(op: OperationSeen) -> Situation:
+    """Where an operation is, as far as its run sees."""
+    if op.kind is WorkKind.TIMER:
+        return Situation.TIMER
+    if not op.begun:
+        return Situation.NOT_BEGUN
+    return Situation.RUNS if op.started else Situation.UNSTARTED
+
+
+def _left(status: RunStatus, op: OperationSeen, standing: Standing) -> bool:
+    if standing is Standing.CLOSED and forced(status) and not op.started:
+        return False
+    return treat(standing, op.close_policy, situation(op)) is Treatment.LEAVE
+
+
+def _forgotten(view: RunView, pod: PodView) -> bool:
+    """Whether its operation was closed without proof, as somebody asked: then nothing waits for it."""
+    return any(op.uid == pod.operation and op.forgotten for op in view.observed.operations)
+
+
+def _told(view: RunView, status: RunStatus, command: str) -> RunStatus:
+    """The status with an entry for each operation that was closed by a stop or the end of the run, or by `command`."""
+    closed = [op for op in of_run(view, status) if op.phase is Phase.CANCELLED and op.command and op.ended_at]
+    wanted = [op for op in closed if command in ("", op.command)]
+    for op in sorted(wanted, key=lambda op: (op.ended_at, op.key)):
+        kind = HistoryType.TIMER_CANCELLED if op.kind is WorkKind.TIMER else HistoryType.OPERATION_CANCELLED
+        status = history.add(status, kind, op.ended_at or view.now, (op.command, None), operation=op.key)
+    return status
+
+
+def _unconfirmed(operations: tuple[OperationSeen, ...]) -> tuple[UnconfirmedProcess, ...]:
+    """One entry for a node and a reason, with the number of processes that it stands for."""
+    entries = sorted(
+        (entry for op in operations if not op.phase.terminal for entry in op.unconfirmed),
+        key=lambda entry: (entry.node or "", entry.reason, entry.since, entry.pod),
+    )
+    groups = [list(group) for _, group in groupby(entries, key=lambda entry: (entry.node, entry.reason))]
+    return tuple(group[0].replace(count=len(group)) for group in groups[:UNCONFIRMED_AT_MOST])
