@@ -112,11 +112,16 @@ class Cluster:
         return await _one(self.client.get(kind.resource.at(name, namespace), budget=budget))
 
     async def replace_status(
-        self, kind: Kind[Any], metadata: ObjectMeta, status: Body, budget: Budget = Budget.STOP
+        self,
+        kind: Kind[Any],
+        metadata: ObjectMeta,
+        status: Body,
+        budget: Budget = Budget.STOP,
+        answer_within: float | None = None,
     ) -> Body:
         """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished.
 
-        `budget`: STOP where a stop waits for the write.
+        `budget`: STOP where a stop waits for the write. `answer_within`: seconds; None: the client's own.
         """
         identity = {
             "name": metadata.name,
@@ -126,7 +131,7 @@ class Cluster:
         }
         body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": identity, "status": status}
         address = kind.resource.at(metadata.name, metadata.namespace)
-        return await _one(self.client.replace_status(address, body, budget=budget))
+        return await _one(self.client.replace_status(address, body, budget=budget, answer_within=answer_within))
 
     async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Dry-run create of a pod in the owner's namespace; one that admission makes unstoppable is invalid."""

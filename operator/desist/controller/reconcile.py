@@ -93,7 +93,7 @@ class ExecutionReconciler:
         for _ in range(ROUNDS):
             decided = decide(observed, now)
             if isinstance(decided, Plan):
-                result = await self.applier.apply(decided, record)
+                result = await self.applier.apply(decided, record, self.executions.note)
                 return await self._deliver(observed, record, result) if result.outcome is Outcome.UNWRITTEN else result
             observed = await self.asker.answer(decided, observed)
         raise AssertionError(f"after {ROUNDS} rounds of answers there is still a question: {decided}")
@@ -108,8 +108,6 @@ class ExecutionReconciler:
 
     async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
         uid = record.metadata.uid
-        if result.record is not None:
-            self.executions.note(result.record)
         if result.outcome is Outcome.GONE:
             self.executions.forget(uid)
             self._forget(uid)

@@ -185,10 +185,16 @@ class Client:
         return _object(await self._call(call))
 
     async def replace_status(
-        self, address: Address, body: Mapping[str, Any], *, budget: Budget = Budget.START
+        self,
+        address: Address,
+        body: Mapping[str, Any],
+        *,
+        budget: Budget = Budget.START,
+        answer_within: float | None = None,
     ) -> dict[str, Any]:
         """Replace the status under the resourceVersion in `body`. Raises Conflict, NotFound, Invalid."""
-        return _object(await self._call(_Call("PUT", address.path("status"), {}, _json(body), budget=budget)))
+        call = _Call("PUT", address.path("status"), {}, _json(body), budget=budget, answer_within=answer_within)
+        return _object(await self._call(call))
 
     async def delete(
         self,

@@ -49,6 +49,8 @@ class FakeCluster:
     notices: list[Notice] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     """Of the writes of a status, in their order."""
+    patience: list[float | None] = field(default_factory=list)
+    """Of the same: seconds in which the answer had to be there."""
     woken: list[Key] = field(default_factory=list)
 
     @property
@@ -73,10 +75,16 @@ class FakeCluster:
         return self.objects[name]
 
     async def replace_status(
-        self, kind: Kind[Any], metadata: ObjectMeta, status: dict[str, Any], budget: Budget = Budget.STOP
+        self,
+        kind: Kind[Any],
+        metadata: ObjectMeta,
+        status: dict[str, Any],
+        budget: Budget = Budget.STOP,
+        answer_within: float | None = None,
     ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
         self.budgets.append(budget)
+        self.patience.append(answer_within)
         if (refused := self.refuses.get("status", _nothing_against)(status)) is not None:
             raise refused
         held = self.objects[metadata.name]

@@ -14,7 +14,16 @@ from desist.controller.outcome import Outcome
 from desist.controller.records import execution_record
 from desist.controller.status import LEAN_FOR, StatusWriter
 from desist.controller.views import PodRecord
-from desist.kube.errors import ApiError, BadRequest, Forbidden, Invalid, ServerUnavailable, TooLarge
+from desist.kube.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    Invalid,
+    NoAnswer,
+    ServerUnavailable,
+    TooLarge,
+    TooManyRequests,
+)
 from desist.lifecycle.observed import ContainerKind, ContainerView
 from desist.lifecycle.shown.lean import lean
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
@@ -116,10 +125,86 @@ async def test_a_changed_spec_ends_the_back_off_of_a_refused_status() -> None:
     assert writing.tries == 2
 
 
-async def test_what_the_api_server_is_at_fault_for_is_raised() -> None:
-    writing = Writing(lambda _: ServerUnavailable(503, "Unavailable", "later"))
-    with pytest.raises(ServerUnavailable):
+FAULTS = [ServerUnavailable(503, "Unavailable", "webhook down"), NoAnswer(0, "TimeoutError", "no answer in time")]
+UNREACHED = [TooManyRequests(429, "TooManyRequests", "later"), ServerUnavailable(0, "ClientConnectorError", "nobody")]
+
+
+@pytest.mark.parametrize("error", UNREACHED, ids=lambda error: str(error.status))
+async def test_what_says_nothing_of_the_object_is_raised_every_time(error: ApiError) -> None:
+    writing = Writing(lambda _: error)
+    for _ in range(5):
+        with pytest.raises(type(error)):
+            await writing.write()
+    assert writing.fake.notices == []
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: error.reason)
+async def test_a_fault_is_raised_the_first_time_and_is_a_refusal_from_the_second_in_a_row_on(error: ApiError) -> None:
+    writing = Writing(lambda _: error)
+    with pytest.raises(type(error)):
         await writing.write()
+    for _ in range(600):
+        assert await writing.write() is Outcome.UNWRITTEN
+        writing.seconds += 0.2
+    assert writing.tries <= 9
+    assert [notice.reason for notice in writing.fake.notices] == ["StatusRefused"] * (writing.tries - 1)
+
+
+async def test_a_write_between_two_faults_ends_their_row() -> None:
+    writing = Writing(lambda _: FAULTS[0])
+    for attempt in (1, 2):
+        writing.fake.refuses["status"] = lambda _: FAULTS[0]
+        with pytest.raises(ServerUnavailable):
+            await writing.write(FULL.replace(attempt=attempt))
+        del writing.fake.refuses["status"]
+        assert await writing.write(FULL.replace(attempt=attempt)) is Outcome.DONE
+
+
+async def test_while_a_stop_is_to_be_delivered_the_answer_must_come_soon_and_later_each_time_that_it_did_not() -> None:
+    writing = Writing(lambda _: FAULTS[1])
+    with pytest.raises(NoAnswer):
+        await writing.write()
+    for _ in range(5):
+        writing.seconds += 100
+        await writing.write()
+    assert writing.fake.patience == [2, 2, 4, 8, 12, 12]
+    del writing.fake.refuses["status"]
+    await writing.writer.write(record(metadata={**body()["metadata"], "uid": "other"}), FULL.replace(cancellation=None))
+    assert writing.fake.patience[-1] == 12
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: error.reason)
+async def test_a_stop_that_was_accepted_is_posted_though_admission_of_the_status_hangs(error: ApiError) -> None:
+    setting = asking("Kill")
+    setting.fake.fails = {"post"}
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    setting.fake.fails = set()
+    setting.fake.refuses["status"] = lambda _: error
+    _with_news(setting)
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    await setting.reconciler.reconcile("wfx")
+    assert made(setting, "post")[1:] == [f"post {POD} under 11"]
+
+
+async def test_what_was_written_is_known_though_a_later_action_fails() -> None:
+    setting = asking("Kill")
+    setting.fake.fails = {"post"}
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    assert setting.known.metadata.resource_version == "8"
+    setting.fake.fails = set()
+    setting.fake.outdated = {"status"}
+    await setting.reconciler.reconcile("wfx")
+    assert len(made(setting, "post")) == 2, "no status is written again before it"
+
+
+def _with_news(setting: Setting) -> None:
+    """Status would tell of a sidecar."""
+    sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
+    news = at_version(11, containers=(*RUNNING.containers, sidecar))
+    setting.caches.pod_changed(PodRecord("shop", "wfx", news))
 
 
 async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_written() -> None:
@@ -129,9 +214,7 @@ async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_wr
     assert setting.awaits_stop(setting.known)
     setting.fake.vanished = set()
     setting.fake.refuses["status"] = lambda _: REFUSALS[0]
-    sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
-    news = at_version(11, containers=(*RUNNING.containers, sidecar))
-    setting.caches.pod_changed(PodRecord("shop", "wfx", news))
+    _with_news(setting)
     before = len(made(setting, "status"))
     await setting.reconciler.reconcile("wfx")
     assert len(made(setting, "status")) == before + 1, "status would tell of the sidecar"
