@@ -144,8 +144,8 @@ class _Run:
 
     def _tell(self, action: EmitEvent) -> Outcome:
         """An Event tells of what was written."""
-        if not self.unwritten:
-            notice = Notice(action.reason, action.message, action.warning)
+        notice = Notice(action.reason, action.message, action.warning)
+        if not self.unwritten and self._status.is_news(self._metadata.uid, notice):
             self._record_event(Subject(EXECUTION, self._metadata), notice)
         return Outcome.DONE
 

@@ -140,6 +140,8 @@ class ExecutionReconciler:
         self.caches.release(uid)
         self.memory.forget(uid)
         self.applier.creates.forget(Key(EXECUTION.name, uid))
+        if isinstance(self.executions.get(uid), Resting):
+            self.applier.status.forget(uid)
 
 
 def _fields(record: ExecutionRecord) -> dict[str, str | None]:

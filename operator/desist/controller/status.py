@@ -5,7 +5,7 @@ of this object (429, no connection).
 - A fault that may pass (a 5xx, no answer in time) is raised the first time, and counts as a refusal from its second
   time in a row on: what status holds already must not wait for it.
 - An object that has no room for the status (413) gets it without its texts (`lean`), now and for LEAN_FOR; nothing is
-  written where that is stored already.
+  written where that is stored already, and what is told of it is told once (`is_news`).
 - A refusal is said in a Warning Event and in the log, and is not tried again before a back-off of 1 s, doubling to a
   minute, is over; a changed spec ends it, because a stop may be in it. Until then nothing of that status is promised.
 - Where a stop is to be delivered, the API server has STOP_ANSWER seconds, doubling with each refusal up to
@@ -73,6 +73,8 @@ class _Refused:
     """In a row."""
     until: float = 0.0
     lean_until: float = 0.0
+    told: frozenset[Notice] = frozenset()
+    """Events of the statuses whose texts were left out."""
 
 
 class StatusWriter:
@@ -105,8 +107,16 @@ class StatusWriter:
             return put_off
         return await self._put(record, status, refused)
 
+    def is_news(self, uid: str, notice: Notice) -> bool:
+        """Whether an Event is to be made: a status without its texts looks each time as if they were new."""
+        known = self._refused.get(uid)
+        if known is None or known.lean_until <= self._seconds():
+            return True
+        self._refused[uid] = replace(known, told=known.told | {notice})
+        return notice not in known.told
+
     def forget(self, uid: str) -> None:
-        """The execution is gone."""
+        """The execution is gone, or at rest: nothing is written any more."""
         self._refused.pop(uid, None)
         self._contention.pop(uid, None)
 
@@ -147,7 +157,7 @@ class StatusWriter:
         if small == status:
             return self._refuse(record, refused, error)
         logger.warning("the status does not fit, its texts are left out: %s", error)
-        refused = replace(refused, lean_until=self._seconds() + LEAN_FOR)
+        refused = replace(refused, lean_until=self._seconds() + LEAN_FOR, told=frozenset())
         self._refused[record.metadata.uid] = refused
         if small == record.execution.status:
             return Written(Outcome.DONE)

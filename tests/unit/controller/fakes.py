@@ -110,6 +110,8 @@ class FakeCluster:
 
     async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
         self._call("post", f"{action.pod} under {action.resource_version}")
+        if (refused := self.refuses.get("post", _nothing_against)({})) is not None:
+            raise refused
         return str(int(action.resource_version) + 1)
 
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.controller.outcome import Outcome
-from desist.controller.records import execution_record
+from desist.controller.records import Resting, execution_record
 from desist.controller.status import LEAN_FOR, StatusWriter
-from desist.controller.views import PodRecord
+from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.errors import (
     ApiError,
     BadRequest,
@@ -26,9 +27,10 @@ from desist.kube.errors import (
 )
 from desist.lifecycle.observed import ContainerKind, ContainerView
 from desist.lifecycle.shown.lean import lean
+from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 from tests.unit.controller.test_reconcile import Setting
-from tests.unit.controller.test_stale_pods import POD, RUNNING, asked_for, asking, at_version, made
+from tests.unit.controller.test_stale_pods import POD, RUN, RUNNING, STATUS, asked_for, asking, at_version, made
 
 Refusal = Callable[[dict[str, Any]], ApiError | None]
 REFUSALS = [Invalid(422, "Invalid", "status.x: no"), Forbidden(403, "Forbidden", "no"), BadRequest(400, "Bad", "no")]
@@ -92,6 +94,38 @@ async def test_what_did_not_fit_is_not_tried_whole_again_for_a_while_and_what_is
     writing.seconds = LEAN_FOR + 1
     await writing.write()
     assert writing.tries == 3, "there may be room again"
+
+
+async def test_while_texts_do_not_fit_a_refused_stop_is_told_once_and_another_refusal_again() -> None:
+    setting = asking("Cancel")
+    setting.fake.refuses = {"status": large("the API server's refusal"), "post": lambda _: REFUSALS[1]}
+
+    async def told() -> int:
+        for _ in range(20):
+            setting.wall = setting.seconds = setting.seconds + 10
+            await setting.reconciler.reconcile("wfx")
+        return [notice.reason for notice in setting.fake.notices].count("StopRefused")
+
+    assert await told() == 1
+    assert len(made(setting, "post")) > 2
+    setting.fake.refuses["post"] = lambda _: Forbidden(403, "Forbidden", "another policy")
+    assert await told() == 2
+
+
+async def test_nothing_is_remembered_of_the_status_of_an_execution_at_rest() -> None:
+    setting = Setting(status=STATUS, spec={"workflowRef": {"name": "order"}})
+    writer = setting.reconciler.applier.status
+    setting.caches.node_changed(NodeRecord(make_node(), "containerd://2.3.0"))
+    setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(10)))
+    await setting.reconciler.reconcile("wfx")
+    _with_news(setting)
+    await setting.reconciler.reconcile("wfx")
+    assert "wfx" in writer._contention
+    ended = make_pod(POD, run_id=RUN, uid="pod-uid").exited(0).obj()
+    setting.caches.pod_changed(PodRecord("shop", "wfx", replace(ended, resource_version="12")))
+    await setting.reconciler.reconcile("wfx")
+    assert isinstance(setting.executions.get("wfx"), Resting)
+    assert (writer._contention, writer._refused) == ({}, {})
 
 
 async def test_a_status_that_does_not_fit_without_its_texts_either_is_said() -> None:
