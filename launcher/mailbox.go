@@ -20,8 +20,13 @@ const (
 	mailboxLimit = 64 << 10
 	// longestGrace keeps a grace within what a duration can hold.
 	longestGrace = 10 * 365 * 24 * time.Hour
-	longestID    = 64   // characters, of runId and commandId
-	longestText  = 4096 // characters, of reason and details
+	// highestSequence is what every reader of JSON holds exactly. At it no later
+	// one can be higher: there each new content counts, or a stop that somebody
+	// made up would keep all others from being read.
+	highestSequence = 1<<53 - 1
+
+	longestID   = 64   // characters, of runId and commandId
+	longestText = 4096 // characters, of reason and details
 )
 
 // stop is one posting of the controller.
@@ -84,6 +89,8 @@ func (s stop) check() error {
 	switch {
 	case s.sequence < 1:
 		return errors.New("sequence is less than 1")
+	case s.sequence > highestSequence:
+		return errors.New("sequence is more than 2^53-1")
 	case s.commandID == "":
 		return errors.New("commandId is empty")
 	case s.mode != "Cancel" && s.mode != "Force" && s.mode != "Terminate" && s.mode != "Kill":
@@ -207,7 +214,7 @@ func (m *mailbox) next() (s stop, ok bool) {
 		m.log.printf("the mailbox holds no valid stop: %v", err)
 		return stop{}, false
 	}
-	if s.sequence <= m.last {
+	if s.sequence <= m.last && s.sequence < highestSequence {
 		return stop{}, false
 	}
 	m.last = s.sequence
