@@ -101,7 +101,7 @@ func TestALeaseOnTheOutcomeHoldsNoStopUpAndTheOutcomeCountsInTheEnd(t *testing.T
 		if took := time.Since(begin); took > leaseBreak/2 {
 			t.Errorf("the stop took %v", took)
 		}
-		if first, _, _ := strings.Cut(p.message(), "\n"); first != `{"outcome":"Failed"}` {
+		if p.said() != `{"outcome":"Failed"}` {
 			t.Errorf("message %q", p.message())
 		}
 	})
@@ -125,12 +125,12 @@ func TestALeaseOnTheOutcomeThatIsGivenBackIsReadWithoutAnEvent(t *testing.T) {
 		must(err)
 		return string(raw)
 	}
-	if !strings.HasPrefix(message(), `{"invalid":"cannot be read`) {
+	if !strings.Contains(message(), "\n"+`{"invalid":"cannot be read`) {
 		t.Errorf("message %q", message())
 	}
 	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
 	must(err)
-	if !waitFor(t.TempDir(), patience, func() bool { return strings.HasPrefix(message(), `{"outcome":"Failed"}`) }) {
+	if !waitFor(t.TempDir(), patience, func() bool { return strings.HasSuffix(message(), "\n"+`{"outcome":"Failed"}`) }) {
 		t.Errorf("message %q", message())
 	}
 }
@@ -205,7 +205,7 @@ func TestTheLastMessageIsTheLaunchersWhoeverElseWritesIt(t *testing.T) {
 // forgerRole writes another message, again and again.
 func forgerRole() {
 	ignoreSignals(unix.SIGTERM)
-	forged := []byte(`{"outcome":"Succeeded"}` + "\n" + `{"receipt":1,"started":true,"outcome":"ok"}`)
+	forged := []byte(`{"receipt":1,"started":true,"outcome":"ok"}` + "\n" + `{"outcome":"Succeeded"}`)
 	for n, end := 0, time.Now().Add(actorLifetime); time.Now().Before(end); n++ {
 		must(os.WriteFile(os.Args[2], forged, 0o644))
 		if n == 10 {

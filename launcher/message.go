@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// message is the container's termination message: the user's outcome, then
-// the receipt. It is written whenever one of them changes, since an OOM may
+// message is the container's termination message: the receipt, then the
+// user's outcome. It is written whenever one of them changes, since an OOM may
 // kill the launcher at any time.
 type message struct {
 	path    string
@@ -20,17 +20,19 @@ type message struct {
 	failing bool
 }
 
-// compose gives the message's bytes: at most limit, the receipt last. 512
-// are set aside for the receipt, so that a receipt that grows never takes
-// from an outcome that was shown in full.
+// compose gives the message's bytes: at most limit, the receipt first. Where a
+// pod has got more containers than it was made with, the kubelet cuts what
+// stands at the end; so the receipt also names the outcome's value. 512 bytes
+// are set aside for the receipt, so that a receipt that grows never takes from
+// an outcome that was shown in full.
 func compose(r receipt, o outcome, limit int) []byte {
 	text, state := o.line(limit - receiptLimit - 1)
-	r.Outcome = state
+	r.Outcome, r.Says = state, o.value
 	line := r.line(min(receiptLimit, limit))
 	if len(text) == 0 {
 		return line
 	}
-	return append(append(text[:len(text):len(text)], '\n'), line...)
+	return append(append(line[:len(line):len(line)], '\n'), text...)
 }
 
 // write puts the message in place. A failure is said once and not fatal. What
