@@ -80,10 +80,13 @@ class Creates:
         if key in self._under_way:
             self._under_way[key].cancel()
 
-    def release(self, key: Key) -> None:
-        """The reconcile of that key is over."""
-        self._dry_runs.release(key)
-        self._real.release(key)
+    def release(self, key: Key, failed: bool = False) -> None:
+        """The reconcile of that key is over; one that failed waits for no slot, but for its back-off."""
+        for slots in (self._dry_runs, self._real):
+            if failed:
+                slots.leave(key)
+            else:
+                slots.release(key)
 
     def forget(self, key: Key) -> None:
         """Nothing is created for it any more."""

@@ -27,6 +27,10 @@ def _nothing(_: Key) -> None:
     pass
 
 
+def _no_release(_: Key, failed: bool) -> None:
+    pass
+
+
 class Work:
     """Reconciles, one at a time for a key."""
 
@@ -35,13 +39,13 @@ class Work:
         table: Table,
         workers: int,
         clock: Callable[[], datetime],
-        release: Callable[[Key], None] = _nothing,
+        release: Callable[[Key, bool], None] = _no_release,
         interrupt: Callable[[Key], None] = _nothing,
         steady: Callable[[], float] = steady_seconds,
     ) -> None:
-        """`release` is called when a reconcile of a key is over, `interrupt` when an urgent add meets a running one.
+        """`release` is called when a reconcile of a key is over, and told whether it failed.
 
-        `steady` times what is due.
+        `interrupt` is called when an urgent add meets a running one. `steady` times what is due.
         """
         self._table = table
         self._clock = clock
@@ -84,11 +88,13 @@ class Work:
 
     async def _run(self, key: Key) -> None:
         self._running[key] = asyncio.get_running_loop().time()
+        failed = True
         try:
             due = await self._table[key.kind].reconcile(key.uid)
+            failed = False
         finally:
             del self._running[key]
-            self._release(key)
+            self._release(key, failed)
         if due is not None:
             seconds = max(0.0, (due - self._clock()).total_seconds())
             self._queue.add_after(key, seconds)

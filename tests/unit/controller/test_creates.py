@@ -147,6 +147,18 @@ async def test_a_reconcile_without_a_slot_ends_without_a_write_and_goes_on_when_
     assert "create" in setting.fake.calls
 
 
+async def test_no_slot_is_kept_for_an_execution_whose_reconcile_failed_meanwhile() -> None:
+    setting = Setting()
+    for number in range(4):
+        setting.creates._dry_runs.take(Key(EXECUTION.name, f"other-{number}"), f"namespace-{number}")
+    await setting.reconciler.reconcile("wfx")
+    setting.creates.release(Key(EXECUTION.name, "wfx"), failed=True)
+    setting.creates.release(Key(EXECUTION.name, "other-0"))
+    assert setting.fake.woken == []
+    await setting.reconciler.reconcile("wfx")
+    assert "create" in setting.fake.calls, "it finds the slot by itself"
+
+
 async def test_a_start_that_is_refused_is_due_when_its_wait_is_over() -> None:
     setting = Setting()
     setting.fake.dry_run = REFUSED

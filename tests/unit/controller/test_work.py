@@ -79,12 +79,28 @@ async def test_namespaces_take_turns_and_what_a_reconcile_holds_is_given_back() 
         Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
         Managed(EXECUTION, executions, reconciles.reconcile),
     )
-    work = Work(table(*rows), 1, lambda: NOW, released.append)
+    work = Work(table(*rows), 1, lambda: NOW, lambda key, _: released.append(key))
     for uid in ("a1", "a2", "a3", "b1"):
         work.add(Key(EXECUTION.name, uid))
     await _quiet()
     assert reconciles.done == ["a1", "a2", "b1", "a3"]
     assert released == [Key(EXECUTION.name, uid) for uid in reconciles.done]
+
+
+async def test_what_a_reconcile_holds_is_given_back_with_how_it_went() -> None:
+    async def reconcile(uid: str) -> datetime | None:
+        if uid == "fails":
+            raise RuntimeError("a fault")
+        return None
+
+    released: list[tuple[str, bool]] = []
+    rows = (Managed(WORKFLOW, Store[WorkflowRecord](), reconcile), Managed(EXECUTION, Executions(), reconcile))
+    work = Work(table(*rows), 1, lambda: NOW, lambda key, failed: released.append((key.uid, failed)))
+    for uid in ("fails", "passes"):
+        work.add(Key(EXECUTION.name, uid))
+    await _quiet()
+    assert released == [("fails", True), ("passes", False)]
+    await work.stop()
 
 
 async def _quiet() -> None:
