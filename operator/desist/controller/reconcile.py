@@ -23,6 +23,7 @@ from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.creates import NoSlot
 from desist.controller.executions import Executions
+from desist.controller.interrupts import Overtaken
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
@@ -64,8 +65,8 @@ class ExecutionReconciler:
                 return now + waits
             try:
                 result = await self._decide_and_apply(record, now)
-            except NoSlot as later:
-                logger.debug("the dry run comes later: %s", later)
+            except (NoSlot, Overtaken) as later:
+                logger.debug("what starts comes later: %s", later)
                 return None
             return await self._settle(record, result)
 

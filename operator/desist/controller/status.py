@@ -27,7 +27,8 @@ from datetime import datetime, timedelta
 from desist.controller import log
 from desist.controller.cluster import STOP_ANSWER, Cluster, Outdated, Vanished
 from desist.controller.events import Notice, RecordEvent, Subject
-from desist.controller.kinds import EXECUTION
+from desist.controller.interrupts import Interrupts
+from desist.controller.kinds import EXECUTION, Body, Key
 from desist.controller.outcome import Outcome
 from desist.controller.records import ExecutionRecord
 from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooLarge, of_the_server
@@ -86,16 +87,18 @@ class StatusWriter:
         record_event: RecordEvent,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self._cluster = cluster
         self._record_event = record_event
         self._clock = clock
         self._seconds = seconds
+        self._interrupts = interrupts or Interrupts()
         self._refused: dict[str, _Refused] = {}
         self._contention: dict[str, Contention] = {}
 
     async def write(self, record: ExecutionRecord, status: Status) -> Written:
-        """Write the status of the execution that was judged. Raises kube's errors, as the contract says."""
+        """Write the status of the execution that was judged. Raises Overtaken, and kube's errors."""
         refused = self._known(record)
         if (left := refused.until - self._seconds()) > 0:
             return self._unwritten(left)
@@ -136,11 +139,8 @@ class StatusWriter:
         return Written(Outcome.UNWRITTEN, again_at=contention.until)
 
     async def _put(self, record: ExecutionRecord, status: Status, refused: _Refused) -> Written:
-        # Acceptance comes before the mailbox; what only tells of a run without a stop must not hold stops up.
-        budget = Budget.START if status.cancellation is None else Budget.STOP
-        within = _within(budget, refused)
         try:
-            body = await self._cluster.replace_status(EXECUTION, record.metadata, status.wire(), budget, within)
+            body = await self._replace(record, status, refused)
         except Outdated:
             logger.debug("the execution changed meanwhile: deciding again")
             return Written(Outcome.AGAIN)
@@ -151,6 +151,15 @@ class StatusWriter:
         except ApiError as error:
             return self._failed(record, refused, error)
         return self._put_down(record, status, EXECUTION.read(body, record))
+
+    async def _replace(self, record: ExecutionRecord, status: Status, refused: _Refused) -> Body:
+        """The PUT. What only tells of a run without a stop holds no stop up, that of its own execution least of all."""
+        budget = Budget.START if status.cancellation is None else Budget.STOP
+        target = EXECUTION, record.metadata, status.wire(), budget, _within(budget, refused)
+        if budget is Budget.STOP:
+            return await self._cluster.replace_status(*target)
+        key = Key(EXECUTION.name, record.metadata.uid)
+        return await self._interrupts.run(key, lambda passage: self._cluster.replace_status(*target, passage))
 
     async def _put_lean(self, record: ExecutionRecord, status: Status, refused: _Refused, error: ApiError) -> Written:
         small = lean(status)

@@ -15,7 +15,7 @@ from desist.controller.events import Notice, Subject
 from desist.controller.kinds import Key, Kind
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.kube.errors import ApiError
-from desist.kube.lanes import Budget
+from desist.kube.lanes import Budget, Passage
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.settings import Settings
@@ -81,6 +81,7 @@ class FakeCluster:
         status: dict[str, Any],
         budget: Budget = Budget.STOP,
         answer_within: float | None = None,
+        passage: Passage | None = None,
     ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
         self.budgets.append(budget)
@@ -96,7 +97,7 @@ class FakeCluster:
         self._call("dry-run", manifest.value["metadata"]["name"])
         return self.dry_run
 
-    async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+    async def create_pod(self, owner: ObjectMeta, manifest: Opaque, passage: Passage | None = None) -> CreateAnswer:
         self._call("create")
         return self.create
 
