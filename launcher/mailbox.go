@@ -191,16 +191,52 @@ type mailbox struct {
 	seen    string // the content last judged: one change raises several events
 	last    int64
 	failure string // why it cannot be read; empty while it can
+	waiting bool   // for a lease's end, in a goroutine of its own
+	waited  chan content
+}
+
+// content is what a reading that had to wait has brought.
+type content struct {
+	raw []byte
+	err error
 }
 
 func newMailbox(dir string, log *logger) *mailbox {
-	return &mailbox{path: filepath.Join(dir, mailboxName), log: log}
+	return &mailbox{path: filepath.Join(dir, mailboxName), log: log, waited: make(chan content, 1)}
 }
 
 // next reads the file; ok is false when it holds nothing new that is valid.
 func (m *mailbox) next() (s stop, ok bool) {
 	raw, err := readRegular(m.path, mailboxLimit, 0) // a link: the kubelet's own
-	if m.note(err); err != nil && !errors.Is(err, errTooLarge) {
+	if m.note(err); errors.Is(err, syscall.EAGAIN) {
+		m.wait()
+	}
+	return m.judge(raw, err)
+}
+
+// wait is for a file that a program of uid 0, its owner, has a lease on. Who
+// renews a lease is never met without one, but a reading that waits is served
+// at its next end. Only one waits: the kubelet shows few contents.
+func (m *mailbox) wait() {
+	if m.waiting {
+		return
+	}
+	m.waiting = true
+	go func() {
+		raw, err := readHeldUp(m.path, mailboxLimit)
+		m.waited <- content{raw, err}
+	}()
+}
+
+// take judges what was waited for. It may be older than what is there now: the
+// failure stays until that is read.
+func (m *mailbox) take(found content) (s stop, ok bool) {
+	m.waiting = false
+	return m.judge(found.raw, found.err)
+}
+
+func (m *mailbox) judge(raw []byte, err error) (s stop, ok bool) {
+	if err != nil && !errors.Is(err, errTooLarge) {
 		return stop{}, false
 	}
 	if len(raw) == 0 || string(raw) == m.seen {

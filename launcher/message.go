@@ -37,16 +37,15 @@ func compose(r receipt, o outcome, limit int) []byte {
 
 // write puts the message in place. A failure is said once and not fatal. What
 // counts is what the file holds: a program may have written it by itself.
-func (m *message) write(r receipt, o outcome) {
-	text := compose(r, o, m.limit)
-	if err := m.replace(text); err != nil {
+func (m *message) write(r receipt, o outcome) error {
+	err := m.replace(compose(r, o, m.limit))
+	if err != nil {
 		if !m.failing {
 			m.log.printf("the termination message cannot be written: %v", err)
 		}
-		m.failing = true
-		return
 	}
-	m.failing = false
+	m.failing = err != nil
+	return err
 }
 
 // replace writes over the file with one call and then cuts it. The file is a
