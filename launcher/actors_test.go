@@ -47,6 +47,7 @@ var roles = map[string]func(){
 	"lease":     leaseRole,
 	"forger":    forgerRole,
 	"queue":     queueRole,
+	"renewer":   renewerRole,
 }
 
 // actorLifetime ends an actor that a failed test has left behind.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,29 @@ const notHeldUp = unix.O_NONBLOCK | unix.O_NOCTTY
 // errTooLarge, with the first limit bytes). With unix.O_NOFOLLOW in flags, a
 // link is no regular file.
 func readRegular(path string, limit int64, flags int) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|notHeldUp|flags, 0)
+	return readOpened(path, limit, notHeldUp|flags)
+}
+
+// readHeldUp reads a file that somebody has a lease on: it waits until that is
+// given back, or the kernel takes it (after fs.lease-break-time, 45 seconds).
+// While an open waits, nobody can take another lease. So no signal may break it
+// off: this thread takes none meanwhile.
+func readHeldUp(path string, limit int64) ([]byte, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }() // as the one before
+	return readOpened(path, limit, unix.O_NOCTTY)
+}
+
+func readOpened(path string, limit int64, flags int) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|flags, 0)
 	if errors.Is(err, syscall.ELOOP) && flags&unix.O_NOFOLLOW != 0 {
 		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
 	}

@@ -89,85 +89,6 @@ func spyRole() {
 	}
 }
 
-func TestALeaseOnTheOutcomeHoldsNoStopUpAndTheOutcomeCountsInTheEnd(t *testing.T) {
-	inBoth(t, func(t *testing.T, p *pod) {
-		p.start(self(), "role=lease", p.dir, p.path("outcome/outcome.json"))
-		p.waitEvent("leased")
-		writeFile(t, p.path("outcome/other"), "") // an event: the outcome is read
-		p.untilLogged("the outcome cannot be read", 1)
-		begin := time.Now()
-		p.post(kill(1, 0.2))
-		p.wantExit(137)
-		if took := time.Since(begin); took > leaseBreak/2 {
-			t.Errorf("the stop took %v", took)
-		}
-		if first, _, _ := strings.Cut(p.message(), "\n"); first != `{"outcome":"Failed"}` {
-			t.Errorf("message %q", p.message())
-		}
-	})
-}
-
-// leaseBreak is how long the kernel lets an open wait for a lease's holder.
-const leaseBreak = 45 * time.Second
-
-func TestALeaseOnTheOutcomeThatIsGivenBackIsReadWithoutAnEvent(t *testing.T) {
-	path := t.TempDir() + "/outcome.json"
-	writeFile(t, path, `{"outcome":"Failed"}`)
-	file, err := os.Open(path)
-	must(err)
-	defer file.Close()
-	must(lease(file))
-	log := newLogger(io.Discard)
-	r := newReporter(config{outcomeFile: path, messageFile: path + ".log", messageLimit: kubeletMessageBytes}, log)
-	r.report(receipt{Receipt: receiptVersion})
-	message := func() string {
-		raw, err := os.ReadFile(path + ".log")
-		must(err)
-		return string(raw)
-	}
-	if !strings.HasPrefix(message(), `{"invalid":"cannot be read`) {
-		t.Errorf("message %q", message())
-	}
-	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
-	must(err)
-	if !waitFor(t.TempDir(), patience, func() bool { return strings.HasPrefix(message(), `{"outcome":"Failed"}`) }) {
-		t.Errorf("message %q", message())
-	}
-}
-
-func TestNobodyCanTakeALeaseOnTheTerminationMessage(t *testing.T) {
-	p := newPod(t, false)
-	p.startActor()
-	for _, kind := range []int{unix.F_RDLCK, unix.F_WRLCK} {
-		file, err := os.Open(p.path("log"))
-		must(err)
-		defer file.Close()
-		if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, kind); err != unix.EAGAIN {
-			t.Errorf("kind %d: %v", kind, err)
-		}
-	}
-	p.post(cancel(1))
-	p.wantExit(0)
-}
-
-func lease(file *os.File) error {
-	_, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
-	return err
-}
-
-// leaseRole keeps a lease, deaf to the kernel's wish to have it back.
-func leaseRole() {
-	ignoreSignals(unix.SIGIO, unix.SIGTERM)
-	must(os.WriteFile(os.Args[2], []byte(`{"outcome":"Failed"}`), 0o644))
-	file, err := os.Open(os.Args[2])
-	must(err)
-	for lease(file) != nil { // while the launcher reads it
-		time.Sleep(time.Millisecond)
-	}
-	appendLine(os.Args[1], "leased")
-	time.Sleep(actorLifetime)
-}
-
 func TestNoEventWaitsLongForAMessageThatIsHeldUp(t *testing.T) {
 	r := &reporter{pending: make(chan report, 1), log: newLogger(io.Discard)} // nobody works
 	begin := time.Now()
@@ -205,7 +126,7 @@ func TestTheLastMessageIsTheLaunchersWhoeverElseWritesIt(t *testing.T) {
 // forgerRole writes another message, again and again.
 func forgerRole() {
 	ignoreSignals(unix.SIGTERM)
-	forged := []byte(`{"outcome":"Succeeded"}` + "\n" + `{"receipt":1,"started":true,"outcome":"ok"}`)
+	forged := []byte(`{"receipt":1,"started":true,"outcome":"ok"}` + "\n" + `{"outcome":"Succeeded"}`)
 	for n, end := 0, time.Now().Add(actorLifetime); time.Now().Before(end); n++ {
 		must(os.WriteFile(os.Args[2], forged, 0o644))
 		if n == 10 {
@@ -234,6 +155,22 @@ func TestASignalOfAProgramsErrorThatSomebodySendsDoesNotEndTheLauncher(t *testin
 			t.Errorf("receipt %+v", r)
 		}
 	})
+}
+
+func TestAFloodOfSIGPROFCostsTheLauncherNothing(t *testing.T) {
+	p := newPod(t, false)
+	p.startActor()
+	if mask(t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "SigIgn")&(1<<(unix.SIGPROF-1)) == 0 {
+		t.Error("it wakes the launcher up")
+	}
+	for range 1000 {
+		must(p.cmd.Process.Signal(unix.SIGPROF))
+	}
+	p.post(cancel(1))
+	p.wantExit(0)
+	if p.count("command SIGPROF") != 0 || p.receipt().Passed != nil {
+		t.Errorf("receipt %+v", p.receipt())
+	}
 }
 
 func TestACommandInheritsNoIgnoredOrBlockedSignal(t *testing.T) {

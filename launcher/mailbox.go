@@ -20,8 +20,13 @@ const (
 	mailboxLimit = 64 << 10
 	// longestGrace keeps a grace within what a duration can hold.
 	longestGrace = 10 * 365 * 24 * time.Hour
-	longestID    = 64   // characters, of runId and commandId
-	longestText  = 4096 // characters, of reason and details
+	// highestSequence is what every reader of JSON holds exactly. At it no later
+	// one can be higher: there each new content counts, or a stop that somebody
+	// made up would keep all others from being read.
+	highestSequence = 1<<53 - 1
+
+	longestID   = 64   // characters, of runId and commandId
+	longestText = 4096 // characters, of reason and details
 )
 
 // stop is one posting of the controller.
@@ -84,6 +89,8 @@ func (s stop) check() error {
 	switch {
 	case s.sequence < 1:
 		return errors.New("sequence is less than 1")
+	case s.sequence > highestSequence:
+		return errors.New("sequence is more than 2^53-1")
 	case s.commandID == "":
 		return errors.New("commandId is empty")
 	case s.mode != "Cancel" && s.mode != "Force" && s.mode != "Terminate" && s.mode != "Kill":
@@ -184,16 +191,52 @@ type mailbox struct {
 	seen    string // the content last judged: one change raises several events
 	last    int64
 	failure string // why it cannot be read; empty while it can
+	waiting bool   // for a lease's end, in a goroutine of its own
+	waited  chan content
+}
+
+// content is what a reading that had to wait has brought.
+type content struct {
+	raw []byte
+	err error
 }
 
 func newMailbox(dir string, log *logger) *mailbox {
-	return &mailbox{path: filepath.Join(dir, mailboxName), log: log}
+	return &mailbox{path: filepath.Join(dir, mailboxName), log: log, waited: make(chan content, 1)}
 }
 
 // next reads the file; ok is false when it holds nothing new that is valid.
 func (m *mailbox) next() (s stop, ok bool) {
 	raw, err := readRegular(m.path, mailboxLimit, 0) // a link: the kubelet's own
-	if m.note(err); err != nil && !errors.Is(err, errTooLarge) {
+	if m.note(err); errors.Is(err, syscall.EAGAIN) {
+		m.wait()
+	}
+	return m.judge(raw, err)
+}
+
+// wait is for a file that a program of uid 0, its owner, has a lease on. Who
+// renews a lease is never met without one, but a reading that waits is served
+// at its next end. Only one waits: the kubelet shows few contents.
+func (m *mailbox) wait() {
+	if m.waiting {
+		return
+	}
+	m.waiting = true
+	go func() {
+		raw, err := readHeldUp(m.path, mailboxLimit)
+		m.waited <- content{raw, err}
+	}()
+}
+
+// take judges what was waited for. It may be older than what is there now: the
+// failure stays until that is read.
+func (m *mailbox) take(found content) (s stop, ok bool) {
+	m.waiting = false
+	return m.judge(found.raw, found.err)
+}
+
+func (m *mailbox) judge(raw []byte, err error) (s stop, ok bool) {
+	if err != nil && !errors.Is(err, errTooLarge) {
 		return stop{}, false
 	}
 	if len(raw) == 0 || string(raw) == m.seen {
@@ -207,7 +250,7 @@ func (m *mailbox) next() (s stop, ok bool) {
 		m.log.printf("the mailbox holds no valid stop: %v", err)
 		return stop{}, false
 	}
-	if s.sequence <= m.last {
+	if s.sequence <= m.last && s.sequence < highestSequence {
 		return stop{}, false
 	}
 	m.last = s.sequence

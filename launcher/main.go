@@ -20,6 +20,9 @@ import (
 // version is set by the build: -ldflags "-X main.version=1.2.3".
 var version = "dev"
 
+// runCommand is the word by which the program is a launcher.
+const runCommand = "run"
+
 const usage = `usage:
   desist-launcher run -- COMMAND [ARGUMENT...]   run a command and obey the mailbox
   desist-launcher install PATH                   copy this program to PATH
@@ -40,7 +43,7 @@ func main() {
 
 func dispatch(args []string, stdout, stderr io.Writer) int {
 	switch {
-	case len(args) >= 3 && args[0] == "run" && args[1] == "--":
+	case len(args) >= 3 && args[0] == runCommand && args[1] == "--":
 		return run(args[2:], os.Environ())
 	case len(args) == 2 && args[0] == "install":
 		if err := install(args[1]); err != nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// message is the container's termination message: the user's outcome, then
-// the receipt. It is written whenever one of them changes, since an OOM may
+// message is the container's termination message: the receipt, then the
+// user's outcome. It is written whenever one of them changes, since an OOM may
 // kill the launcher at any time.
 type message struct {
 	path    string
@@ -20,31 +20,32 @@ type message struct {
 	failing bool
 }
 
-// compose gives the message's bytes: at most limit, the receipt last. 512
-// are set aside for the receipt, so that a receipt that grows never takes
-// from an outcome that was shown in full.
+// compose gives the message's bytes: at most limit, the receipt first. Where a
+// pod has got more containers than it was made with, the kubelet cuts what
+// stands at the end; so the receipt also names the outcome's value. 512 bytes
+// are set aside for the receipt, so that a receipt that grows never takes from
+// an outcome that was shown in full.
 func compose(r receipt, o outcome, limit int) []byte {
 	text, state := o.line(limit - receiptLimit - 1)
-	r.Outcome = state
+	r.Outcome, r.Says = state, o.value
 	line := r.line(min(receiptLimit, limit))
 	if len(text) == 0 {
 		return line
 	}
-	return append(append(text[:len(text):len(text)], '\n'), line...)
+	return append(append(line[:len(line):len(line)], '\n'), text...)
 }
 
 // write puts the message in place. A failure is said once and not fatal. What
 // counts is what the file holds: a program may have written it by itself.
-func (m *message) write(r receipt, o outcome) {
-	text := compose(r, o, m.limit)
-	if err := m.replace(text); err != nil {
+func (m *message) write(r receipt, o outcome) error {
+	err := m.replace(compose(r, o, m.limit))
+	if err != nil {
 		if !m.failing {
 			m.log.printf("the termination message cannot be written: %v", err)
 		}
-		m.failing = true
-		return
 	}
-	m.failing = false
+	m.failing = err != nil
+	return err
 }
 
 // replace writes over the file with one call and then cuts it. The file is a

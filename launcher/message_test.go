@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ func TestOutcomeAndReceiptStandInOneMessage(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		p.start(self(), "role=outcome", "{\n \"outcome\": \"Failed\",\n \"result\": [1]\n}")
 		p.wantExit(4)
-		want := `{"outcome":"Failed","result":[1]}` + "\n" + `{"receipt":1,"started":true,"outcome":"ok"}`
+		want := `{"receipt":1,"started":true,"outcome":"ok","says":"Failed"}` + "\n" + `{"outcome":"Failed","result":[1]}`
 		if got := p.message(); got != want {
 			t.Errorf("message %q, want %q", got, want)
 		}
@@ -35,13 +36,13 @@ func TestTheMessageFollowsEveryChangeSoThatItSurvivesTheLauncher(t *testing.T) {
 		}
 		for _, step := range steps {
 			writeFile(t, p.path("outcome/outcome.json"), step.outcome)
-			p.until("the outcome in the message", func() bool { return strings.HasPrefix(p.message(), step.want+"\n") })
+			p.until("the outcome in the message", func() bool { return p.said() == step.want })
 		}
 		p.post(cancel(1))
 		p.until("the stop in the message", func() bool { return p.receipt().Stop != nil })
 		must(p.cmd.Process.Signal(syscall.SIGKILL)) // as the kernel does when memory runs out
 		<-p.exited
-		if first, _, _ := strings.Cut(p.message(), "\n"); first != `{"outcome":"Cancelled"}` {
+		if p.said() != `{"outcome":"Cancelled"}` {
 			t.Errorf("message %q", p.message())
 		}
 		if r := p.receipt(); r.Stop == nil || r.Stop.Sequence != 1 || r.Outcome != outcomeOK {
@@ -133,8 +134,7 @@ func TestAnOutcomeThatIsNoFileIsSaidAndSkipped(t *testing.T) {
 			maker(p.path("outcome/outcome.json"))
 			p.start("/bin/sh", "-c", "exit 3")
 			p.wantExit(3)
-			first, _, _ := strings.Cut(p.message(), "\n")
-			if r := p.receipt(); r.Outcome != outcomeInvalid || !strings.Contains(first, `{"invalid":"cannot be read: `) {
+			if r := p.receipt(); r.Outcome != outcomeInvalid || !strings.Contains(p.said(), `{"invalid":"cannot be read: `) {
 				t.Errorf("message %q", p.message())
 			}
 		})
@@ -164,8 +164,8 @@ func TestAnOutcomeOfAnySizeIsReadWithinBounds(t *testing.T) {
 func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 	now := time.Now()
 	r := receipt{Receipt: receiptVersion, Started: true, SIGTERM: timestamp(now), LastSIGTERM: timestamp(now),
-		Deadline: timestamp(now), Killed: true, Passed: &passed{"SIGVTALRM", timestamp(now)}, Refused: 9999, Outcome: outcomeTooLarge}
-	for _, sequence := range []int64{1, 1<<63 - 10} {
+		Deadline: timestamp(now), Killed: true, Passed: &passed{"SIGVTALRM", timestamp(now)}, Refused: 9999, Outcome: outcomeTooLarge, Says: "Succeeded"}
+	for _, sequence := range []int64{1, highestSequence - 2} {
 		r := r
 		for n := range int64(3) {
 			r.read(stop{sequence: sequence + n, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
@@ -175,6 +175,9 @@ func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 			if !strings.Contains(line, `"`+name+`"`) {
 				t.Errorf("%s is left out: %s", name, line)
 			}
+		}
+		if sequence == 1 && !strings.Contains(line, `"says"`) {
+			t.Errorf("the outcome's value is left out: %s", line)
 		}
 		r.Error, r.Mailbox = "SIGVTALRM could not be sent to any of 9999 processes", "read /desist/mailbox/stop: input/output error"
 		if line := string(r.line(receiptLimit)); len(line) > receiptLimit || !strings.Contains(line, `"last"`) {
@@ -199,6 +202,22 @@ func TestAMessageFitsWhateverTheUserWrites(t *testing.T) {
 			if got := compose(r, judgeOutcome([]byte(text)), limit); len(got) > limit {
 				t.Errorf("%d bytes for %d: %q", len(got), limit, got)
 			}
+		}
+	}
+}
+
+func TestTheReceiptComesFirstAndNamesTheOutcomeThatMayBeCutOff(t *testing.T) {
+	now := time.Now()
+	r := receipt{Receipt: receiptVersion, Started: true}
+	r.read(stop{sequence: 1, commandID: "command", mode: "Cancel"}, now)
+	o := judgeOutcome([]byte(`{"result":"` + strings.Repeat("r", 3000) + `","outcome":"Failed"}`))
+	whole := compose(r, o, kubeletMessageBytes)
+	for containers := 5; containers <= 16; containers++ { // in a pod that was made with one
+		kept := string(whole[:12288/containers])
+		line, _, _ := strings.Cut(kept, "\n")
+		var got receipt
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Stop == nil || got.Stop.CommandID != "command" || got.Says != "Failed" {
+			t.Errorf("of %d containers: %v, %s", containers, err, line)
 		}
 	}
 }

@@ -270,15 +270,21 @@ func (p *pod) message() string {
 	return string(raw)
 }
 
-// receipt reads the message's last line. The launcher writes in place, so
+// said reads what stands behind the receipt: the outcome, or why there is none.
+func (p *pod) said() string {
+	_, rest, _ := strings.Cut(strings.TrimRight(p.message(), "\n"), "\n")
+	return rest
+}
+
+// receipt reads the message's first line. The launcher writes in place, so
 // who reads beside it may meet half a message and reads again; the kubelet
 // reads once the container has ended.
 func (p *pod) receipt() (r receipt) {
 	p.t.Helper()
 	whole := func() bool {
-		text := strings.TrimRight(p.message(), "\n")
+		line, _, _ := strings.Cut(p.message(), "\n")
 		r = receipt{}
-		return json.Unmarshal([]byte(text[strings.LastIndexByte(text, '\n')+1:]), &r) == nil
+		return json.Unmarshal([]byte(line), &r) == nil
 	}
 	if !waitFor(p.dir, patience, whole) {
 		p.t.Fatalf("no receipt in %q", p.message())

@@ -28,7 +28,10 @@ type identity struct {
 
 const noParent = 0 // what the kernel shows for a parent outside the namespace
 
-var errOtherNamespace = errors.New("/proc shows another PID namespace")
+var (
+	errOtherNamespace = errors.New("/proc shows another PID namespace")
+	errHasEnded       = errors.New("the process has ended")
+)
 
 // snapshot reads the process table. What ends meanwhile, or is hidden from
 // this user, is left out, and so is what it has not come to at a time.
@@ -113,7 +116,13 @@ func parseStat(pid int, line []byte) (process, error) {
 	count, err[1] = strconv.Atoi(string(rest[threads]))
 	p.id.start, err[2] = strconv.ParseUint(string(rest[start]), 10, 64)
 	p.dead = bytes.ContainsAny(rest[state], "ZXx") && count <= 1
-	return p, errors.Join(err[:]...)
+	if err := errors.Join(err[:]...); err != nil {
+		return process{}, err
+	}
+	if count == 0 { // it is being taken out of the table, and shows no parent any more, as an exec session does
+		return process{}, errHasEnded
+	}
+	return p, nil
 }
 
 // own gives the command's processes, those nearest to the launcher first: all

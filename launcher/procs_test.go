@@ -22,6 +22,7 @@ func TestAStatLineIsReadWhateverTheProgramIsCalled(t *testing.T) {
 		"brackets, blanks and a newline": {line: "42 (a) Z 1 (\nb) R" + after},
 		"a zombie with threads":          {line: "42 (java) Z" + after},
 		"a zombie":                       {line: "42 (sh) Z 7 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0", dead: true},
+		"one that is being taken out":    {line: "42 (sh) X 0 -1 -1 0 -1 4194564 1 0 0 0 0 0 0 0 20 0 0 0 123456 0 0", bad: true},
 		"cut off":                        {line: "42 (sh) S 7 7", bad: true},
 		"empty":                          {line: "", bad: true},
 	}

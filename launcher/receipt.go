@@ -7,7 +7,7 @@ import (
 
 const (
 	receiptVersion = 1
-	// receiptLimit and the newline before it are 512 bytes.
+	// receiptLimit and the newline after it are 512 bytes.
 	receiptLimit = 511
 	// commandIDShown is more than a ULID; a longer id is cut in the receipt.
 	commandIDShown = 64
@@ -15,7 +15,7 @@ const (
 	byMailbox = "mailbox"
 )
 
-// receipt is the last line of the termination message: what was read and
+// receipt is the first line of the termination message: what was read and
 // when, by the launcher's own clock.
 type receipt struct {
 	Receipt     int          `json:"receipt"`
@@ -31,6 +31,7 @@ type receipt struct {
 	Mailbox     string       `json:"mailbox,omitempty"` // why it cannot be read
 	Error       string       `json:"error,omitempty"`
 	Outcome     string       `json:"outcome"`
+	Says        string       `json:"says,omitempty"` // the value of a valid outcome
 }
 
 // receiptStop is a stop that was read; By is given for the first one.
@@ -87,10 +88,12 @@ func (r receipt) line(limit int) []byte {
 			r.Mailbox = cut(r.Mailbox, len(r.Mailbox)*3/4)
 		case r.LastSIGTERM != "":
 			r.LastSIGTERM = ""
+		case r.Says != "": // the outcome itself says it, unless the kubelet cuts it
+			r.Says = ""
 		case r.Last != nil:
 			r.Last = nil
 		default:
-			return jsonLine(receipt{Receipt: r.Receipt, Started: r.Started, Outcome: r.Outcome})
+			return jsonLine(receipt{Receipt: r.Receipt, Started: r.Started, Outcome: r.Outcome, Says: r.Says})
 		}
 	}
 }

@@ -41,6 +41,7 @@ func newReporter(c config, log *logger) *reporter {
 		log:     log,
 		pending: make(chan report, 1),
 	}
+	_ = r.message.open() // before anybody could take a lease on it; why it cannot be, the first report says
 	go r.work()
 	return r
 }
@@ -84,7 +85,7 @@ func (r *reporter) work() {
 			now.written = nil
 		}
 		retry = nil
-		if err := r.once(now.receipt); errors.Is(err, syscall.EAGAIN) {
+		if err := r.once(now.receipt); errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
 			retry = time.After(retryInterval) // a lease: no event tells its end
 		}
 		if now.written != nil {
@@ -93,8 +94,8 @@ func (r *reporter) work() {
 	}
 }
 
-// once writes the message. It returns why the outcome could not be read; the
-// message then says so in the outcome's place.
+// once writes the message. It returns why that, or the outcome, could not be
+// done; the message then says in the outcome's place why that cannot be read.
 func (r *reporter) once(about receipt) error {
 	o, err := r.outcome.read()
 	failure := ""
@@ -106,8 +107,7 @@ func (r *reporter) once(about receipt) error {
 		r.log.printf("the outcome cannot be read: %s", failure)
 	}
 	r.failure = failure
-	r.message.write(about, o)
-	return err
+	return errors.Join(err, r.message.write(about, o))
 }
 
 // waitAtMost says whether a channel was closed within a time.

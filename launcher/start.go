@@ -44,11 +44,14 @@ func newSupervisor(c config, log *logger) *supervisor {
 	for _, entry := range c.badEnvironment {
 		log.printf("ignored: %s", entry)
 	}
+	if early.term == nil {
+		early = catchSignals()
+	}
 	s := &supervisor{
 		config:   c,
 		log:      log,
 		mailbox:  newMailbox(c.mailboxDir, log),
-		signals:  catchSignals(),
+		signals:  early,
 		reporter: newReporter(c, log),
 		tree:     newTree(log),
 		receipt:  receipt{Receipt: receiptVersion},
@@ -108,38 +111,67 @@ func (s *supervisor) stoppedBefore(wait time.Duration) bool {
 	if wait > 0 {
 		s.log.printf("a late start: a stop may be on its way, waiting for at most %v", wait)
 	}
+	stop, ok := s.mailbox.next()
 	for over := time.After(wait); ; {
-		if stop, ok := s.mailbox.next(); ok {
+		if ok {
 			s.log.printf("%s (sequence %d) was asked before the start", stop.mode, stop.sequence)
 			s.receipt.read(stop, time.Now())
 			return true
 		}
 		s.receipt.Mailbox = s.mailbox.failure
 		select {
-		case <-s.signals.term:
-			s.log.printf("SIGTERM came before the start")
-			s.receipt.sigterm(time.Now())
-			return true
+		case number := <-s.signals.term:
+			if s.stopsBeforeStart(number) {
+				return true
+			}
 		case number := <-s.signals.other:
-			if s.stopsBeforeStart(number.(syscall.Signal)) {
+			if s.stopsBeforeStart(number) {
 				return true
 			}
 		case <-s.watch.mailbox:
+			stop, ok = s.mailbox.next()
+		case found := <-s.mailbox.waited:
+			stop, ok = s.mailbox.take(found)
 		case <-over:
+			return s.signalledMeanwhile()
+		}
+	}
+}
+
+// signalledMeanwhile asks for the signals that came before the time was over:
+// of several events that are ready, any may have been chosen.
+func (s *supervisor) signalledMeanwhile() bool {
+	for {
+		select {
+		case number := <-s.signals.term:
+			return s.stopsBeforeStart(number)
+		case number := <-s.signals.other:
+			if s.stopsBeforeStart(number) {
+				return true
+			}
+		default:
 			return false
 		}
 	}
 }
 
 // stopsBeforeStart takes a signal for the runtime's stop, by the STOPSIGNAL of
-// the image: there is nobody else yet. But a terminal tells of its size too,
-// and SIGCONT stops nothing.
-func (s *supervisor) stopsBeforeStart(number syscall.Signal) bool {
-	if number == syscall.SIGCONT || number == syscall.SIGWINCH && hasTerminal() || ownLimit(number) {
+// the image: there is hardly anybody else yet. But a terminal tells of its size
+// too, SIGCONT stops nothing, and a SIGHUP is more likely an exec session's: it
+// is the command's, when that has been started.
+func (s *supervisor) stopsBeforeStart(caught os.Signal) bool {
+	switch number := caught.(syscall.Signal); {
+	case number == syscall.SIGHUP:
+		s.hungUp = true
 		return false
+	case number == syscall.SIGCONT, number == syscall.SIGWINCH && hasTerminal(), ownLimit(number):
+		return false
+	case number == syscall.SIGTERM:
+		s.receipt.sigterm(time.Now())
+	default:
+		s.receipt.Passed = &passed{Signal: signalName(number), At: timestamp(time.Now())}
 	}
-	s.log.printf("%s came before the start", signalName(number))
-	s.receipt.Passed = &passed{Signal: signalName(number), At: timestamp(time.Now())}
+	s.log.printf("%s came before the start", signalName(caught.(syscall.Signal)))
 	return true
 }
 
@@ -153,5 +185,8 @@ func (s *supervisor) start(argv, environ []string) (code int, ok bool) {
 	s.command, s.receipt.Started = pid, true
 	s.tree.command = pid
 	s.reporter.report(s.receipt)
+	if s.hungUp {
+		s.pass(syscall.SIGHUP)
+	}
 	return 0, true
 }

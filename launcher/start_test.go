@@ -2,7 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,6 +60,81 @@ func TestALateStartThatIsStoppedMeanwhileStartsNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestASIGHUPBeforeALateStartIsNoStopAndTheCommandGetsIt(t *testing.T) {
+	inBoth(t, func(t *testing.T, p *pod) {
+		p.makeOld(time.Minute)
+		p.start("/bin/sleep", "60")
+		p.untilLogged("a late start", 1)
+		must(p.cmd.Process.Signal(syscall.SIGHUP))
+		p.wantExit(128 + 1)
+		if r := p.receipt(); !r.Started || r.Passed == nil || r.Passed.Signal != "SIGHUP" {
+			t.Errorf("receipt %+v", r)
+		}
+	})
+}
+
+func TestASignalThatCameWhenTheWaitEndsCounts(t *testing.T) {
+	for range 50 { // a choice among what is ready would be wrong in one of two
+		s := &supervisor{log: newLogger(io.Discard), mailbox: newMailbox(t.TempDir(), nil), watch: &watcher{}}
+		s.signals = signals{term: make(chan os.Signal, 1), other: make(chan os.Signal, 1)}
+		s.signals.term <- syscall.SIGTERM
+		s.signals.other <- syscall.SIGCONT
+		if !s.stoppedBefore(0) || s.receipt.SIGTERM == "" {
+			t.Fatal("it was not heard")
+		}
+	}
+}
+
+// A launcher without a command is held up where it says how it is used: by a
+// pipe that is full. So long it has done nothing yet but to begin.
+func TestALauncherTakesSignalsBeforeItDoesAnythingElse(t *testing.T) {
+	var ends [2]int
+	must(unix.Pipe2(ends[:], unix.O_CLOEXEC))
+	reader, writer := os.NewFile(uintptr(ends[0]), "reader"), os.NewFile(uintptr(ends[1]), "writer")
+	size, err := unix.FcntlInt(writer.Fd(), unix.F_GETPIPE_SZ, 0)
+	must(err)
+	_, err = writer.Write(make([]byte, size))
+	must(err)
+	cmd := exec.Command(build(t), runCommand)
+	cmd.Stderr = writer
+	must(cmd.Start())
+	must(writer.Close())
+	proc := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
+	writing := func() bool {
+		found, err := filepath.Glob(proc + "/task/*/syscall")
+		must(err)
+		return slices.ContainsFunc(found, func(file string) bool {
+			raw, err := os.ReadFile(file)
+			return err == nil && strings.HasPrefix(string(raw), fmt.Sprintf("%d 0x2 ", unix.SYS_WRITE))
+		})
+	}
+	const sigterm = 1 << (syscall.SIGTERM - 1)
+	if !waitFor(t.TempDir(), patience, writing) {
+		t.Fatal("it does not say how it is used")
+	}
+	must(cmd.Process.Signal(syscall.SIGTERM))
+	if !waitFor(t.TempDir(), patience, func() bool { return mask(t, proc+"/status", "ShdPnd")&sigterm == 0 }) {
+		t.Fatal("it takes no SIGTERM")
+	}
+	_, err = io.Copy(io.Discard, reader)
+	must(err)
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 2 {
+		t.Error(err)
+	}
+}
+
+// mask reads a set of signals.
+func mask(t *testing.T, file, name string) uint64 {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	must(err)
+	_, rest, _ := strings.Cut(string(raw), name+":\t")
+	text, _, _ := strings.Cut(rest, "\n")
+	set, err := strconv.ParseUint(text, 16, 64)
+	must(err)
+	return set
 }
 
 func TestALateStartThatNobodyStopsStartsTheCommandAfterAWhile(t *testing.T) {

@@ -164,6 +164,17 @@ func TestWhatIsNoNewStopDoesNothing(t *testing.T) {
 	})
 }
 
+func TestAStopIsReadAfterOneOfTheHighestSequence(t *testing.T) {
+	p := newPod(t, false)
+	p.startActor("-deaf")
+	p.post(cancel(highestSequence))
+	p.waitEvent("command SIGTERM")
+	p.post(kill(highestSequence+1, 0)) // malformed
+	p.untilLogged("holds no valid stop", 1)
+	p.post(kill(highestSequence, 0)) // what the controller posts above the first
+	p.wantExit(137)
+}
+
 func TestAStopIsReadHoweverTheFileIsWritten(t *testing.T) {
 	writers := map[string]func(p *pod, text string){
 		"in place": func(p *pod, text string) { writeFile(p.t, p.path("mailbox/stop"), text) },

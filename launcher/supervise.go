@@ -45,14 +45,10 @@ type supervisor struct {
 	ended     bool
 	code      int
 
-	retry <-chan time.Time // when the mailbox is read again; nil: it can be read
-	noted noted
-}
-
-// noted is what was written last of the signals that come again and again.
-type noted struct {
-	name string
-	at   time.Time
+	hungUp bool             // a SIGHUP came before the start
+	retry  <-chan time.Time // when the mailbox is read again; nil: it can be read
+	// noted is when each signal was last written, of those that come again and again.
+	noted [lastRealtime + 1]time.Time
 }
 
 // supervise gives the exit code.
@@ -82,6 +78,8 @@ func (s *supervisor) next() func() {
 		return func() { s.pass(signal.(syscall.Signal)) }
 	case <-s.watch.mailbox:
 		return s.onMailbox
+	case found := <-s.mailbox.waited:
+		return func() { s.onWaited(found) }
 	case <-s.mailboxRetry():
 		s.retry = nil
 		return s.onMailbox
@@ -157,7 +155,7 @@ func (s *supervisor) onSIGTERM() {
 	if s.receipt.LastSIGTERM == "" {
 		s.reporter.report(s.receipt)
 	} else {
-		s.reportSignal("SIGTERM", now)
+		s.reportSignal(syscall.SIGTERM, now)
 	}
 }
 
@@ -169,6 +167,13 @@ func (s *supervisor) onMailbox() {
 		s.obey(stop)
 	} else if s.mailbox.failure != before {
 		s.reporter.report(s.receipt)
+	}
+}
+
+// onWaited is for a content that could be read only after a while.
+func (s *supervisor) onWaited(found content) {
+	if stop, ok := s.mailbox.take(found); ok {
+		s.obey(stop)
 	}
 }
 
@@ -288,17 +293,17 @@ func (s *supervisor) pass(signal syscall.Signal) {
 	}
 	now := time.Now()
 	s.receipt.Passed = &passed{Signal: signalName(signal), At: timestamp(now)}
-	s.reportSignal(s.receipt.Passed.Signal, now)
+	s.reportSignal(signal, now)
 	if err := syscall.Kill(s.command, signal); err != nil {
 		s.log.printf("%s cannot be passed on: %v", signalName(signal), err)
 	}
 }
 
-// reportSignal does not write each time for a flood of one signal: the last
-// message has the last time.
-func (s *supervisor) reportSignal(name string, now time.Time) {
-	if name != s.noted.name || now.Sub(s.noted.at) > passedInterval {
-		s.noted = noted{name, now}
+// reportSignal does not write each time for a flood of signals, each for
+// itself: the last message has the last time.
+func (s *supervisor) reportSignal(signal syscall.Signal, now time.Time) {
+	if now.Sub(s.noted[signal]) > passedInterval {
+		s.noted[signal] = now
 		s.reporter.report(s.receipt)
 	}
 }

@@ -183,7 +183,7 @@ def receipt(
     *, started: bool = True, stop: str = "", sigterm: float | None = None, passed: float | None = None, **more: str
 ) -> str:
     """The launcher's receipt; `stop` is the id of the command that it read, `passed` when a SIGQUIT came."""
-    found: dict[str, Any] = {"receipt": 1, "started": started}
+    found: dict[str, Any] = {"receipt": 1, "started": started, "outcome": "absent"}
     if stop:
         found["stop"] = {"sequence": 1, "commandId": stop, "mode": "Cancel", "at": rfc3339(at(1.5))}
     if sigterm is not None:

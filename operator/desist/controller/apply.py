@@ -43,6 +43,11 @@ from desist.lifecycle.shown.derived import derived_only
 logger = logging.getLogger(__name__)
 REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
+Note = Callable[[ExecutionRecord], object]
+
+
+def _unnoted(_: ExecutionRecord) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +73,12 @@ class Applier:
     record_event: RecordEvent
     clock: Callable[[], datetime]
 
-    async def apply(self, plan: Plan, record: ExecutionRecord) -> Result:
-        """Do the plan for that execution. Raises kube's errors where the API server is at fault."""
-        run = _Run(self, record)
+    async def apply(self, plan: Plan, record: ExecutionRecord, note: Note = _unnoted) -> Result:
+        """Do the plan for that execution. Raises kube's errors where the API server is at fault.
+
+        `note` is told at once what a status write returned: it holds whatever becomes of the rest.
+        """
+        run = _Run(self, record, note)
         for action in plan.actions:
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
@@ -81,7 +89,7 @@ class Applier:
 class _Run:
     """One plan on its way."""
 
-    def __init__(self, applier: Applier, record: ExecutionRecord) -> None:
+    def __init__(self, applier: Applier, record: ExecutionRecord, note: Note) -> None:
         self._cluster = applier.cluster
         self._creates = applier.creates
         self._memory = applier.memory
@@ -90,6 +98,7 @@ class _Run:
         self._record_event = applier.record_event
         self._status = applier.status
         self._record = record
+        self._note = note
         self._key = Key(EXECUTION.name, record.metadata.uid)
         self._metadata = record.metadata
         """As the last write returned it."""
@@ -122,6 +131,7 @@ class _Run:
     async def _write(self, action: WriteStatus) -> Outcome:
         written = await self._status.write(self._record, action.status)
         if written.record is not None:
+            self._note(written.record)
             self.written = written.record
             self._metadata = written.record.metadata
         if written.again_at is not None:
@@ -134,8 +144,8 @@ class _Run:
 
     def _tell(self, action: EmitEvent) -> Outcome:
         """An Event tells of what was written."""
-        if not self.unwritten:
-            notice = Notice(action.reason, action.message, action.warning)
+        notice = Notice(action.reason, action.message, action.warning)
+        if not self.unwritten and self._status.is_news(self._metadata.uid, notice):
             self._record_event(Subject(EXECUTION, self._metadata), notice)
         return Outcome.DONE
 

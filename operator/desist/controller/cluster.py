@@ -34,7 +34,7 @@ from desist.kube.errors import (
     NotFound,
     TooManyRequests,
 )
-from desist.kube.lanes import Budget
+from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
 from desist.kube.resource import EVENTS, NODES, PODS, Query
 from desist.kube.wire import identity
@@ -112,11 +112,17 @@ class Cluster:
         return await _one(self.client.get(kind.resource.at(name, namespace), budget=budget))
 
     async def replace_status(
-        self, kind: Kind[Any], metadata: ObjectMeta, status: Body, budget: Budget = Budget.STOP
+        self,
+        kind: Kind[Any],
+        metadata: ObjectMeta,
+        status: Body,
+        budget: Budget = Budget.STOP,
+        answer_within: float | None = None,
+        passage: Passage | None = None,
     ) -> Body:
         """PUT status under the UID and the version of `metadata`; gives the object. Raises Outdated, Vanished.
 
-        `budget`: STOP where a stop waits for the write.
+        `budget`: STOP where a stop waits for the write. `answer_within`: seconds; None: the client's own.
         """
         identity = {
             "name": metadata.name,
@@ -126,7 +132,8 @@ class Cluster:
         }
         body = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": identity, "status": status}
         address = kind.resource.at(metadata.name, metadata.namespace)
-        return await _one(self.client.replace_status(address, body, budget=budget))
+        call = self.client.replace_status(address, body, budget=budget, answer_within=answer_within, passage=passage)
+        return await _one(call)
 
     async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
         """Dry-run create of a pod in the owner's namespace; one that admission makes unstoppable is invalid."""
@@ -137,11 +144,11 @@ class Cluster:
         added = _added(manifest.value, made)
         return CreateAnswer(Answer.INVALID, ADDED.format(added)) if added else CreateAnswer(Answer.PASSED)
 
-    async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+    async def create_pod(self, owner: ObjectMeta, manifest: Opaque, passage: Passage | None = None) -> CreateAnswer:
         """Create a pod; one that is there already and was made for the same attempt is as good."""
         wanted = wanted_pod(manifest)
         try:
-            made = await self._create(owner, manifest)
+            made = await self._create(owner, manifest, passage=passage)
         except AlreadyExists:
             found = await self.live_pod(owner, wanted)
             if found is None or not found.launched:
@@ -151,9 +158,16 @@ class Cluster:
             return _refusal(error)
         return CreateAnswer(Answer.PASSED, pod_uid=str(made["metadata"]["uid"]))
 
-    async def _create(self, owner: ObjectMeta, manifest: Opaque, dry_run: bool = False) -> Body:
+    async def _create(
+        self, owner: ObjectMeta, manifest: Opaque, dry_run: bool = False, passage: Passage | None = None
+    ) -> Body:
         return await self.client.create(
-            PODS, manifest.value, namespace=owner.namespace, dry_run=dry_run, answer_within=CREATE_WITHIN
+            PODS,
+            manifest.value,
+            namespace=owner.namespace,
+            dry_run=dry_run,
+            answer_within=CREATE_WITHIN,
+            passage=passage,
         )
 
     async def live_pod(self, owner: ObjectMeta, wanted: WantedPod) -> PodView | None:

@@ -3,7 +3,8 @@
 Contract: a webhook may hold up each create for half a minute, and a tenant may start hundreds. So
 - a create needs a slot (kube/slots): without one `NoSlot` is raised, the reconcile ends, and its key is woken when a
   slot is kept for it. `release` belongs at the end of every reconcile.
-- a dry run ends at once where a stop is asked for meanwhile (`interrupt`): that one has nothing to try any more.
+- a dry run ends at once where a stop is asked for meanwhile (`interrupts`): that one has nothing to try any more. So
+  does a create that still waits to be sent; one that was sent may have happened, and its answer is awaited.
 - what has not been answered in time is refused, in words. It may happen all the same: that is a late start.
 - a refusal holds until its wait is over, for the same try (`of`: what it was made from); it doubles with each one in a
   row. The core is told how long is left, and nobody is asked meanwhile, whatever wakes the key.
@@ -13,15 +14,14 @@ inherit it, and an ordinary event would reset it).
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from desist.api.base import Opaque
 from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster
+from desist.controller.interrupts import Interrupts
 from desist.controller.kinds import Key
 from desist.kube.slots import Slots
 from desist.lifecycle.observed import Answer, CreateAnswer
@@ -29,7 +29,7 @@ from desist.lifecycle.settings import Settings
 
 
 class NoSlot(Exception):
-    """No slot is free; the key is woken when one is. Or the slot was taken away, for something more urgent."""
+    """No slot is free; the key is woken when one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +59,35 @@ class Creates:
         self._dry_runs: Slots[Key] = Slots(slots, wake)
         self._real: Slots[Key] = Slots(slots, wake)
         self._refusals: dict[Key, _Refusal] = {}
-        self._under_way: dict[Key, asyncio.Task[CreateAnswer]] = {}
-        """Dry runs without an answer yet."""
+        self.interrupts = Interrupts()
 
     async def dry_run(self, key: Key, owner: ObjectMeta, of: Hashable, manifest: Callable[[], Opaque]) -> CreateAnswer:
-        """The answer to a dry run, as it was given if it still holds. Raises NoSlot, and kube's errors."""
+        """The answer to a dry run, as it was given if it still holds. Raises NoSlot, Overtaken, kube's errors."""
         held = self._refusals.get(key)
         if held is not None and held.of == of and held.until > self._clock():
             return replace(held.answer, retry_after=held.until - self._clock())
         self._take(self._dry_runs, key, owner.namespace)
-        return self._noted(key, of, await self._interruptible(key, self._cluster.dry_run_pod(owner, manifest())))
+        # Nothing comes of a dry run: it may be ended on the wire, too.
+        answer = await self.interrupts.run(key, lambda _: self._cluster.dry_run_pod(owner, manifest()))
+        return self._noted(key, of, answer)
 
     async def create(self, key: Key, owner: ObjectMeta, pod: str, manifest: Opaque) -> CreateAnswer:
-        """The answer to a create. Raises NoSlot, and kube's errors."""
+        """The answer to a create. Raises NoSlot, Overtaken, and kube's errors."""
         self._take(self._real, key, owner.namespace)
-        return self._noted(key, pod, await self._cluster.create_pod(owner, manifest))
+        answer = await self.interrupts.run(key, lambda passage: self._cluster.create_pod(owner, manifest, passage))
+        return self._noted(key, pod, answer)
 
-    def interrupt(self, key: Key) -> None:
-        """A stop is asked for: end a dry run of that key. A real create is not ended, since it may have happened."""
-        if key in self._under_way:
-            self._under_way[key].cancel()
-
-    def release(self, key: Key) -> None:
-        """The reconcile of that key is over."""
-        self._dry_runs.release(key)
-        self._real.release(key)
+    def release(self, key: Key, failed: bool = False) -> None:
+        """The reconcile of that key is over; one that failed waits for no slot, but for its back-off."""
+        for slots in (self._dry_runs, self._real):
+            if failed:
+                slots.leave(key)
+            else:
+                slots.release(key)
 
     def forget(self, key: Key) -> None:
         """Nothing is created for it any more."""
         self._refusals.pop(key, None)
-
-    async def _interruptible(self, key: Key, call: Coroutine[Any, Any, CreateAnswer]) -> CreateAnswer:
-        asked = self._under_way[key] = asyncio.create_task(call)
-        try:
-            await asyncio.wait((asked,))
-        finally:
-            del self._under_way[key]
-            asked.cancel()
-        if asked.cancelled():
-            raise NoSlot("a stop came first")
-        return asked.result()
 
     def _take(self, slots: Slots[Key], key: Key, namespace: str) -> None:
         if not slots.take(key, namespace):

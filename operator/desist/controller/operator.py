@@ -66,7 +66,7 @@ class Operator:
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         kinds = _table(Means(cluster, creates, caches, platform, recorder.record, clock))
-        work = Work(kinds, settings.workers, clock, creates.release, creates.interrupt)
+        work = Work(kinds, settings.workers, clock, creates.release, creates.interrupts.interrupt)
         self.intake = Intake(kinds, work.add, Complaints(recorder.record))
         self._watches = Watches(client, caches, lambda uid: self.intake.wake(EXECUTION, uid), clock)
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
@@ -93,7 +93,7 @@ def _table(means: Means) -> Table:
     executions, memory = Executions(), Memory()
     workflows: Store[WorkflowRecord] = Store()
     urgency = Urgency(caches, memory, clock)
-    status = StatusWriter(cluster, means.record_event, clock)
+    status = StatusWriter(cluster, means.record_event, clock, interrupts=means.creates.interrupts)
 
     def waiting_for(workflow: WorkflowRecord) -> Iterator[Key]:
         metadata = workflow.metadata

@@ -17,7 +17,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
-from desist.kube.errors import ApiError, Invalid, NoAnswer, ServerUnavailable, TooLarge, TooManyRequests, Unauthorized
+from desist.kube.errors import ApiError, Invalid, ServerUnavailable, TooLarge, of_the_server
 from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
@@ -102,7 +102,7 @@ class PodWriter:
         return found if found is not None and found.uid == uid and found.deletion_timestamp is None else None
 
     def _refused(self, execution: str, pod_uid: str, call: PodCall, asks: str, error: ApiError) -> Outcome:
-        if isinstance(error, TooManyRequests | Unauthorized) or (error.status == 0 and not isinstance(error, NoAnswer)):
+        if of_the_server(error):
             raise error
         times = 0 if isinstance(error, ServerUnavailable) else 1
         message = error.message or error.reason

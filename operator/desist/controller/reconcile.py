@@ -23,6 +23,7 @@ from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.creates import NoSlot
 from desist.controller.executions import Executions
+from desist.controller.interrupts import Overtaken
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.observe import Observer
@@ -64,8 +65,8 @@ class ExecutionReconciler:
                 return now + waits
             try:
                 result = await self._decide_and_apply(record, now)
-            except NoSlot as later:
-                logger.debug("the dry run comes later: %s", later)
+            except (NoSlot, Overtaken) as later:
+                logger.debug("what starts comes later: %s", later)
                 return None
             return await self._settle(record, result)
 
@@ -93,7 +94,7 @@ class ExecutionReconciler:
         for _ in range(ROUNDS):
             decided = decide(observed, now)
             if isinstance(decided, Plan):
-                result = await self.applier.apply(decided, record)
+                result = await self.applier.apply(decided, record, self.executions.note)
                 return await self._deliver(observed, record, result) if result.outcome is Outcome.UNWRITTEN else result
             observed = await self.asker.answer(decided, observed)
         raise AssertionError(f"after {ROUNDS} rounds of answers there is still a question: {decided}")
@@ -108,8 +109,6 @@ class ExecutionReconciler:
 
     async def _settle(self, record: ExecutionRecord, result: Result) -> datetime | None:
         uid = record.metadata.uid
-        if result.record is not None:
-            self.executions.note(result.record)
         if result.outcome is Outcome.GONE:
             self.executions.forget(uid)
             self._forget(uid)
@@ -142,6 +141,8 @@ class ExecutionReconciler:
         self.caches.release(uid)
         self.memory.forget(uid)
         self.applier.creates.forget(Key(EXECUTION.name, uid))
+        if isinstance(self.executions.get(uid), Resting):
+            self.applier.status.forget(uid)
 
 
 def _fields(record: ExecutionRecord) -> dict[str, str | None]:

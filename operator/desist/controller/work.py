@@ -1,8 +1,9 @@
 """The queue as the controller uses it: a key is a kind and a UID, a reconcile says when the next one is due.
 
 Contract: `add` may be called at any time; what is added while `held` is on goes to the queue when it goes off. Whether
-a key is urgent is asked at each add, so that every way of waking an execution with an undelivered stop uses the fast
-lane. Namespaces take turns. `stuck` tells the liveness probe of a reconcile that does not come back.
+a key is urgent is asked at each add, and of a timer when it is due, so that every way of waking an execution with an
+undelivered stop uses the fast lane. Timers go on while the machine sleeps. Namespaces take turns. `stuck` tells the
+liveness probe of a reconcile that does not come back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from desist.controller.clock import steady_seconds
 from desist.controller.kinds import Key, Table
 from desist.kube.queue import QueueOptions, WorkQueue
 
@@ -25,6 +27,10 @@ def _nothing(_: Key) -> None:
     pass
 
 
+def _no_release(_: Key, failed: bool) -> None:
+    pass
+
+
 class Work:
     """Reconciles, one at a time for a key."""
 
@@ -33,15 +39,21 @@ class Work:
         table: Table,
         workers: int,
         clock: Callable[[], datetime],
-        release: Callable[[Key], None] = _nothing,
+        release: Callable[[Key, bool], None] = _no_release,
         interrupt: Callable[[Key], None] = _nothing,
+        steady: Callable[[], float] = steady_seconds,
     ) -> None:
-        """`release` is called when a reconcile of a key is over, `interrupt` when an urgent add meets a running one."""
+        """`release` is called when a reconcile of a key is over, and told whether it failed.
+
+        `interrupt` is called when an urgent add meets a running one. `steady` times what is due.
+        """
         self._table = table
         self._clock = clock
         self._release = release
         self._interrupt = interrupt
-        self._queue: WorkQueue[Key] = WorkQueue(self._run, QueueOptions(workers=workers), self._namespace)
+        self._queue: WorkQueue[Key] = WorkQueue(
+            self._run, QueueOptions(workers=workers), self._namespace, self._is_urgent, steady
+        )
         self._held: dict[Key, None] | None = None
         self._running: dict[Key, float] = {}
 
@@ -76,14 +88,16 @@ class Work:
 
     async def _run(self, key: Key) -> None:
         self._running[key] = asyncio.get_running_loop().time()
+        failed = True
         try:
             due = await self._table[key.kind].reconcile(key.uid)
+            failed = False
         finally:
             del self._running[key]
-            self._release(key)
+            self._release(key, failed)
         if due is not None:
             seconds = max(0.0, (due - self._clock()).total_seconds())
-            self._queue.add_after(key, seconds, urgent=self._is_urgent(key))
+            self._queue.add_after(key, seconds)
 
     def _namespace(self, key: Key) -> str:
         """Whose turn it takes; empty for an object that is gone."""

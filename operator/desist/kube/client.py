@@ -20,7 +20,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -29,7 +29,7 @@ import msgspec
 
 from desist.kube.connection import Connection, ConnectionProblem, TokenSource
 from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooManyRequests, Unauthorized, error_from
-from desist.kube.lanes import Allowance, Budget, Lane
+from desist.kube.lanes import Allowance, Budget, Lane, Passage
 from desist.kube.resource import Address, Query, Resource
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
@@ -93,6 +93,7 @@ class _Call:
     budget: Budget = Budget.START
     answer_within: float | None = None
     """Seconds for one try; None: the client's own."""
+    passage: Passage = field(default_factory=Passage)
 
 
 class Client:
@@ -161,10 +162,12 @@ class Client:
         dry_run: bool = False,
         budget: Budget = Budget.START,
         answer_within: float | None = None,
+        passage: Passage | None = None,
     ) -> dict[str, Any]:
         """Create the object; with `dry_run` only ask whether it could be. Raises AlreadyExists, Invalid, Forbidden."""
         path, parameters = resource.collection(namespace), {"dryRun": "All"} if dry_run else {}
-        call = _Call("POST", path, parameters, _json(body), budget=budget, answer_within=answer_within)
+        way = passage or Passage()
+        call = _Call("POST", path, parameters, _json(body), None, budget, answer_within, way)
         return _object(await self._call(call))
 
     async def patch(
@@ -185,10 +188,18 @@ class Client:
         return _object(await self._call(call))
 
     async def replace_status(
-        self, address: Address, body: Mapping[str, Any], *, budget: Budget = Budget.START
+        self,
+        address: Address,
+        body: Mapping[str, Any],
+        *,
+        budget: Budget = Budget.START,
+        answer_within: float | None = None,
+        passage: Passage | None = None,
     ) -> dict[str, Any]:
         """Replace the status under the resourceVersion in `body`. Raises Conflict, NotFound, Invalid."""
-        return _object(await self._call(_Call("PUT", address.path("status"), {}, _json(body), budget=budget)))
+        way = passage or Passage()
+        call = _Call("PUT", address.path("status"), {}, _json(body), None, budget, answer_within, way)
+        return _object(await self._call(call))
 
     async def delete(
         self,
@@ -229,6 +240,7 @@ class Client:
         while True:
             try:
                 async with self._lanes[call.budget].enter():
+                    call.passage.sent = True
                     return await self._try(call)
             except (TooManyRequests, ServerUnavailable) as error:
                 wait = self._wait_before_again(call, error, delay)
@@ -240,6 +252,7 @@ class Client:
 
     def _wait_before_again(self, call: _Call, error: ApiError, delay: float) -> float | None:
         if isinstance(error, TooManyRequests):
+            call.passage.sent = False
             wait = error.retry_after or delay
             self._lanes[call.budget].close_for(wait)
             return wait

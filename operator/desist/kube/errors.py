@@ -97,6 +97,12 @@ LONGEST_WAIT = 30.0
 maintenance says minutes: asking twice a minute harms nobody."""
 
 
+def of_the_server(error: ApiError) -> bool:
+    """Whether it says nothing of the object that was written: not so fast, no credentials, or nobody there."""
+    unreached = error.status == 0 and not isinstance(error, NoAnswer)
+    return unreached or isinstance(error, TooManyRequests | Unauthorized)
+
+
 class _Details(msgspec.Struct, rename="camel"):
     retry_after_seconds: float = 0
 

@@ -36,6 +36,14 @@ class Allowance:
     burst: int
 
 
+@dataclass(slots=True)
+class Passage:
+    """One request's way, for whoever may call it off."""
+
+    sent: bool = False
+    """Whether it may have been carried out: it has left its lane, and was not answered with a 429 since."""
+
+
 class Lane:
     """One budget's gate. Waiting requests are let in in their order."""
 

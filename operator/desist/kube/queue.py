@@ -4,17 +4,20 @@ Contract:
 - `add` asks for a reconcile. Adds of a key that waits are one. An add during a reconcile of the key guarantees one
   more after it, so that nothing which happened meanwhile is overlooked.
 - Urgent keys overtake all others, and `reserved` places are theirs alone: reconciles that hang cannot fill the house. A
-  waiting key that is added as urgent becomes urgent; the reverse does not happen. While both wait, one reconcile in
-  `ordinary_every` is an ordinary one's: urgent keys that never end starve nobody.
-- Keys have a group (by default each its own), and groups take turns, in both lanes. A group may hold three times as
-  many places as it leaves free: one whose reconciles are slow never has them all.
+  waiting key that is added as urgent becomes urgent; the reverse does not happen. Ordinary keys keep a `share` of the
+  places, and while both wait, one reconcile in `ordinary_every` is an ordinary one's: urgent keys that never end, or
+  hang, starve nobody.
+- Keys have a group (by default each its own), and groups take turns, in both lanes. In each lane a group may hold three
+  times as many places as it leaves free: one whose reconciles are slow never has them all.
 - A key has one timer, and the earliest time wins. A reconcile that begins drops it: it says anew when the next is due.
+  Whether a key is urgent is asked when it is due, for it may have become so by the time that has passed.
 - A reconcile that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
   least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A reconcile
   that returns resets it.
 - `stop` begins no more reconciles, lets the running ones end within a grace, and cancels the rest.
-Time is the event loop's; the queue must be used within its loop. Rejected: `asyncio.Queue` with workers (no keys), a
-priority queue (two lanes need no heap), a task for each key (10,000 tasks that sleep).
+Time is `clock`'s, which may go on while the machine (and the event loop's clock) sleeps: what came due meanwhile is
+seen LONGEST_SLEEP seconds after at the latest. The queue must be used within its loop. Rejected: `asyncio.Queue` with
+workers (no keys), a priority queue (two lanes need no heap), a task for each key (10,000 tasks that sleep).
 """
 
 from __future__ import annotations
@@ -35,6 +38,14 @@ Key = TypeVar("Key", bound=Hashable)
 logger = logging.getLogger(__name__)
 SHARE = 3
 """A group may hold so many times the places that are free."""
+LONGEST_SLEEP = 30.0
+"""Seconds after which a timer looks at the clock again."""
+EARLY = 0.001
+"""Seconds: the loop may call a timer its clock's resolution early."""
+
+
+def _never(_: object) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,11 @@ class QueueOptions:
         if not counts or not 0 < self.backoff <= self.backoff_max:
             raise ValueError(f"these make no queue: {self}")
 
+    @property
+    def share(self) -> int:
+        """Places that no urgent key may take; where there is but one place, none."""
+        return min(max(1, self.workers // self.ordinary_every), self.workers + self.reserved - 1)
+
     def delay(self, failures: int) -> float:
         """Back-off after so many failures in a row, without jitter."""
         return min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max)
@@ -63,6 +79,7 @@ class QueueOptions:
 class _Timer:
     when: float
     urgent: bool
+    """Whatever `is_urgent` says."""
     handle: asyncio.TimerHandle
 
 
@@ -74,23 +91,32 @@ class _Failing:
 
 
 class WorkQueue(Generic[Key]):
-    """Runs `work(key)` for keys that were added. `group_of` is asked when a key begins to wait."""
+    """Runs `work(key)` for keys that were added. `group_of` is asked when a key begins to wait.
+
+    `is_urgent` is asked when a timer is due, and says whether the key is added as urgent then; `clock` gives seconds,
+    only ever goes forward, and at least as fast as the loop's (None: the loop's own).
+    """
 
     def __init__(
         self,
         work: Callable[[Key], Awaitable[None]],
         options: QueueOptions | None = None,
         group_of: Callable[[Key], Group] = lambda key: key,
+        is_urgent: Callable[[Key], bool] = _never,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._work = work
         self._options = options or QueueOptions()
         self._group_of = group_of
+        self._is_urgent = is_urgent
+        self._clock = clock
         self._urgent: Turns[Key] = Turns()
         self._ordinary: Turns[Key] = Turns()
         self._urgent_in_a_row = 0
         self._running: dict[Key, asyncio.Task[None]] = {}
-        self._places: Counter[Group] = Counter()
-        """Places that each group holds."""
+        self._ordinary_running = 0
+        self._places: Counter[tuple[bool, Group]] = Counter()
+        """Places that each group holds as urgent, and as ordinary."""
         self._again: dict[Key, bool] = {}
         """Keys that were added during their reconcile, and whether as urgent."""
         self._timers: dict[Key, _Timer] = {}
@@ -113,21 +139,21 @@ class WorkQueue(Generic[Key]):
             return
         failing = self._failing.get(key)
         if failing is not None and not urgent and failing.until > self._now():
-            self._set_timer(key, failing.until, urgent=False)
+            self._set_timer(key, failing.until)
             return
         self._enqueue(key, urgent)
         self._fill()
 
-    def add_after(self, key: Key, seconds: float, urgent: bool = False) -> None:
+    def add_after(self, key: Key, seconds: float) -> None:
         """Ask for a reconcile in so many seconds; 0 or less: now."""
-        self.add_at(key, self._now() + seconds, urgent)
+        self.add_at(key, self._now() + seconds)
 
-    def add_at(self, key: Key, when: float, urgent: bool = False) -> None:
-        """Ask for a reconcile at a time of the loop's clock; an earlier one that was asked for stays."""
+    def add_at(self, key: Key, when: float) -> None:
+        """Ask for a reconcile at a time of the clock; an earlier one that was asked for stays."""
         if when <= self._now():
-            self.add(key, urgent)
+            self.add(key, self._is_urgent(key))
         else:
-            self._set_timer(key, when, urgent)
+            self._set_timer(key, when)
 
     def forget(self, key: Key) -> None:
         """Drop the key's timer and its back-off; a reconcile that waits or runs is not touched."""
@@ -149,7 +175,7 @@ class WorkQueue(Generic[Key]):
         return cut
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
 
     def _enqueue(self, key: Key, urgent: bool) -> None:
         if urgent:
@@ -163,7 +189,8 @@ class WorkQueue(Generic[Key]):
         while not self._stopped and (taken := self._next()) is not None:
             key, group, urgent = taken
             self._drop_timer(key)
-            self._places[group] += 1
+            self._places[urgent, group] += 1
+            self._ordinary_running += not urgent
             # An empty context: what the caller of `add` had set (log fields of another key) is not this reconcile's.
             task = asyncio.create_task(self._reconcile(key, group, urgent), context=contextvars.Context())
             self._running[key] = task
@@ -179,11 +206,18 @@ class WorkQueue(Generic[Key]):
 
     def _take(self, urgent: bool) -> tuple[Key, Group] | None:
         """The next key of a lane, and its group."""
-        free = self._options.workers + (self._options.reserved if urgent else 0) - len(self._running)
+        free = self._free(urgent)
         if free <= 0:
             return None
         lane = self._urgent if urgent else self._ordinary
-        return lane.take(lambda group: self._places[group] < SHARE * free)
+        return lane.take(lambda group: self._places[urgent, group] < SHARE * free)
+
+    def _free(self, urgent: bool) -> int:
+        """Places that a key of the lane may take now."""
+        options = self._options
+        empty = options.workers + options.reserved - len(self._running)
+        kept = max(0, options.share - self._ordinary_running)
+        return empty - kept if urgent else max(empty - options.reserved, kept)
 
     async def _reconcile(self, key: Key, group: Group, urgent: bool) -> None:
         try:
@@ -192,17 +226,18 @@ class WorkQueue(Generic[Key]):
         except Exception as error:
             self._failed(key, urgent, error)
         finally:
-            self._leave(key, group)
+            self._leave(key, group, urgent)
             again = self._again.pop(key, None)
             if again is not None and not self._stopped:
                 self.add(key, again)
             self._fill()
 
-    def _leave(self, key: Key, group: Group) -> None:
+    def _leave(self, key: Key, group: Group, urgent: bool) -> None:
         del self._running[key]
-        self._places[group] -= 1
-        if not self._places[group]:
-            del self._places[group]
+        self._ordinary_running -= not urgent
+        self._places[urgent, group] -= 1
+        if not self._places[urgent, group]:
+            del self._places[urgent, group]
 
     def _failed(self, key: Key, urgent: bool, error: Exception) -> None:
         failures = self._failing[key].failures + 1 if key in self._failing else 1
@@ -216,23 +251,29 @@ class WorkQueue(Generic[Key]):
         self._failing[key] = _Failing(failures, until)
         self._set_timer(key, until, urgent)
 
-    def _set_timer(self, key: Key, when: float, urgent: bool) -> None:
+    def _set_timer(self, key: Key, when: float, urgent: bool = False) -> None:
         known = self._timers.get(key)
         if known is not None:
             urgent = urgent or known.urgent
             when = min(when, known.when)
             known.handle.cancel()
         if not self._stopped:
-            handle = asyncio.get_running_loop().call_at(when, self._due, key)
+            # Spread out: thousands of timers that were set at once must not look at the clock at once.
+            sleep = min(when - self._now(), LONGEST_SLEEP * random.uniform(0.5, 1.0))
+            handle = asyncio.get_running_loop().call_later(sleep, self._look, key)
             self._timers[key] = _Timer(when, urgent, handle)
 
-    def _due(self, key: Key) -> None:
-        timer = self._timers.pop(key)
+    def _look(self, key: Key) -> None:
+        """Whether the key is due; if not, its timer goes on."""
+        timer = self._timers[key]
+        if timer.when - self._now() > EARLY:
+            self._set_timer(key, timer.when)
+            return
+        del self._timers[key]
         failing = self._failing.get(key)
         if failing is not None and failing.until <= timer.when:
-            # The loop may call a timer a clock's resolution early: the back-off is over all the same.
             failing.until = timer.when - 1
-        self.add(key, timer.urgent)
+        self.add(key, timer.urgent or self._is_urgent(key))
 
     def _drop_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

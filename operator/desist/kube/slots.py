@@ -3,7 +3,8 @@
 Contract: `take` gives a key a slot, or notes that it waits; it never blocks. When a slot falls free it is kept for the
 next key that waits, groups taking turns, and `wake` is called with that key: its next reconcile finds the slot taken
 for it. `release` at the end of every reconcile gives back what the key holds, used or not, so that no slot is lost to a
-key that changed its mind. A group holds at most as many slots as it leaves free: another's call finds one, however
+key that changed its mind; `leave` also where it failed: it comes again after a back-off, during which nothing is kept
+for it. A group holds at most as many slots as it leaves free: another's call finds one, however
 many hang.
 Rejected: a semaphore (who waits for it holds a worker; a tenant's hundred hanging calls hold all of them).
 """
@@ -58,6 +59,11 @@ class Slots(Generic[Key]):
             if not self._by_group[group]:
                 del self._by_group[group]
             self._hand_on()
+
+    def leave(self, key: Key) -> None:
+        """The key's reconcile has failed: it holds nothing and waits for nothing."""
+        self._waiting.discard(key)
+        self.release(key)
 
     def _hand_on(self) -> None:
         """Keep what is free for those who wait."""

@@ -22,7 +22,7 @@ import json, signal, time
 stop = {"sequence": 1, "commandId": "01K0ZJ5S9N8D4C3B2A1QRSTVWX", "mode": "Cancel", "at": "2030-01-01T00:00:00Z"}
 def forge(*_):
     with open("/dev/termination-log", "w") as message:
-        message.write(json.dumps({"receipt": 1, "started": True, "stop": stop}))
+        message.write(json.dumps({"receipt": 1, "started": True, "stop": stop, "outcome": "absent"}))
     print("forged", flush=True)
 signal.signal(signal.SIGUSR1, forge)
 print("started", flush=True)

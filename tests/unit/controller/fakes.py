@@ -15,7 +15,7 @@ from desist.controller.events import Notice, Subject
 from desist.controller.kinds import Key, Kind
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.kube.errors import ApiError
-from desist.kube.lanes import Budget
+from desist.kube.lanes import Budget, Passage
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.settings import Settings
@@ -49,6 +49,8 @@ class FakeCluster:
     notices: list[Notice] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     """Of the writes of a status, in their order."""
+    patience: list[float | None] = field(default_factory=list)
+    """Of the same: seconds in which the answer had to be there."""
     woken: list[Key] = field(default_factory=list)
 
     @property
@@ -73,10 +75,17 @@ class FakeCluster:
         return self.objects[name]
 
     async def replace_status(
-        self, kind: Kind[Any], metadata: ObjectMeta, status: dict[str, Any], budget: Budget = Budget.STOP
+        self,
+        kind: Kind[Any],
+        metadata: ObjectMeta,
+        status: dict[str, Any],
+        budget: Budget = Budget.STOP,
+        answer_within: float | None = None,
+        passage: Passage | None = None,
     ) -> dict[str, Any]:
         self._call("status", str(status.get("phase", "")))
         self.budgets.append(budget)
+        self.patience.append(answer_within)
         if (refused := self.refuses.get("status", _nothing_against)(status)) is not None:
             raise refused
         held = self.objects[metadata.name]
@@ -88,7 +97,7 @@ class FakeCluster:
         self._call("dry-run", manifest.value["metadata"]["name"])
         return self.dry_run
 
-    async def create_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:
+    async def create_pod(self, owner: ObjectMeta, manifest: Opaque, passage: Passage | None = None) -> CreateAnswer:
         self._call("create")
         return self.create
 
@@ -102,6 +111,8 @@ class FakeCluster:
 
     async def post_mailbox(self, namespace: str, action: PostMailbox) -> str:
         self._call("post", f"{action.pod} under {action.resource_version}")
+        if (refused := self.refuses.get("post", _nothing_against)({})) is not None:
+            raise refused
         return str(int(action.resource_version) + 1)
 
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:

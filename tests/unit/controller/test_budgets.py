@@ -16,7 +16,7 @@ from desist.controller.events import EventRecorder, Notice, Subject
 from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.status import StatusWriter
 from desist.kube.client import Client
-from desist.kube.errors import TooManyRequests
+from desist.kube.errors import NoAnswer, TooManyRequests
 from desist.kube.lanes import Budget
 from desist.lifecycle.plan import PostMailbox
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
@@ -92,3 +92,10 @@ async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_
     status = WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)
     await StatusWriter(fake.cluster, fake.record_event, lambda: NOW).write(record(), status)
     assert fake.budgets == [budget]
+
+
+async def test_a_status_write_that_a_stop_may_wait_behind_has_a_time_of_its_own(server: Server) -> None:
+    server.answers(f"{EXECUTIONS}/x/status", silent)
+    async with Client(server.connection) as client, asyncio.timeout(5):
+        with pytest.raises(NoAnswer):
+            await Cluster(client, "me", Clock()).replace_status(EXECUTION, METADATA, {}, answer_within=0.1)

@@ -10,6 +10,7 @@ import pytest
 
 from desist.api.base import Opaque
 from desist.controller.creates import Creates, NoSlot
+from desist.controller.interrupts import Overtaken
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.lifecycle.observed import Answer, CreateAnswer
@@ -115,10 +116,10 @@ async def test_a_stop_ends_a_dry_run_that_hangs_and_its_reconcile_with_it() -> N
     key = Key(EXECUTION.name, "wfx")
     held = asyncio.create_task(tried.once())
     await asyncio.sleep(0.01)
-    tried.creates.interrupt(key)
-    with pytest.raises(NoSlot, match="a stop came first"):
+    tried.creates.interrupts.interrupt(key)
+    with pytest.raises(Overtaken):
         await held
-    tried.creates.interrupt(key)
+    tried.creates.interrupts.interrupt(key)
     tried.creates.release(key)
 
 
@@ -145,6 +146,37 @@ async def test_a_reconcile_without_a_slot_ends_without_a_write_and_goes_on_when_
     assert setting.fake.woken == [Key(EXECUTION.name, "wfx")]
     await setting.reconciler.reconcile("wfx")
     assert "create" in setting.fake.calls
+
+
+async def test_no_slot_is_kept_for_an_execution_whose_reconcile_failed_meanwhile() -> None:
+    setting = Setting()
+    for number in range(4):
+        setting.creates._dry_runs.take(Key(EXECUTION.name, f"other-{number}"), f"namespace-{number}")
+    await setting.reconciler.reconcile("wfx")
+    setting.creates.release(Key(EXECUTION.name, "wfx"), failed=True)
+    setting.creates.release(Key(EXECUTION.name, "other-0"))
+    assert setting.fake.woken == []
+    await setting.reconciler.reconcile("wfx")
+    assert "create" in setting.fake.calls, "it finds the slot by itself"
+
+
+async def test_a_reconcile_whose_create_a_stop_overtakes_ends_without_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached = asyncio.Event()
+
+    async def waits(*_: object) -> CreateAnswer:
+        reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    setting = Setting()
+    monkeypatch.setattr(setting.fake, "create_pod", waits)
+    reconcile = asyncio.create_task(setting.reconciler.reconcile("wfx"))
+    async with asyncio.timeout(5):
+        await reached.wait()
+        setting.creates.interrupts.interrupt(Key(EXECUTION.name, "wfx"))
+        assert await reconcile is None
+    status = setting.known.execution.status
+    assert status is not None and status.attempt == 1, "what was written before it is known"
 
 
 async def test_a_start_that_is_refused_is_due_when_its_wait_is_over() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,15 +12,25 @@ import pytest
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.controller.outcome import Outcome
-from desist.controller.records import execution_record
+from desist.controller.records import Resting, execution_record
 from desist.controller.status import LEAN_FOR, StatusWriter
-from desist.controller.views import PodRecord
-from desist.kube.errors import ApiError, BadRequest, Forbidden, Invalid, ServerUnavailable, TooLarge
+from desist.controller.views import NodeRecord, PodRecord
+from desist.kube.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    Invalid,
+    NoAnswer,
+    ServerUnavailable,
+    TooLarge,
+    TooManyRequests,
+)
 from desist.lifecycle.observed import ContainerKind, ContainerView
 from desist.lifecycle.shown.lean import lean
+from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 from tests.unit.controller.test_reconcile import Setting
-from tests.unit.controller.test_stale_pods import POD, RUNNING, asked_for, asking, at_version, made
+from tests.unit.controller.test_stale_pods import POD, RUN, RUNNING, STATUS, asked_for, asking, at_version, made
 
 Refusal = Callable[[dict[str, Any]], ApiError | None]
 REFUSALS = [Invalid(422, "Invalid", "status.x: no"), Forbidden(403, "Forbidden", "no"), BadRequest(400, "Bad", "no")]
@@ -85,6 +96,38 @@ async def test_what_did_not_fit_is_not_tried_whole_again_for_a_while_and_what_is
     assert writing.tries == 3, "there may be room again"
 
 
+async def test_while_texts_do_not_fit_a_refused_stop_is_told_once_and_another_refusal_again() -> None:
+    setting = asking("Cancel")
+    setting.fake.refuses = {"status": large("the API server's refusal"), "post": lambda _: REFUSALS[1]}
+
+    async def told() -> int:
+        for _ in range(20):
+            setting.wall = setting.seconds = setting.seconds + 10
+            await setting.reconciler.reconcile("wfx")
+        return [notice.reason for notice in setting.fake.notices].count("StopRefused")
+
+    assert await told() == 1
+    assert len(made(setting, "post")) > 2
+    setting.fake.refuses["post"] = lambda _: Forbidden(403, "Forbidden", "another policy")
+    assert await told() == 2
+
+
+async def test_nothing_is_remembered_of_the_status_of_an_execution_at_rest() -> None:
+    setting = Setting(status=STATUS, spec={"workflowRef": {"name": "order"}})
+    writer = setting.reconciler.applier.status
+    setting.caches.node_changed(NodeRecord(make_node(), "containerd://2.3.0"))
+    setting.caches.pod_changed(PodRecord("shop", "wfx", at_version(10)))
+    await setting.reconciler.reconcile("wfx")
+    _with_news(setting)
+    await setting.reconciler.reconcile("wfx")
+    assert "wfx" in writer._contention
+    ended = make_pod(POD, run_id=RUN, uid="pod-uid").exited(0).obj()
+    setting.caches.pod_changed(PodRecord("shop", "wfx", replace(ended, resource_version="12")))
+    await setting.reconciler.reconcile("wfx")
+    assert isinstance(setting.executions.get("wfx"), Resting)
+    assert (writer._contention, writer._refused) == ({}, {})
+
+
 async def test_a_status_that_does_not_fit_without_its_texts_either_is_said() -> None:
     writing = Writing(large("KillCancelling"))
     assert await writing.write() is Outcome.UNWRITTEN
@@ -116,10 +159,86 @@ async def test_a_changed_spec_ends_the_back_off_of_a_refused_status() -> None:
     assert writing.tries == 2
 
 
-async def test_what_the_api_server_is_at_fault_for_is_raised() -> None:
-    writing = Writing(lambda _: ServerUnavailable(503, "Unavailable", "later"))
-    with pytest.raises(ServerUnavailable):
+FAULTS = [ServerUnavailable(503, "Unavailable", "webhook down"), NoAnswer(0, "TimeoutError", "no answer in time")]
+UNREACHED = [TooManyRequests(429, "TooManyRequests", "later"), ServerUnavailable(0, "ClientConnectorError", "nobody")]
+
+
+@pytest.mark.parametrize("error", UNREACHED, ids=lambda error: str(error.status))
+async def test_what_says_nothing_of_the_object_is_raised_every_time(error: ApiError) -> None:
+    writing = Writing(lambda _: error)
+    for _ in range(5):
+        with pytest.raises(type(error)):
+            await writing.write()
+    assert writing.fake.notices == []
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: error.reason)
+async def test_a_fault_is_raised_the_first_time_and_is_a_refusal_from_the_second_in_a_row_on(error: ApiError) -> None:
+    writing = Writing(lambda _: error)
+    with pytest.raises(type(error)):
         await writing.write()
+    for _ in range(600):
+        assert await writing.write() is Outcome.UNWRITTEN
+        writing.seconds += 0.2
+    assert writing.tries <= 9
+    assert [notice.reason for notice in writing.fake.notices] == ["StatusRefused"] * (writing.tries - 1)
+
+
+async def test_a_write_between_two_faults_ends_their_row() -> None:
+    writing = Writing(lambda _: FAULTS[0])
+    for attempt in (1, 2):
+        writing.fake.refuses["status"] = lambda _: FAULTS[0]
+        with pytest.raises(ServerUnavailable):
+            await writing.write(FULL.replace(attempt=attempt))
+        del writing.fake.refuses["status"]
+        assert await writing.write(FULL.replace(attempt=attempt)) is Outcome.DONE
+
+
+async def test_while_a_stop_is_to_be_delivered_the_answer_must_come_soon_and_later_each_time_that_it_did_not() -> None:
+    writing = Writing(lambda _: FAULTS[1])
+    with pytest.raises(NoAnswer):
+        await writing.write()
+    for _ in range(5):
+        writing.seconds += 100
+        await writing.write()
+    assert writing.fake.patience == [2, 2, 4, 8, 12, 12]
+    del writing.fake.refuses["status"]
+    await writing.writer.write(record(metadata={**body()["metadata"], "uid": "other"}), FULL.replace(cancellation=None))
+    assert writing.fake.patience[-1] == 12
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: error.reason)
+async def test_a_stop_that_was_accepted_is_posted_though_admission_of_the_status_hangs(error: ApiError) -> None:
+    setting = asking("Kill")
+    setting.fake.fails = {"post"}
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    setting.fake.fails = set()
+    setting.fake.refuses["status"] = lambda _: error
+    _with_news(setting)
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    await setting.reconciler.reconcile("wfx")
+    assert made(setting, "post")[1:] == [f"post {POD} under 11"]
+
+
+async def test_what_was_written_is_known_though_a_later_action_fails() -> None:
+    setting = asking("Kill")
+    setting.fake.fails = {"post"}
+    with pytest.raises(ApiError):
+        await setting.reconciler.reconcile("wfx")
+    assert setting.known.metadata.resource_version == "8"
+    setting.fake.fails = set()
+    setting.fake.outdated = {"status"}
+    await setting.reconciler.reconcile("wfx")
+    assert len(made(setting, "post")) == 2, "no status is written again before it"
+
+
+def _with_news(setting: Setting) -> None:
+    """Status would tell of a sidecar."""
+    sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
+    news = at_version(11, containers=(*RUNNING.containers, sidecar))
+    setting.caches.pod_changed(PodRecord("shop", "wfx", news))
 
 
 async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_written() -> None:
@@ -129,9 +248,7 @@ async def test_a_stop_that_was_accepted_is_posted_though_the_status_cannot_be_wr
     assert setting.awaits_stop(setting.known)
     setting.fake.vanished = set()
     setting.fake.refuses["status"] = lambda _: REFUSALS[0]
-    sidecar = ContainerView("helper", ContainerKind.SIDECAR, reason="ErrImagePull")
-    news = at_version(11, containers=(*RUNNING.containers, sidecar))
-    setting.caches.pod_changed(PodRecord("shop", "wfx", news))
+    _with_news(setting)
     before = len(made(setting, "status"))
     await setting.reconciler.reconcile("wfx")
     assert len(made(setting, "status")) == before + 1, "status would tell of the sidecar"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
+import pytest
+
 from desist.controller.executions import Executions
 from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Managed, table
 from desist.controller.records import ExecutionRecord, WorkflowRecord
@@ -77,12 +79,28 @@ async def test_namespaces_take_turns_and_what_a_reconcile_holds_is_given_back() 
         Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
         Managed(EXECUTION, executions, reconciles.reconcile),
     )
-    work = Work(table(*rows), 1, lambda: NOW, released.append)
+    work = Work(table(*rows), 1, lambda: NOW, lambda key, _: released.append(key))
     for uid in ("a1", "a2", "a3", "b1"):
         work.add(Key(EXECUTION.name, uid))
     await _quiet()
     assert reconciles.done == ["a1", "a2", "b1", "a3"]
     assert released == [Key(EXECUTION.name, uid) for uid in reconciles.done]
+
+
+async def test_what_a_reconcile_holds_is_given_back_with_how_it_went() -> None:
+    async def reconcile(uid: str) -> datetime | None:
+        if uid == "fails":
+            raise RuntimeError("a fault")
+        return None
+
+    released: list[tuple[str, bool]] = []
+    rows = (Managed(WORKFLOW, Store[WorkflowRecord](), reconcile), Managed(EXECUTION, Executions(), reconcile))
+    work = Work(table(*rows), 1, lambda: NOW, lambda key, failed: released.append((key.uid, failed)))
+    for uid in ("fails", "passes"):
+        work.add(Key(EXECUTION.name, uid))
+    await _quiet()
+    assert released == [("fails", True), ("passes", False)]
+    await work.stop()
 
 
 async def _quiet() -> None:
@@ -121,6 +139,48 @@ async def test_a_reconcile_that_is_due_again_comes_again() -> None:
     while len(reconciles.done) < 2:
         await asyncio.wait_for(reconciles.reached.wait(), 5)
         reconciles.reached.clear()
+    assert reconciles.done == ["a", "a"]
+
+
+async def test_what_has_become_urgent_until_it_is_due_again_finds_a_place_among_reconciles_that_hang() -> None:
+    late, urgent = Reconciles(), set[str]()
+    late.due["late"] = NOW + timedelta(milliseconds=5)
+
+    async def reconcile(uid: str) -> datetime | None:
+        if uid == "late":
+            return await late.reconcile(uid)
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    executions = Executions()
+    executions.note(record_of("late"))
+    rows = (
+        Managed(WORKFLOW, Store[WorkflowRecord](), reconcile),
+        Managed(EXECUTION, executions, reconcile, urgent=lambda record: record.metadata.uid in urgent),
+    )
+    work = Work(table(*rows), 1, lambda: NOW)
+    work.add(Key(EXECUTION.name, "late"))
+    await _quiet()
+    work.add(Key(WORKFLOW.name, "hangs"))
+    urgent.add("late")
+    while len(late.done) < 2:
+        late.reached.clear()
+        await asyncio.wait_for(late.reached.wait(), 5)
+
+
+async def test_what_came_due_while_the_machine_slept_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desist.kube.queue.LONGEST_SLEEP", 0.01)
+    reconciles, seconds = Reconciles(), 0.0
+    reconciles.due["a"] = NOW + timedelta(hours=1)
+    rows = (
+        Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
+        Managed(EXECUTION, Executions(), reconciles.reconcile),
+    )
+    Work(table(*rows), 1, lambda: NOW, steady=lambda: seconds).add(Key(EXECUTION.name, "a"))
+    await asyncio.wait_for(reconciles.reached.wait(), 5)
+    reconciles.reached.clear()
+    seconds = 3600.0
+    await asyncio.wait_for(reconciles.reached.wait(), 5)
     assert reconciles.done == ["a", "a"]
 
 

@@ -176,13 +176,14 @@ def _message(grow: Grower) -> str:
     outcome = grow.random.choice(
         (
             "",
-            '{"outcome":"Cancelled"}\n',
-            '{"outcome":"Succeeded","result":{"a":[1e300,9007199254740993,"\\u001b"]}}\n',
-            '{"outcome":"Failed","failure":{"message":"\\u202e\\u0000"}}\n',
-            '{"outcome":"Lost"}\n',
+            '{"outcome":"Cancelled"}',
+            '{"outcome":"Succeeded","result":{"a":[1e300,9007199254740993,"\\u001b"]}}',
+            '{"outcome":"Failed","failure":{"message":"\\u202e\\u0000"}}',
+            '{"outcome":"Lost"}',
         )
     )
-    return outcome + said
+    lines = [said, outcome] if grow.random.random() < 0.8 else [outcome, said]
+    return "\n".join(line for line in lines if line)
 
 
 def _condition(grow: Grower, kind: str) -> dict[str, Any]:

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from desist.api.vocabulary import ProcessState
+from desist.api.status import ProcessStatus, WorkflowExecutionStatus
+from desist.api.vocabulary import Phase, ProcessRole, ProcessState
+from desist.lifecycle.observed import Observed
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run import reports
+from desist.lifecycle.settings import Settings
 from desist.lifecycle.stop import coherence
+from tests.support.builders import at, make_execution, make_node, make_pod
 from tests.unit.fuzz.cases import run, schema
 from tests.unit.fuzz.grow import Grower
+from tests.unit.fuzz.proof import unproven_end
 from tests.unit.fuzz.schema import complaints
 
 SEED, COUNT = 1, 2000
@@ -57,6 +62,25 @@ def test_a_core_that_believes_whatever_status_says_is_found(monkeypatch: pytest.
         except Exception as error:
             found.append(str(error))
     assert any("written outside the schema" in complaint for complaint in found)
+
+
+@pytest.mark.parametrize("booted", ["boot-0", "boot-1"])
+def test_what_status_says_of_a_pod_as_a_late_start_proves_nothing_of_the_runs_own_process(booted: str) -> None:
+    own = ProcessStatus(pod="p", pod_uid="u", node="node-1", boot_id=booted, state=ProcessState.ALIVE, since=at(0))
+    other = "boot-1" if booted == "boot-0" else "boot-0"
+    late = own.replace(role=ProcessRole.LATE_START, boot_id=other)
+    before = WorkflowExecutionStatus(phase=Phase.RUNNING, run_id="R", attempt=1, processes=(late, own))
+    seen = make_execution().with_status(before).obj()
+    pod = make_pod("p", uid="u", run_id="R").running().obj()
+    observed = Observed(
+        execution=seen,
+        settings=Settings(),
+        pods=(pod,),
+        nodes=(make_node("node-1", boot_id="boot-1"),),
+        live_nodes=("node-1",),
+    )
+    proven = unproven_end(observed, before, before.replace(phase=Phase.FAILED)) is None
+    assert proven == (booted == "boot-0"), "its node has booted since, or has not"
 
 
 @pytest.mark.parametrize("plural", ["workflows", "workflowexecutions"])

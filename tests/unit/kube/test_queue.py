@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from desist.kube.errors import ServerUnavailable, TooManyRequests
-from desist.kube.queue import QueueOptions, WorkQueue
+from desist.kube.queue import LONGEST_SLEEP, QueueOptions, WorkQueue
 from tests.unit.kube.virtual import run
 
 Act = Callable[[WorkQueue[str], "Diary"], Awaitable[None]]
@@ -139,6 +139,22 @@ def test_reconciles_that_hang_leave_places_to_urgent_keys() -> None:
     assert diary.times("other")[0] >= 50
 
 
+@pytest.mark.parametrize("groups", [1, 50])
+@pytest.mark.parametrize(("workers", "reserved"), [(1, 1), (1, 4), (4, 0), (16, 4)])
+def test_urgent_reconciles_that_hang_leave_a_place_to_ordinary_keys(workers: int, reserved: int, groups: int) -> None:
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        queue._group_of = lambda key: int(key[1:]) % groups
+        for number in range(50):
+            queue.add(f"h{number}", urgent=True)
+        await asyncio.sleep(1)
+        for number in range(3):
+            queue.add(f"k{number}")
+
+    diary = after(act, QueueOptions(workers=workers, reserved=reserved), takes=50, seconds=160)
+    assert diary.times("k0") == [1]
+    assert diary.times("k2")[0] <= 101
+
+
 def test_an_urgent_add_during_a_reconcile_makes_the_next_one_urgent() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
         queue.add("a")
@@ -183,13 +199,47 @@ def test_a_time_that_has_passed_means_now() -> None:
     assert after(act).times("a") == [3]
 
 
-def test_a_timer_can_be_urgent() -> None:
+def test_whether_a_timer_is_urgent_is_asked_when_it_is_due() -> None:
     async def act(queue: WorkQueue[str], _: Diary) -> None:
-        queue.add_at("late", 5.5, urgent=True)
+        time = asyncio.get_running_loop().time
+        queue._is_urgent = lambda key: key == "late" and time() >= 5
+        queue.add_at("late", 5.5)
         for number in range(8):
             queue.add(f"k{number}")
 
     assert after(act, QueueOptions(workers=1, reserved=0)).times("late") == [6]
+
+
+def test_a_time_that_has_passed_is_as_urgent_as_its_key() -> None:
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        queue._is_urgent = lambda key: key == "late"
+        for key in ("busy", "a"):
+            queue.add(key)
+        queue.add_at("late", 0)
+
+    assert after(act, QueueOptions(workers=1, reserved=0)).order == ["busy", "late", "a"]
+
+
+@pytest.mark.parametrize("due", [40.0, 3600.0])
+def test_what_comes_due_while_the_machine_sleeps_follows_soon_after(due: float) -> None:
+    asleep = 0.0
+
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        nonlocal asleep
+        loop = asyncio.get_running_loop()
+        queue._clock = lambda: loop.time() + asleep
+        queue.add_after("a", due)
+        await asyncio.sleep(10)
+        asleep = 7200.0
+
+    assert 10 <= after(act).times("a")[0] <= 10 + LONGEST_SLEEP
+
+
+def test_a_timer_that_looks_at_the_clock_on_its_way_costs_no_reconcile() -> None:
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        queue.add_after("a", 1000)
+
+    assert after(act, seconds=1500).times("a") == [1000]
 
 
 def test_a_failing_key_is_tried_again_after_a_back_off_that_doubles_up_to_its_limit_and_is_reset_by_success() -> None:

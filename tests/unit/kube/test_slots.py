@@ -33,6 +33,19 @@ def test_a_slot_that_is_not_used_goes_to_the_next() -> None:
     assert woken == ["a/2", "a/3"]
 
 
+def test_no_slot_is_kept_for_a_key_whose_reconcile_failed() -> None:
+    woken: list[str] = []
+    slots = Slots(1, woken.append)
+    for key in ("a/1", "a/2", "a/3"):
+        slots.take(key, "a")
+    slots.leave("a/2")
+    slots.release("a/1")
+    assert woken == ["a/3"]
+    assert not slots.take("a/2", "a")
+    slots.leave("a/3")
+    assert woken == ["a/3", "a/2"]
+
+
 def test_one_group_leaves_as_many_slots_free_as_it_holds() -> None:
     slots: Slots[str] = Slots(4, lambda key: None)
     assert [slots.take(f"a/{number}", "a") for number in range(9)].count(True) == 2
@@ -84,6 +97,12 @@ class Reconciles(RuleBasedStateMachine):
     def goes(self, key: str) -> None:
         self.kept.discard(key)
         self.slots.release(key)
+
+    @rule(key=keys)
+    def fails(self, key: str) -> None:
+        self.kept.discard(key)
+        self.wanted.discard(key)
+        self.slots.leave(key)
 
     @invariant()
     def no_slot_is_lost_and_none_is_free_for_somebody_who_waits(self) -> None:

@@ -21,7 +21,7 @@ def pod(change: Callable[[PodBuilder], PodBuilder]) -> Deed:
 
 def says(outcome: str, code: int = 0, **fields: float) -> Callable[[PodBuilder], PodBuilder]:
     text = json.dumps({"outcome": outcome, "failure": {"message": "my own words"}})
-    return lambda seen: seen.exited(code, f"{text}\n{receipt(sigterm=1.5, **fields)}").over()  # type: ignore[arg-type]
+    return lambda seen: seen.exited(code, f"{receipt(sigterm=1.5, **fields)}\n{text}").over()  # type: ignore[arg-type]
 
 
 def exits(code: int, sigterm: float | None = 1.5, passed: float | None = None, finished: float = 2) -> Deed:

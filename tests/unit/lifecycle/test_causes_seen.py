@@ -64,7 +64,7 @@ def test_what_was_told_before_the_kubelet_stopped_it_knows_why_it_ends(
     world.request(Mode.CANCEL)
     stop = world.command().id  # read at 1.5
     text = json.dumps({"outcome": outcome})
-    told = pod(lambda seen: seen.exited(1, f"{text}\n{receipt(stop=stop, sigterm=1.7)}", finished=2).over())
+    told = pod(lambda seen: seen.exited(1, f"{receipt(stop=stop, sigterm=1.7)}\n{text}", finished=2).over())
     being(before, told)(world)
     assert world.phase == expected
 

@@ -19,7 +19,7 @@ FORCE_KILL_TERMINATE = (Mode.FORCE, Mode.KILL, Mode.TERMINATE)
 
 def _says(phase: str, code: int, **receipt_fields: object) -> Ending:
     outcome = json.dumps({"outcome": phase, "result": {"n": 1}, "failure": {"message": "my own words"}})
-    return lambda pod, told: pod.exited(code, f"{outcome}\n{receipt(**receipt_fields)}").over()  # type: ignore[arg-type]  # passed on
+    return lambda pod, told: pod.exited(code, f"{receipt(**receipt_fields)}\n{outcome}").over()  # type: ignore[arg-type]  # passed on
 
 
 def _told(ending: Ending) -> Ending:
@@ -27,8 +27,8 @@ def _told(ending: Ending) -> Ending:
 
     def end(pod: PodBuilder, told: str) -> PodBuilder:
         ended = ending(pod, told)
-        outcome = ended.obj().workflow.message.partition("\n")[0]
-        return ended.container("workflow", message=f"{outcome}\n{receipt(stop=told)}")
+        outcome = ended.obj().workflow.message.partition("\n")[2]
+        return ended.container("workflow", message=f"{receipt(stop=told)}\n{outcome}")
 
     return end
 
@@ -154,7 +154,7 @@ def test_an_outcome_that_is_nested_more_than_64_levels_deep_is_ignored_and_the_e
 ) -> None:
     world = World().running()
     outcome = f'{{"outcome":"Succeeded","result":{"[" * levels}{"]" * levels}}}'
-    world.change_pod(lambda pod: pod.exited(1, f"{outcome}\n{receipt()}").over(), after=1)
+    world.change_pod(lambda pod: pod.exited(1, f"{receipt()}\n{outcome}").over(), after=1)
     assert world.phase is (Phase.SUCCEEDED if taken else Phase.FAILED)
     assert ("64 levels" in (world.status.history[-1].message or "")) is not taken
 

@@ -32,7 +32,7 @@ def test_a_program_that_exits_with_0_on_its_nodes_reboot_is_run_again() -> None:
 
 
 def test_the_documented_example_is_run_again_after_a_reboot() -> None:
-    world = _rebooted(0, json.dumps({"outcome": "Cancelled"}) + "\n" + receipt(sigterm=1.5))
+    world = _rebooted(0, receipt(sigterm=1.5) + "\n" + json.dumps({"outcome": "Cancelled"}))
     assert (world.phase, world.status.disruptions) == (Phase.RUNNING, 1), world.phase
 
 

@@ -1,7 +1,7 @@
 """A workflow process as it truly is: a program, and the launcher in front of it.
 
 Contract: this is what invariants are checked against; no controller ever looks here. The launcher is written from its
-documented behaviour: one stop signal, the earliest deadline from its own first readings, a receipt as the last line of
+documented behaviour: one stop signal, the earliest deadline from its own first readings, a receipt as the first line of
 the termination message.
 """
 
@@ -128,7 +128,7 @@ class Process:
             self._end(LOST_BY_REBOOT)
 
     def message(self) -> str:
-        """The termination message: the program's outcome, and the receipt."""
+        """The termination message: the receipt, and the program's outcome."""
         receipt: dict[str, Any] = {"receipt": 1, "started": self.ran, "outcome": "ok" if self.says else "absent"}
         if self.first is not None:
             receipt["stop"] = self.first
@@ -136,8 +136,9 @@ class Process:
             receipt["last"] = self.last
         if self.sigterm_at is not None:
             receipt["sigterm"] = rfc3339(self.wall.at(self.sigterm_at))
-        lines = [json.dumps({"outcome": self.says})] if self.says else []
-        return "\n".join([*lines, json.dumps(receipt)])
+        if self.says:
+            receipt["says"] = self.says
+        return "\n".join([json.dumps(receipt), *([json.dumps({"outcome": self.says})] if self.says else [])])
 
     def _note(self, stop: dict[str, Any]) -> None:
         read = {key: stop[key] for key in ("sequence", "commandId", "mode")}

@@ -15,7 +15,7 @@ from desist.lifecycle.wire.termination import Receipt, ReceivedStop, UserOutcome
 
 EXAMPLES = Path(__file__).parents[2] / "contract"
 # The controller does not keep what the receipt says about the outcome: it has the outcome.
-NOT_KEPT = {"receipt", "outcome"}
+NOT_KEPT = {"receipt", "outcome", "says"}
 
 
 def examples(kind: str) -> list[Any]:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.wire.mailbox import LONGEST_GRACE, Stop, merge, parse, render, repeat_at, repeated
+from desist.lifecycle.wire.mailbox import (
+    HIGHEST_SEQUENCE,
+    LONGEST_GRACE,
+    Stop,
+    above,
+    merge,
+    parse,
+    render,
+    repeat_at,
+    repeated,
+)
 from tests.unit.wire.builders import NOW, RUN_ID, stop
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -74,6 +84,16 @@ def test_the_sequence_rises_with_each_posting_and_the_signal_is_never_taken_over
     if posting is not None:
         assert posting.sequence == max(wanted.sequence, present.sequence + 1)
         assert posting.signal == wanted.signal
+
+
+@given(STOPS, STOPS, st.integers(HIGHEST_SEQUENCE - 2, HIGHEST_SEQUENCE))
+def test_what_is_posted_after_any_valid_posting_is_valid(present: Stop, wanted: Stop, sequence: int) -> None:
+    present = replace(present, sequence=sequence)
+    assert parse(render(present)) == present
+    for posting in (merge(present, wanted), above(wanted, present)):
+        if posting is not None:
+            assert parse(render(posting)) == posting
+            assert posting.sequence > present.sequence or posting.sequence == HIGHEST_SEQUENCE
 
 
 @given(st.lists(STOPS, min_size=1, max_size=6))
@@ -166,7 +186,7 @@ def wire(**changes: Any) -> str:
 REQUIRED = ("sequence", "runId", "commandId", "mode", "signal", "postedAt")
 WRONG: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(REQUIRED, (..., None, [], {})),
-    "sequence": (..., 0, -1, 1.0, True, "1", None, 10**30),
+    "sequence": (..., 0, -1, 1.0, True, "1", None, 2**53, 2**63 - 1, 10**30),
     "mode": (..., "cancel", "", 1, None, []),
     "commandId": (..., "", "x" * 65, 5),
     "graceSeconds": (-1, "5", True, None, float("nan"), float("inf")),

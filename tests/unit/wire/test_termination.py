@@ -20,18 +20,16 @@ STARTED = Receipt(started=True)
 
 
 def receipt(**fields: Any) -> str:
-    return json.dumps({"receipt": 1, "started": True, **fields})
+    return json.dumps({"receipt": 1, "started": True, "outcome": "absent", **fields})
 
 
-def message(outcome: Any, **fields: Any) -> str:
-    return f"{json.dumps(outcome)}\n{receipt(**fields)}"
+def message(written: Any, **fields: Any) -> str:
+    return f"{receipt(**fields)}\n{json.dumps(written)}"
 
 
 def test_the_receipt_tells_what_was_read_when_and_by_which_way() -> None:
     last = {"sequence": 3, "commandId": "c2", "mode": "Kill", "at": "2030-05-01T12:00:01.25Z"}
-    text = receipt(
-        stop=STOP, last=last, sigterm=AT, passed=PASSED, deadline=AT, killed=True, error="no", outcome="absent"
-    )
+    text = receipt(stop=STOP, last=last, sigterm=AT, passed=PASSED, deadline=AT, killed=True, error="no")
     assert parse(text) == Termination(
         Receipt(
             started=True,
@@ -80,8 +78,13 @@ OUTCOMES: list[tuple[str, Any, UserOutcome]] = [
 
 
 @pytest.mark.parametrize(("written", "expected"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES])
-def test_an_outcome_is_read_in_front_of_the_receipt(written: Any, expected: UserOutcome) -> None:
+def test_an_outcome_is_read_behind_the_receipt(written: Any, expected: UserOutcome) -> None:
     assert parse(message(written)) == Termination(STARTED, expected)
+
+
+@pytest.mark.parametrize(("written", "expected"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES])
+def test_an_outcome_is_read_in_front_of_the_receipt_of_an_earlier_launcher(written: Any, expected: UserOutcome) -> None:
+    assert parse(f"{json.dumps(written)}\n{receipt(outcome='ok')}") == Termination(STARTED, expected)
 
 
 @pytest.mark.parametrize(("written", "expected"), [o[1:] for o in OUTCOMES], ids=[o[0] for o in OUTCOMES])
@@ -100,12 +103,15 @@ INVALID: list[tuple[str, str, str]] = [
     ("no word", message({"result": 1}), "must be Cancelled, Succeeded or Failed"),
     ("a word of another type", message({"outcome": ["Failed"]}), "must be Cancelled"),
     ("a list", message([1]), CUT),
-    ("cut at its head by the kubelet", f'come":"Failed"}}\n{receipt()}', CUT),
-    ("a number that nothing holds", f'{{"outcome":"Failed","result":1e999}}\n{receipt()}', CUT),
-    ("not a number", f'{{"outcome":"Failed","result":NaN}}\n{receipt()}', CUT),
-    ("nested too deep", f"{'[' * 3000}\n{receipt()}", CUT),
+    ("cut at its end by the kubelet", f'{receipt()}\n{{"outcome":"Fai', CUT),
+    ("cut at its head, in front of an earlier launcher's receipt", f'come":"Failed"}}\n{receipt()}', CUT),
+    ("a number that nothing holds", f'{receipt()}\n{{"outcome":"Failed","result":1e999}}', CUT),
+    ("not a number", f'{receipt()}\n{{"outcome":"Failed","result":NaN}}', CUT),
+    ("nested too deep", f"{receipt()}\n{'[' * 3000}", CUT),
     ("not even its word fits", receipt(outcome="tooLarge"), CUT),
-    ("a lost first line", receipt(outcome="ok"), CUT),
+    ("a lost outcome", receipt(outcome="ok"), CUT),
+    ("a word that no launcher writes", receipt(outcome="ok", says="Terminated"), CUT),
+    ("what says nothing, though it has a word", receipt(outcome="invalid", says="Failed"), CUT),
     ("a lone surrogate", message({"outcome": "Failed", "failure": "\ud800"}), CUT),
 ]
 
@@ -140,6 +146,7 @@ NOTHING = [
     ),
     receipt(killed=1),
     receipt(error="x" * 2000),
+    *(receipt(outcome=value) for value in (None, "", 1, ["ok"], "fine")),
 ]
 
 
@@ -161,5 +168,40 @@ def test_reading_never_raises(first: str, last: str) -> None:
 @given(st.integers(0, 300))
 def test_a_message_cut_anywhere_never_raises_and_never_invents_a_receipt(cut: int) -> None:
     whole = message({"outcome": "Cancelled", "result": {"text": "ü"}}, stop=STOP)
-    assert parse(whole[:cut]).receipt in (None, parse(whole).receipt)
-    assert parse(whole[cut:]).receipt in (None, parse(whole).receipt)
+    for text in (whole, "\n".join(reversed(whole.split("\n")))):
+        assert parse(text).receipt is not None
+        assert parse(text[:cut]).receipt in (None, parse(text).receipt)
+        assert parse(text[cut:]).receipt in (None, parse(text).receipt)
+
+
+@pytest.mark.parametrize("containers", range(1, 16))
+def test_whatever_the_kubelet_keeps_of_the_head_tells_of_the_stop_and_of_the_outcome(containers: int) -> None:
+    """A message is cut to 12,288 bytes by the number of the pod's containers, those included that others have added."""
+    whole = message({"outcome": "Failed", "result": "r" * 3000}, stop=STOP, outcome="ok", says="Failed")
+    found = parse(whole[: 12_288 // containers])
+    assert found.receipt == Receipt(started=True, stop=ReceivedStop(1, "c1", Mode.CANCEL, NOW))
+    assert found.outcome is not None and found.outcome.phase is Phase.FAILED
+    assert found.outcome.truncated == (containers > 3)
+
+
+FORGED = receipt(stop=STOP, outcome="Succeeded")
+SUCCEEDED = UserOutcome(Phase.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{receipt(outcome='ok')}\n{FORGED}", f"{FORGED}\n{receipt(outcome='ok')}"],
+    ids=["behind the receipt", "in front of an earlier launcher's"],
+)
+def test_an_outcome_that_looks_like_a_receipt_is_none(text: str) -> None:
+    assert parse(text) == Termination(STARTED, SUCCEEDED)
+
+
+@pytest.mark.parametrize("torn", ["", '{"receipt":1,"star', receipt()[:-1]])
+def test_an_outcome_that_looks_like_a_receipt_is_none_where_the_receipt_is_torn(torn: str) -> None:
+    assert parse(f"{torn}\n{FORGED}").receipt is None
+    assert parse(f"{FORGED}\n{torn}") == Termination(None, SUCCEEDED)
+
+
+def test_of_two_receipts_the_first_counts() -> None:
+    assert parse(f"{receipt()}\n{receipt(stop=STOP)}").receipt == STARTED

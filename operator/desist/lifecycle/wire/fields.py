@@ -104,11 +104,11 @@ def name(found: Json, key: str, limit: int) -> str:
     return value
 
 
-def count(found: Json, key: str) -> int:
-    """An integer from 1 on that must be there."""
+def count(found: Json, key: str, most: int = 2**63 - 1) -> int:
+    """An integer from 1 to `most` that must be there."""
     value = found.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Malformed(f"{key} is not a number from 1 on")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise Malformed(f"{key} is not a number from 1 to {most}")
     return value
 
 

@@ -24,6 +24,8 @@ LONGEST_GRACE = 315_360_000.0
 """Ten years; a longer one is cut to this."""
 SIZE_LIMIT = 64 * 1024
 """Bytes that the launcher reads; what is longer is malformed."""
+HIGHEST_SEQUENCE = 2**53 - 1
+"""What every reader of JSON holds exactly; a higher one is malformed. At it, the launcher reads each new content."""
 LATEST_POSTING = datetime(9000, 1, 1, tzinfo=UTC)
 """Later ones are malformed, so that a deadline is always a time that can be told."""
 
@@ -33,7 +35,7 @@ class Stop:
     """One posting: how the processes of the pod are to be stopped."""
 
     sequence: int
-    """From 1, one higher with each posting to this pod."""
+    """From 1 to HIGHEST_SEQUENCE, one higher with each posting to this pod."""
     run_id: str
     command_id: str
     mode: Mode
@@ -97,7 +99,7 @@ def merge(present: Stop | None, wanted: Stop) -> Stop | None:
     when = wanted if _earlier(wanted, present) or present.deadline is None else present
     return replace(
         who,
-        sequence=max(wanted.sequence, present.sequence + 1),
+        sequence=_next(wanted, present),
         signal=wanted.signal,
         grace_seconds=when.grace_seconds,
         posted_at=when.posted_at,
@@ -106,8 +108,8 @@ def merge(present: Stop | None, wanted: Stop) -> Stop | None:
 
 
 def above(stop: Stop, found: Stop) -> Stop:
-    """The same, with a sequence above that of what the annotation holds, whoever wrote it."""
-    return replace(stop, sequence=max(stop.sequence, found.sequence + 1))
+    """The same, with a sequence above that of what the annotation holds, whoever wrote it; at most the highest."""
+    return replace(stop, sequence=_next(stop, found))
 
 
 def without_texts(stop: Stop) -> Stop:
@@ -125,6 +127,10 @@ def repeat_at(held: Stop, after: tuple[float, ...]) -> datetime | None:
 def repeated(held: Stop, now: datetime) -> Stop:
     """The same posting once more."""
     return replace(held, repeated_at=now)
+
+
+def _next(stop: Stop, after: Stop) -> int:
+    return min(max(stop.sequence, after.sequence + 1), HIGHEST_SEQUENCE)
 
 
 def _earlier(one: Stop, other: Stop) -> bool:
@@ -152,7 +158,7 @@ def _stop(found: fields.Json) -> Stop:
     if mode not in list(Mode):
         raise fields.Malformed("mode is none of Cancel, Force, Terminate, Kill")
     return Stop(
-        sequence=fields.count(found, "sequence"),
+        sequence=fields.count(found, "sequence", HIGHEST_SEQUENCE),
         run_id=fields.text(found, "runId", 64),
         command_id=fields.name(found, "commandId", 64),
         mode=Mode(mode),

@@ -1,9 +1,13 @@
-"""The termination message: the user's outcome, and the launcher's receipt as its last line.
+"""The termination message: the launcher's receipt as its first line, then the user's outcome.
 
 Contract: `parse` never raises, whatever the kubelet hands over (nothing, a torn message, a program's own text, the
 runtime's error). A receipt that is not whole is no receipt; an outcome that is not valid is said in `invalid` and
 ignored. Both come from the pod, where user code can write what it likes: they are taken by their shape, and bounded.
 The format is written down in docs/mailbox.md.
+The kubelet cuts the end of a message where containers were added to the pod: the receipt stands where no cut comes, and
+says what the outcome was. A receipt in the last line is an earlier launcher's; it is read where the first line is none.
+Trap: each line but the receipt is the user's. What tells them apart is the member `outcome`: an outcome's is a phase,
+and a receipt's never is.
 """
 
 from __future__ import annotations
@@ -18,6 +22,10 @@ from desist.lifecycle.wire import fields
 
 OUTCOMES = (Phase.CANCELLED, Phase.SUCCEEDED, Phase.FAILED)
 TEXT_LIMIT = 1024
+ABSENT = "absent"
+VALID = ("ok", "tooLarge")
+OUTCOME_STATES = (ABSENT, "invalid", *VALID)
+"""What a receipt may say about the outcome."""
 CUT = "the outcome in the termination message cannot be read"
 
 
@@ -94,18 +102,41 @@ class Termination:
     """Why an outcome that was written does not count."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a receipt's line says."""
+
+    receipt: Receipt
+    state: str
+    """Of the outcome: one of OUTCOME_STATES."""
+    phase: Phase | None
+    """What a valid outcome says; None where the line does not tell."""
+
+
 def parse(message: str) -> Termination:
     """Read a container's termination message."""
-    before, _, last = message.rstrip("\r\n").rpartition("\n")
-    receipt, said = _receipt_of(last)
-    rest = (before if receipt else message.partition("\n")[0]).strip()
-    if not rest:
-        return Termination(receipt, invalid=None if said in ("", "absent") else CUT)
+    lines = message.rstrip("\r\n")
+    first, _, after = lines.partition("\n")
+    before, _, last = lines.rpartition("\n")
+    for line, rest in ((first, after), (last, before)):
+        said = _said(line)
+        if said is not None:
+            return _with_receipt(said, rest.strip())
     try:
-        return _with_outcome(receipt, fields.read_object(rest))
+        return _with_outcome(None, fields.read_object(first))
+    except fields.Malformed:  # the runtime's or a program's own text, which claims nothing
+        return Termination()
+
+
+def _with_receipt(said: _Said, rest: str) -> Termination:
+    if not rest and said.state == ABSENT:
+        return Termination(said.receipt)
+    try:
+        return _with_outcome(said.receipt, fields.read_object(rest))
     except fields.Malformed as error:
-        # Without a receipt it is the runtime's or a program's own text, and claims nothing.
-        return Termination(receipt, invalid=f"{CUT}: {error}"[:TEXT_LIMIT] if receipt else None)
+        if said.phase is not None:
+            return Termination(said.receipt, UserOutcome(said.phase, truncated=True))
+        return Termination(said.receipt, invalid=f"{CUT}: {error}"[:TEXT_LIMIT])
 
 
 def _with_outcome(receipt: Receipt | None, found: fields.Json) -> Termination:
@@ -135,13 +166,17 @@ def _failure_message(failure: object) -> str | None:
     return outside.text(message, TEXT_LIMIT) if isinstance(message, str) else None
 
 
-def _receipt_of(line: str) -> tuple[Receipt | None, str]:
-    """The receipt, and what it says about the outcome: absent, ok, invalid, tooLarge or nothing."""
+def _said(line: str) -> _Said | None:
+    """What a line says that is a receipt; None where it is none."""
     try:
         found = fields.read_object(line)
-        return _receipt(found), fields.optional_text(found, "outcome", 16) or ""
+        if found.get("outcome") not in OUTCOME_STATES:
+            return None
+        state = fields.text(found, "outcome", 16)
+        valid = state in VALID and found.get("says") in list(OUTCOMES)
+        return _Said(_receipt(found), state, Phase(found["says"]) if valid else None)
     except fields.Malformed:
-        return None, ""
+        return None
 
 
 def _receipt(found: fields.Json) -> Receipt:
