@@ -18,6 +18,7 @@ from typing import Any
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.lifecycle.observed import Observed, ObservedOperation, Questions
 from desist.lifecycle.operation import begin, belong, close, shown, taken
+from desist.lifecycle.operation import put_off as own_put_off
 from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
 from desist.lifecycle.run import attempts, late, operations, reports, settle, start
@@ -79,6 +80,7 @@ RUN = Pass(
 OPERATION = Pass(
     steps=(
         belong.refuse,
+        taken.resume,
         reports.report,
         close.close,
         taken.take,
@@ -93,7 +95,7 @@ OPERATION = Pass(
     ended=(steps.judge_request,),
     stall=shown.stall,
     waits=shown.waits,
-    put_off=put_off.start_or_stop,
+    put_off=own_put_off.start_or_stop,
     surplus=close.surplus,
 )
 

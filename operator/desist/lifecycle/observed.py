@@ -263,6 +263,8 @@ class OperationSeen:
     phase: Phase
     begun: bool
     """Whether its first attempt is in its status (of a timer: when it is due); what was done locally has begun."""
+    known: bool = True
+    """Whether its own reconcile has judged it."""
     started: bool = False
     """Whether the current attempt has a process that was seen to run, and is not known to have ended."""
     foreign: bool = False

@@ -75,6 +75,8 @@ class World:
     done: list[Action] = field(default_factory=list)
     writes: int = 0
     uids: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+    """More that the reconcile sees: its operations."""
 
     @property
     def status(self) -> WorkflowExecutionStatus:
@@ -111,6 +113,7 @@ class World:
             made=self.made,
             began=self.began,
             field_manager=self.field_manager,
+            **self.extra,
         )
         while (asked := questions(seen, self.seconds)) and not (asked.dry_run and self.dry_run is None):
             dry_run = self.dry_run if asked.dry_run else seen.dry_run

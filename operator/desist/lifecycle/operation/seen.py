@@ -27,6 +27,7 @@ def seen_of(operation: Operation) -> OperationSeen:
         close_policy=spec.close_policy,
         phase=status.at,
         begun=begun(status) or operation.kind is WorkKind.LOCAL,
+        known=operation.status is not None,
         started=_started(status),
         foreign=failure is not None and failure.category is FailureCategory.NOT_OF_THIS_RUN,
         late=bool(status.late),

@@ -21,6 +21,7 @@ from desist.lifecycle.stop import deadlines, records, steps
 from desist.lifecycle.stop.commands import put_in_force
 from desist.lifecycle.stop.records import Origin
 from desist.lifecycle.view import RunStatus, Status, Step
+from desist.lifecycle.wire import mailbox
 
 RUN_CLOSED = "run closed"
 """Reason of a stop that comes from the run's end by itself."""
@@ -38,6 +39,17 @@ def take(view: OperationView, status: Status) -> Step:
     if record is not None:
         return Step(_hastened(view, taken, run))
     return Step(_closed(view, status, _taken(view, taken, run, late=found is Treatment.LATE)))
+
+
+def resume(view: OperationView, status: Status) -> Step:
+    """Step: what was taken and delivered, and not written yet. An end that came after it is an end by it."""
+    by = _by(view.run) if view.run is not None else None
+    process = view.current(status)
+    held = mailbox.parse(process.pod.mailbox) if process is not None and process.pod is not None else None
+    told = by is not None and held is not None and held.command_id == by.id
+    if not told or view.run is None or status.end_time is not None or _held(status, view.run) is not None:
+        return Step(status)
+    return Step(_taken(view, _forgetting(view, status), view.run, late=False))
 
 
 def _treatment(view: OperationView, status: Status) -> Treatment:

@@ -13,7 +13,7 @@ Rejected: refusing to go on (a run that nobody could stop), a checksum over stat
 
 from __future__ import annotations
 
-from desist.api.status import CommandRecord, ProcessStatus
+from desist.api.status import CommandRecord, OperationStatus, ProcessStatus
 from desist.api.vocabulary import COMPLETION, Phase, ProcessState
 from desist.lifecycle.ids import LENGTH
 from desist.lifecycle.observed import ContainerPhase, PodView
@@ -76,6 +76,8 @@ def _begun(view: View, status: Status) -> Status:
         return _with_spec(view, status)
     pod = _newest(view, status)
     run_id, attempt = _ids(view, status, held, pod)
+    if isinstance(status, OperationStatus) and status.due_at is not None:
+        return status.replace(run_id=view.first_run_id(), phase=Phase.RUNNING)
     if not run_id or not attempt:
         return _not_begun(status)
     name = pod.name if pod else view.pod_name(run_id, attempt)

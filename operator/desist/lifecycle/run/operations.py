@@ -103,7 +103,7 @@ def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
 
 def counted(view: RunView, status: RunStatus) -> RunStatus:
     """The status with its operations counted."""
-    mine = of_run(view, status)
+    mine = tuple(op for op in of_run(view, status) if op.known)
     late = sum(1 for op in view.observed.operations if op.late and op.run_id == status.run_id)
     if not mine and not late and status.operations is None:
         return status

@@ -1,0 +1,375 @@
+"""What becomes of operations: how they start, end, are tried again, and what a stop of one does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from desist.api.base import Opaque
+from desist.api.operation import CreatedBy, PodWork
+from desist.api.vocabulary import ClosePolicy, CommandSource, FailureCategory, HistoryType, Mode, Phase, ProcessState
+from desist.api.workflow import RetryPolicy, StopPolicy
+from desist.lifecycle.plan import CreatePod, DeletePod, PostMailbox
+from desist.lifecycle.wire import mailbox
+from tests.support.builders import T0, at, receipt
+from tests.unit.lifecycle.operation_world import Operations
+
+
+def test_a_pod_operation_costs_three_writes_of_its_status_and_no_event() -> None:
+    world = Operations().running("a")
+    assert world.status("a").phase is Phase.RUNNING
+    world.exits("a")
+    assert world.status("a").phase is Phase.SUCCEEDED
+    assert world.writes["a"] == 3
+    assert world.events == []
+    assert world.status("a").processes[0].state is ProcessState.GONE
+
+
+def test_its_pod_is_the_runs_template_with_what_it_says_over_it() -> None:
+    world = Operations()
+    world.create("a", pod=PodWork(command=("ls", "-l"), image="other:2", node_selector=Opaque.of({"disk": "fast"})))
+    world.settle()
+    (made,) = [action for _, action in world.done if isinstance(action, CreatePod)]
+    manifest = made.manifest.value
+    container = manifest["spec"]["containers"][0]
+    assert container["command"][-2:] == ["ls", "-l"]
+    assert container["image"] == "other:2"
+    assert manifest["spec"]["nodeSelector"] == {"disk": "fast"}
+    assert manifest["spec"]["automountServiceAccountToken"] is False
+    assert manifest["metadata"]["name"] == f"{world.all['a'].metadata.name}-1"
+    names = {variable["name"] for variable in container["env"]}
+    assert {"DESIST_EXECUTION", "DESIST_EXECUTION_UID", "DESIST_RUN_ID", "DESIST_NAMESPACE"} < names
+    assert {"DESIST_POD_NAME", "DESIST_POD_UID", "DESIST_OPERATION_ID"} < names
+
+
+def test_the_pod_is_made_in_a_reconcile_after_the_one_that_writes_the_attempt() -> None:
+    world = Operations()
+    world.create("a")
+    plan = world.plan("a")
+    assert not [action for action in plan.actions if isinstance(action, CreatePod)]
+
+
+def test_a_failure_is_tried_again_after_a_wait_that_grows_and_then_is_final() -> None:
+    world = Operations().running("a", retry_policy=RetryPolicy(maximum_attempts=3, initial_interval_seconds=10))
+    waits = []
+    for _ in range(2):
+        world.exits("a", 1)
+        due = world.status("a").next_attempt_at
+        assert due is not None
+        waits.append((due - at(world.run.seconds)).total_seconds())
+        world.settle(waits[-1])
+        world.change_pod("a", world.pod("a").running(world.run.seconds))
+    assert waits == [10, 20]
+    world.exits("a", 1)
+    status = world.status("a")
+    assert (status.phase, status.failed_attempts, status.attempt) == (Phase.FAILED, 2, 3)
+    assert [e.type for e in status.history].count(HistoryType.ATTEMPT_FAILED) == 2
+
+
+def test_a_drained_operation_is_run_again_and_no_try_is_counted() -> None:
+    world = Operations().running("a")
+    drained = world.pod("a").having(
+        deletion_timestamp=T0, deletion_seen_at=T0, disruption_reason="EvictionByEvictionAPI"
+    )
+    world.change_pod("a", drained.exited(143, finished=world.run.seconds).over())
+    world.settle(1)
+    assert (world.status("a").attempt, world.status("a").failed_attempts) == (2, None)
+    assert world.status("a").disruptions == 1
+
+
+@pytest.mark.parametrize("mode", [Mode.CANCEL, Mode.KILL])
+def test_one_that_has_no_process_is_cancelled_at_once_and_leaves_no_pod(mode: Mode) -> None:
+    world = Operations().running("a", retry_policy=RetryPolicy(maximum_attempts=9, initial_interval_seconds=3600))
+    world.exits("a", 1)
+    assert world.status("a").next_attempt_at is not None
+    world.stop("a", mode)
+    assert world.status("a").phase is Phase.CANCELLED
+    world.settle(7200)
+    assert world.status("a").attempt == 1
+
+
+def test_a_stop_of_one_costs_two_writes_and_the_run_goes_on() -> None:
+    world = Operations().running("a")
+    before = world.writes["a"]
+    world.stop("a", Mode.KILL, reason="too slow")
+    assert world.status("a").phase is Phase.KILL_CANCELLING
+    posted = mailbox.parse(world.pod("a").obj().mailbox)
+    assert posted is not None
+    assert (posted.mode, posted.reason) == (Mode.KILL, "too slow")
+    world.exits("a", 137)
+    assert world.status("a").phase is Phase.CANCELLED
+    assert world.writes["a"] - before == 2
+    assert world.run.phase is Phase.RUNNING
+
+
+def test_a_timer_is_due_after_its_delay_and_costs_two_writes() -> None:
+    world = Operations()
+    world.create("t", timer={"delay_milliseconds": 90_000})
+    world.settle()
+    assert world.status("t").due_at == at(world.run.seconds + 90)
+    world.settle(89)
+    assert world.status("t").phase is Phase.RUNNING
+    world.settle(1)
+    assert (world.status("t").phase, world.writes["t"]) == (Phase.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "phase"),
+    [
+        ({"outcome": "Succeeded", "result": {"n": 1}}, Phase.SUCCEEDED),
+        ({"outcome": "Failed", "failure": {"message": "no money"}}, Phase.FAILED),
+        ({"outcome": "Cancelled"}, Phase.CANCELLED),
+        ({"no": "outcome"}, Phase.FAILED),
+    ],
+)
+def test_what_was_done_in_the_workflow_process_counts_as_it_says(outcome: dict[str, object], phase: Phase) -> None:
+    world = Operations()
+    world.create("l", local={"outcome": Opaque.of(outcome)})
+    world.settle()
+    assert (world.status("l").phase, world.writes["l"]) == (phase, 1)
+
+
+class TestWhoseWordCounts:
+    def test_an_earlier_attempts_is_not_started_until_the_current_one_asks_again(self) -> None:
+        world = Operations()
+        _drain_run(world)
+        world.create("a", attempt=1)
+        world.settle(20)
+        assert world.all["a"].status is None or world.status("a").attempt is None
+        assert "ask for it again" in world.status("a").waiting_on[0]
+        current = world.run.status.processes[0]
+        by = CreatedBy(pod_name=current.pod, pod_uid=current.pod_uid or "")
+        held = world.all["a"]
+        world.all["a"] = held.replace(spec=held.spec.replace(created_by=by))
+        world.settle()
+        assert world.status("a").attempt == 1
+
+    def test_one_that_has_begun_goes_on_when_the_workflow_process_is_run_again(self) -> None:
+        world = Operations().running("a")
+        _drain_run(world)
+        assert world.status("a").phase is Phase.RUNNING
+
+    def test_a_later_attempt_than_is_known_is_not_touched(self) -> None:
+        world = Operations()
+        world.create("a", attempt=7)
+        world.settle()
+        assert world.all["a"].status is None or world.status("a").phase is Phase.PENDING
+
+    @pytest.mark.parametrize("what", ["pod", "uid", "run", "name"])
+    def test_who_is_not_of_the_run_fails_once_and_holds_nobody_up(self, what: str) -> None:
+        world = Operations()
+        current = world.run.status.processes[0]
+        foreign = CreatedBy(pod_name="another-1" if what == "pod" else current.pod, pod_uid="another")
+        changes = {"created_by": foreign} if what in ("pod", "uid") else {}
+        if what == "run":
+            changes["run_id"] = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+        made = world.create("a", **changes)
+        if what == "name":
+            world.all["a"] = made.replace(metadata=made.metadata.replace(name="of-my-own"))
+        world.settle()
+        failure = world.status("a").failure
+        assert failure is not None
+        assert failure.category is FailureCategory.NOT_OF_THIS_RUN
+        assert world.run.status.operations is None
+        world.end_run()
+        assert world.run.phase is Phase.SUCCEEDED
+
+    def test_without_an_execution_nothing_is_touched(self) -> None:
+        world = Operations().running("a")
+        world.execution_there = False
+        world.stop("a", Mode.KILL)
+        assert world.status("a").phase is Phase.RUNNING
+
+    def test_the_two_thousand_and_first_fails(self) -> None:
+        world = Operations()
+        world.earlier = 2000
+        world.create("a")
+        world.settle()
+        failure = world.status("a").failure
+        assert failure is not None
+        assert failure.category is FailureCategory.TOO_MANY
+
+
+def _drain_run(world: Operations) -> None:
+    """The workflow process's pod is drained, and its next attempt runs."""
+    pod = world.run.pod
+    drained = pod.having(deletion_timestamp=T0, deletion_seen_at=T0, disruption_reason="EvictionByEvictionAPI")
+    world.run.pods[pod.obj().name] = drained.exited(143, finished=world.run.seconds).over()
+    world.settle()
+    world.settle(2)
+    name = world.run.pod.obj().name
+    world.run.pods[name] = world.run.pod.running(world.run.seconds)
+    world.settle(1)
+    assert world.run.status.attempt == 2
+
+
+class TestTheRunsEnd:
+    def test_a_natural_end_stops_what_is_open_by_a_command_of_its_own(self) -> None:
+        world = Operations().running("a", stop_policy=StopPolicy(grace_period_seconds=7))
+        world.end_run()
+        assert world.run.phase is Phase.RUNNING
+        status = world.status("a")
+        assert status.phase is Phase.KILL_CANCELLING
+        assert [(c.source, c.mode) for c in status.commands] == [(CommandSource.CLOSED, Mode.KILL)]
+        posted = mailbox.parse(world.pod("a").obj().mailbox)
+        assert posted is not None
+        assert (posted.grace_seconds, posted.reason) == (7, "run closed")
+        world.exits("a", 143)
+        assert world.status("a").phase is Phase.CANCELLED
+        assert world.run.phase is Phase.SUCCEEDED
+        assert world.run.types()[-2:] == [HistoryType.OPERATION_CANCELLED, HistoryType.WORKFLOW_COMPLETED]
+
+    def test_wait_is_waited_for_and_named(self) -> None:
+        world = Operations().running("a", close_policy=ClosePolicy.WAIT)
+        world.stop_run(Mode.CANCEL)
+        world.end_run(143)
+        assert "a" in world.run.status.waiting_on[0]
+        assert world.pod("a").obj().mailbox == ""
+        world.exits("a", 0)
+        assert world.status("a").phase is Phase.SUCCEEDED
+        assert not world.run.status.open
+
+    def test_kill_overrides_wait(self) -> None:
+        world = Operations().running("a", close_policy=ClosePolicy.WAIT)
+        world.end_run()
+        world.stop_run(Mode.KILL)
+        assert world.run.phase is Phase.KILL_CANCELLING
+        assert mailbox.parse(world.pod("a").obj().mailbox) is not None
+        world.exits("a", 143)
+        assert world.run.phase is Phase.SUCCEEDED
+        assert world.run.command().superseded_by == "completion"
+
+    def test_abandon_is_left_over_and_a_kill_of_the_ended_run_reaps_it(self) -> None:
+        world = Operations().running("a", close_policy=ClosePolicy.ABANDON)
+        world.end_run()
+        ended = world.run.status
+        assert (ended.phase, ended.operations and ended.operations.left_over) == (Phase.SUCCEEDED, 1)
+        assert ended.can_kill is True
+        world.stop_run(Mode.KILL)
+        assert mailbox.parse(world.pod("a").obj().mailbox) is not None
+        world.exits("a", 137)
+        world.settle(11)
+        after = world.run.status
+        assert (after.phase, after.end_time, after.failure) == (ended.phase, ended.end_time, ended.failure)
+        assert world.run.command().outcome == "reaped"
+        assert after.operations is not None
+        assert after.operations.left_over == 0
+        assert after.can_kill is False
+        assert after.history[-1].type is HistoryType.OPERATION_CANCELLED
+
+    def test_a_kill_tells_all_before_any_of_their_statuses_and_costs_one_write_each(self) -> None:
+        world = Operations().running("a").running("b")
+        before = dict(world.writes)
+        world.stop_run(Mode.KILL, grace_period_seconds=3)
+        assert world.writes == before
+        for key in "ab":
+            posted = mailbox.parse(world.pod(key).obj().mailbox)
+            assert posted is not None
+            assert (posted.command_id, posted.grace_seconds) == (world.run.command().id, 3)
+        world.end_run(143)
+        for key in "ab":
+            world.exits(key, 143)
+        assert world.run.phase is Phase.CANCELLED
+        for key in "ab":
+            assert world.writes[key] - before[key] == 1
+            assert [c.id for c in world.status(key).commands] == [world.run.command().id]
+            assert world.status(key).commands[0].source is CommandSource.RUN
+
+    def test_force_leaves_what_runs_and_does_not_run_it_again(self) -> None:
+        world = Operations().running("a")
+        world.create("b")
+        world.settle()
+        world.stop_run(Mode.FORCE)
+        assert world.pod("a").obj().mailbox == ""
+        assert next(a for k, a in world.done if isinstance(a, DeletePod) and k == "b").grace_seconds == 1
+        world.end_run(137)
+        world.settle()
+        assert world.run.phase is Phase.CANCELLED
+        assert world.run.status.operations is not None
+        assert world.run.status.operations.left_over == 1
+        drained = world.pod("a").having(
+            deletion_timestamp=T0, deletion_seen_at=T0, disruption_reason="EvictionByEvictionAPI"
+        )
+        world.change_pod("a", drained.exited(143, finished=world.run.seconds).over())
+        assert world.status("a").phase is Phase.CANCELLED
+
+    def test_terminate_gives_each_its_own_grace(self) -> None:
+        world = Operations().running("a", stop_policy=StopPolicy(grace_period_seconds=9))
+        world.stop_run(Mode.TERMINATE)
+        posted = mailbox.parse(world.pod("a").obj().mailbox)
+        assert posted is not None
+        assert (posted.mode, posted.grace_seconds) == (Mode.KILL, 9)
+        world.settle(3)
+        assert world.status("a").phase is Phase.KILL_CANCELLING
+        world.end_run(137)
+        assert world.run.phase is Phase.TERMINATING
+        world.exits("a", 143)
+        assert world.run.phase is Phase.TERMINATED
+
+    def test_one_that_succeeds_within_the_grace_keeps_its_outcome(self) -> None:
+        world = Operations().running("a")
+        world.stop_run(Mode.KILL, grace_period_seconds=30)
+        receipt = '{"receipt":1,"started":true,"outcome":"ok"}'
+        said = f'{receipt}\n{{"outcome":"Succeeded","result":7}}'
+        world.end_run(143)
+        world.exits("a", 0, said)
+        assert world.status("a").phase is Phase.SUCCEEDED
+        assert world.run.phase is Phase.CANCELLED
+
+    def test_a_stop_in_the_runs_back_off_waits_for_its_operations(self) -> None:
+        world = Operations().running("a")
+        pod = world.run.pod
+        drained = pod.having(deletion_timestamp=T0, deletion_seen_at=T0, disruption_reason="EvictionByEvictionAPI")
+        world.run.pods[pod.obj().name] = drained.exited(143, finished=world.run.seconds).over()
+        world.settle()
+        assert world.run.status.next_attempt_at is not None
+        world.stop_run(Mode.KILL)
+        assert world.run.phase is Phase.KILL_CANCELLING
+        assert mailbox.parse(world.pod("a").obj().mailbox) is not None
+        world.exits("a", 143)
+        assert world.run.phase is Phase.CANCELLED
+        assert world.run.status.attempt == 1
+
+    def test_what_turns_up_after_the_end_gets_no_pod_and_is_counted_as_late(self) -> None:
+        world = Operations()
+        world.end_run()
+        world.create("a")
+        world.settle()
+        assert (world.status("a").phase, world.status("a").late) == (Phase.CANCELLED, True)
+        assert not [a for _, a in world.done if isinstance(a, CreatePod | PostMailbox)]
+        assert world.run.status.operations is not None
+        assert world.run.status.operations.late == 1
+        assert HistoryType.OPERATION_CANCELLED not in world.run.types()
+
+    def test_timers_and_operations_are_told_in_the_order_of_their_ends(self) -> None:
+        world = Operations().running("charge")
+        world.create("reminder", timer={"delay_milliseconds": 3_600_000})
+        world.settle()
+        world.stop_run(Mode.CANCEL)
+        world.end_run(143, message=receipt(stop=world.run.command().id))
+        world.settle(1)
+        world.exits("charge", 143, after=1)
+        kinds = [e.type.value for e in world.run.status.history if e.type.value[:12] != "Cancellation"]
+        assert kinds == [
+            "StartAccepted",
+            "WorkflowStarted",
+            "CancelRequested",
+            "TimerCancelled",
+            "OperationCancelled",
+            "WorkflowCancelled",
+        ]
+        assert {e.operation for e in world.run.status.history} == {None, "charge", "reminder"}
+
+
+def test_counts_alone_are_written_once_in_ten_seconds() -> None:
+    world = Operations()
+    world.run.extra = {}
+    for number in range(5):
+        world.create(f"a{number}")
+    world.settle()
+    seen = world.observe_run()
+    assert world.run.status.operations is not None
+    assert world.run.status.operations.open == 5
+    assert seen.counted_at is None
+    assert timedelta(seconds=10)
