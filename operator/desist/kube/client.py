@@ -31,6 +31,7 @@ from desist.kube.connection import Connection, ConnectionProblem, TokenSource
 from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooManyRequests, Unauthorized, error_from
 from desist.kube.lanes import Allowance, Budget, Lane, Passage
 from desist.kube.resource import Address, Query, Resource
+from desist.kube.server_time import ServerTime
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
 MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Client:
             Budget.EVENT: Lane(self.options.events),
         }
         self._session: aiohttp.ClientSession | None = None
+        self.server_time = ServerTime()
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent. Raises ConnectionProblem where certificates cannot be used."""
@@ -143,9 +146,12 @@ class Client:
         """GET of any path, as `/version`; the raw body."""
         return await self._call(_Call("GET", path, parameters or {}))
 
-    async def get(self, address: Address, *, budget: Budget = Budget.START) -> dict[str, Any]:
-        """The object as it is now. Raises NotFound."""
-        return _object(await self._call(_Call("GET", address.path(), {}, budget=budget)))
+    async def get(
+        self, address: Address, *, budget: Budget = Budget.START, metadata_only: bool = False
+    ) -> dict[str, Any]:
+        """The object as it is now, or its metadata alone. Raises NotFound."""
+        headers = {"Accept": METADATA} if metadata_only else None
+        return _object(await self._call(_Call("GET", address.path(), {}, headers=headers, budget=budget)))
 
     async def list(self, resource: Resource, query: Query) -> Page:
         """One page. Raises Gone where the continue token has expired."""
@@ -291,6 +297,7 @@ class Client:
             server_hostname=self.connection.server_name or None,
         )
         if response.status < 300:
+            self.server_time.told(response.headers.get("Date"))
             return response
         async with response:
             raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))

@@ -57,6 +57,8 @@ class Query:
     namespace: str = ""
     labels: str = ""
     """A label selector, as `app=web,tier!=test`."""
+    fields: str = ""
+    """A field selector, as `spec.nodeName=worker`."""
     limit: int = 0
     """Objects a page; 0: all in one."""
     continue_token: str = ""
@@ -68,6 +70,7 @@ class Query:
         """As the query string has them."""
         named = {
             "labelSelector": self.labels,
+            "fieldSelector": self.fields,
             "limit": str(self.limit) if self.limit else "",
             "continue": self.continue_token,
             "resourceVersion": self.resource_version,
