@@ -40,7 +40,7 @@ def too_large(spec: Any) -> TooLarge | None:
     inner = spec.get("workflowSpec")
     template = inner.get("template") if isinstance(inner, Mapping) else spec.get("template")
     where = "spec.workflowSpec.template" if isinstance(inner, Mapping) else "spec.template"
-    return _judge(StallReason.TEMPLATE_REFUSED, where, template, TEMPLATE_BYTES) or _judge(
+    return judge(StallReason.TEMPLATE_REFUSED, where, template, TEMPLATE_BYTES) or judge(
         StallReason.ARGUMENTS_REFUSED, "spec.arguments", spec.get("arguments"), ARGUMENTS_BYTES
     )
 
@@ -77,7 +77,8 @@ def _encoded(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
 
-def _judge(reason: StallReason, where: str, value: Any, most: int) -> TooLarge | None:
+def judge(reason: StallReason, where: str, value: Any, most: int) -> TooLarge | None:
+    """What is to be said of a value where it takes more than `most` bytes; `where` is its path. None: it does not."""
     if value is None:
         return None
     try:
