@@ -26,4 +26,4 @@ def derived_only(before: Status | None, after: Status) -> bool:
     """Whether a write of `after` over `before` changes nothing but what is derived."""
     if before is None or after.observed_generation > before.observed_generation:
         return False
-    return before.replace(**{name: getattr(after, name) for name in DERIVED}) == after
+    return before.replace(**{name: getattr(after, name) for name in DERIVED if hasattr(after, name)}) == after
