@@ -166,7 +166,9 @@ def wanted_pod(manifest: Opaque) -> WantedPod:
     """The pod of a manifest made here, to ask for."""
     metadata = manifest.value["metadata"]
     labels = metadata["labels"]
-    return WantedPod(metadata["name"], labels[RUN_ID_LABEL], int(labels[ATTEMPT_LABEL]))
+    operation = labels.get(OPERATION_UID_LABEL, "")
+    attempt = labels[OPERATION_ATTEMPT_LABEL if operation else ATTEMPT_LABEL]
+    return WantedPod(metadata["name"], labels[RUN_ID_LABEL], int(attempt), operation=operation)
 
 
 def _metadata(execution: WorkflowExecution, given: Json, wanted: WantedPod) -> Json:
