@@ -14,16 +14,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
+from desist.api.status import OperationCounts, Stoppable, WorkflowExecutionStatus
 from desist.controller.cluster import Cluster
 from desist.controller.creates import Creates, NoSlot
 from desist.controller.events import Notice, RecordEvent, Subject
-from desist.controller.kinds import EXECUTION, Key
+from desist.controller.kinds import Key, Kind
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.pod_writer import PodWriter
-from desist.controller.records import ExecutionRecord
+from desist.controller.records import StoppableRecord
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
 from desist.lifecycle.observed import Answer
@@ -43,11 +44,15 @@ from desist.lifecycle.shown.derived import derived_only
 logger = logging.getLogger(__name__)
 REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
-Note = Callable[[ExecutionRecord], object]
+Note = Callable[[Any], object]
 
 
-def _unnoted(_: ExecutionRecord) -> None:
+def _unnoted(_: Any) -> None:
     pass
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +61,17 @@ class Result:
 
     outcome: Outcome
     wake_at: datetime | None = None
-    record: ExecutionRecord | None = None
-    """The execution as the status write returned it; None where nothing was written."""
+    record: StoppableRecord | None = None
+    """The object as the status write returned it; None where nothing was written."""
     stale: str | None = None
     """UID of a pod that is not, or not any more, what the cache shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies plans."""
+    """Applies plans of one kind."""
 
+    kind: Kind[Any]
     cluster: Cluster
     status: StatusWriter
     creates: Creates
@@ -73,12 +79,15 @@ class Applier:
     record_event: RecordEvent
     clock: Callable[[], datetime]
 
-    async def apply(self, plan: Plan, record: ExecutionRecord, note: Note = _unnoted) -> Result:
-        """Do the plan for that execution. Raises kube's errors where the API server is at fault.
+    async def apply(
+        self, plan: Plan, record: StoppableRecord, note: Note = _unnoted, holds: Callable[[], bool] = _always
+    ) -> Result:
+        """Do the plan for that object. Raises kube's errors where the API server is at fault.
 
-        `note` is told at once what a status write returned: it holds whatever becomes of the rest.
+        `note` is told at once what a status write returned: it holds whatever becomes of the rest, and who waits for it
+        begins meanwhile. `holds`: whether what a start was judged by still is so; asked before a pod is created.
         """
-        run = _Run(self, record, note)
+        run = _Run(self, record, note, holds)
         for action in plan.actions:
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
@@ -89,8 +98,9 @@ class Applier:
 class _Run:
     """One plan on its way."""
 
-    def __init__(self, applier: Applier, record: ExecutionRecord, note: Note) -> None:
-        self._cluster = applier.cluster
+    def __init__(self, applier: Applier, record: StoppableRecord, note: Note, holds: Callable[[], bool]) -> None:
+        self._kind = applier.kind
+        self._holds = holds
         self._creates = applier.creates
         self._memory = applier.memory
         self._clock = applier.clock
@@ -99,12 +109,12 @@ class _Run:
         self._status = applier.status
         self._record = record
         self._note = note
-        self._key = Key(EXECUTION.name, record.metadata.uid)
+        self._key = Key(applier.kind.name, record.metadata.uid)
         self._metadata = record.metadata
         """As the last write returned it."""
         self._posted: dict[str, str] = {}
         self.wake_at: datetime | None = None
-        self.written: ExecutionRecord | None = None
+        self.written: StoppableRecord | None = None
         self.stale: str | None = None
         self.unwritten = False
         """Whether what is only derived was not written: the rest of the plan needs none of it."""
@@ -134,9 +144,11 @@ class _Run:
             self._note(written.record)
             self.written = written.record
             self._metadata = written.record.metadata
+            if _counts(action.status) != _counts(self._record.status):
+                self._memory.counted(self._metadata.uid, self._clock())
         if written.again_at is not None:
             self._wake(written.again_at)
-        if written.outcome is Outcome.UNWRITTEN and derived_only(self._record.execution.status, action.status):
+        if written.outcome is Outcome.UNWRITTEN and derived_only(self._record.status, action.status):
             # Nothing hangs on what is only derived.
             self.unwritten = True
             return Outcome.DONE
@@ -146,7 +158,7 @@ class _Run:
         """An Event tells of what was written."""
         notice = Notice(action.reason, action.message, action.warning)
         if not self.unwritten and self._status.is_news(self._metadata.uid, notice):
-            self._record_event(Subject(EXECUTION, self._metadata), notice)
+            self._record_event(Subject(self._kind, self._metadata), notice)
         return Outcome.DONE
 
     def _wake(self, when: datetime) -> None:
@@ -154,8 +166,11 @@ class _Run:
 
     async def _create(self, action: CreatePod) -> Outcome:
         uid = self._metadata.uid
+        if not self._holds():
+            logger.debug("pod %s is not created: what it was judged by has changed", action.name)
+            return Outcome.AGAIN
         try:
-            answer = await self._creates.create(self._key, self._metadata, action.name, action.manifest)
+            answer = await self._creates.create(self._key, self._record.owner, action.name, action.manifest)
         except NoSlot as later:
             logger.debug("pod %s is created later: %s", action.name, later)
             return Outcome.DONE
@@ -169,7 +184,7 @@ class _Run:
 
     async def _post(self, action: PostMailbox) -> Outcome:
         try:
-            done = await self._pods.post(self._metadata, action)
+            done = await self._pods.post(self._record, action)
         except ApiError as error:
             return self._not_repeated(action, error)
         if done.version:
@@ -177,7 +192,7 @@ class _Run:
         return self._taken(action, done.outcome)
 
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
-        """A repeat that fails must not put off what else there is to do for this execution. Raises for any other."""
+        """A repeat that fails must not put off what else there is to do for this object. Raises for any other."""
         if not action.again:
             raise error
         logger.warning("the stop of pod %s could not be posted again: %s", action.pod, error)
@@ -188,10 +203,15 @@ class _Run:
         version = action.resource_version
         if version == AFTER_POST:
             version = self._posted[action.uid]
-        return self._taken(action, await self._pods.delete(self._metadata, action, version))
+        return self._taken(action, await self._pods.delete(self._record, action, version))
 
     def _taken(self, action: PostMailbox | DeletePod, outcome: Outcome) -> Outcome:
         if outcome is Outcome.AGAIN:
             logger.debug("pod %s is not what was judged, or refused: deciding again", action.pod)
             self.stale = action.uid
         return outcome
+
+
+def _counts(status: Stoppable | None) -> OperationCounts | None:
+    """How many operations an execution's status counts."""
+    return status.operations if isinstance(status, WorkflowExecutionStatus) else None

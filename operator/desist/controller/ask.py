@@ -1,77 +1,62 @@
 """What the core wants to know before it decides is asked of the API server, live.
 
 Contract: `answer` gives the observation back with the answers in it; it decides nothing, and asks nothing that was not
-wanted. Raises kube's errors: without an answer there is no decision.
+wanted. Raises kube's errors: without an answer there is no decision. What only one kind asks for is asked by `own`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, Generic
 
-from desist.api.base import Opaque
 from desist.controller.caches import Caches
 from desist.controller.cluster import Cluster
-from desist.controller.creates import Creates
-from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
-from desist.controller.observe import with_live_pod
-from desist.lifecycle.observed import CreateAnswer, Observed, Questions, WantedPod
-from desist.lifecycle.pod.manifest import dry_run_manifest
+from desist.controller.observe import Seen, with_live_pod
+from desist.controller.records import StoppableRecord
+from desist.lifecycle.observed import Questions, WantedPod
+
+Own = Callable[[Questions, Any, Seen], Awaitable[Seen]]
+
+
+class NotNow(Exception):
+    """What is asked for cannot be told now; the key is woken when it can."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(Generic[Seen]):
     """Asks."""
 
     cluster: Cluster
-    creates: Creates
     caches: Caches
     memory: Memory
     clock: Callable[[], datetime]
+    own: Own[Seen]
+    """Answers what only this kind asks for."""
 
-    async def answer(self, questions: Questions, observed: Observed) -> Observed:
-        """The observation with the API server's answers in it. Raises NoSlot, and kube's errors."""
-        if questions.dry_run:
-            observed = replace(observed, dry_run=await self._dry_run(observed))
+    async def answer(self, questions: Questions, record: StoppableRecord, seen: Seen) -> Seen:
+        """The observation with the API server's answers in it. Raises NotNow, and kube's errors."""
+        seen = await self.own(questions, record, seen)
         if questions.live_pod is not None:
-            observed = await self._with_live_pod(observed, questions.live_pod)
+            seen = await self._with_live_pod(record, seen, questions.live_pod)
         for name in questions.live_nodes:
-            observed = await self._with_live_node(observed, name)
-        return observed
+            seen = await self._with_live_node(seen, name)
+        return seen
 
-    async def _dry_run(self, observed: Observed) -> CreateAnswer:
-        metadata = observed.execution.metadata
-        key = Key(EXECUTION.name, metadata.uid)
-        return await self.creates.dry_run(key, metadata, _made_from(observed), lambda: _first_pod(observed))
-
-    async def _with_live_pod(self, observed: Observed, wanted: WantedPod) -> Observed:
-        owner = observed.execution.metadata
-        found = await self.cluster.live_pod(owner, wanted)
+    async def _with_live_pod(self, record: StoppableRecord, seen: Seen, wanted: WantedPod) -> Seen:
+        uid, owner = record.metadata.uid, record.owner
+        # A pod that its execution controls is the execution's own, or this operation's, and no other one's.
+        found = await self.cluster.live_pod(owner, replace(wanted, operation="" if owner.uid == uid else uid))
         if found is None:
-            return with_live_pod(observed, None, self.memory.missed(owner.uid, wanted.name, self.clock()))
-        self.memory.found(owner.uid)
-        return with_live_pod(observed, self.caches.dated(owner.uid, found))
+            return with_live_pod(seen, None, self.memory.missed(uid, wanted.name, self.clock()))
+        self.memory.found(uid)
+        return with_live_pod(seen, self.caches.dated(uid, found))
 
-    async def _with_live_node(self, observed: Observed, name: str) -> Observed:
+    async def _with_live_node(self, seen: Seen, name: str) -> Seen:
         found = await self.cluster.live_node(name)
         node = self.caches.known_since(found) if found is not None else None
-        others = tuple(known for known in observed.nodes if known.name != name)
+        others = tuple(known for known in seen.nodes if known.name != name)
         nodes = others if node is None else (*others, node)
-        return replace(observed, nodes=nodes, live_nodes=(*observed.live_nodes, name))
-
-
-def _made_from(observed: Observed) -> Hashable:
-    """What the first pod depends on: while that is the same, a refusal holds."""
-    workflow = observed.workflow.metadata if observed.workflow else None
-    made_from = (workflow.uid, workflow.generation) if workflow else None
-    return observed.execution.metadata.generation, made_from, observed.settings
-
-
-def _first_pod(observed: Observed) -> Opaque:
-    spec = observed.execution.spec.workflow_spec or (observed.workflow.spec if observed.workflow else None)
-    if spec is None:
-        raise ValueError("a dry run needs a workflow, in place or by reference")
-    arguments = observed.execution.spec.arguments
-    return dry_run_manifest(observed.execution, spec, arguments, observed.settings)
+        return replace(seen, nodes=nodes, live_nodes=(*seen.live_nodes, name))

@@ -97,11 +97,17 @@ class Cluster:
             for item in page.items:
                 yield msgspec.json.decode(item)
 
-    async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
-        """All objects of one of our kinds by UID, names and versions only; and the list's version."""
+    async def list_metadata(
+        self, kind: Kind[Any], namespace: str = "", fields: str = ""
+    ) -> tuple[dict[str, Listed], int]:
+        """Objects of one of our kinds by UID, names and versions only; and the list's version.
+
+        All of them, or those of a namespace, that a field selector names.
+        """
         listed: dict[str, Listed] = {}
         version = ""
-        async for page in pages(self.client, kind.resource, Query(limit=PAGE, metadata_only=True)):
+        query = Query(namespace, fields=fields, limit=PAGE, metadata_only=True)
+        async for page in pages(self.client, kind.resource, query):
             version = page.resource_version
             for each in map(identity, page.items):
                 listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
@@ -110,6 +116,16 @@ class Cluster:
     async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
         """One object of our kinds as it is now; a stop may wait for it. Raises Vanished."""
         return await _one(self.client.get(kind.resource.at(name, namespace), budget=budget))
+
+    async def metadata(self, kind: Kind[Any], namespace: str, name: str) -> ObjectMeta:
+        """Identity and age of one object of our kinds as it is now. Raises Vanished."""
+        address = kind.resource.at(name, namespace)
+        body = await _one(self.client.get(address, budget=Budget.STOP, metadata_only=True))
+        return ObjectMeta.model_validate(body["metadata"])
+
+    def server_time(self) -> datetime | None:
+        """The time by the API server's own clock; None before its first answer."""
+        return self.client.server_time()
 
     async def replace_status(
         self,

@@ -1,8 +1,8 @@
-"""What the controller is told of objects that people write: noted or forgotten, and whom it concerns is woken.
+"""What the controller is told of objects of our kinds: noted or forgotten, and whom it concerns is woken.
 
-Contract: whoever tells (kopf's watch, the first list, a comparison with a later one) calls the same two methods. They
-never wait and never raise: an object that cannot be read is logged and skipped. What is not newer than the record
-wakes nobody. Nothing is decided here, and nothing is written.
+Contract: whoever tells (kopf's watch, a reflector, the first list, a comparison with a later one) calls the same
+methods. They never wait and never raise: an object that cannot be read is logged and skipped. What is not newer than
+the record wakes nobody. Nothing is decided here, and nothing is written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desist.controller.kinds import Body, Key, Kind, Managed, Table, Unreadable
-from desist.controller.store import HasMetadata
+from desist.controller.store import HasMetadata, Record
 from desist.controller.unreadable import Complaints
 
 
@@ -28,18 +28,29 @@ class Intake:
 
     def note(self, kind: Kind[Any], body: Body) -> None:
         """An object of that kind is like this."""
-        row = self.table[kind.name]
-        uid, said = body["metadata"]["uid"], body["metadata"]["resourceVersion"]
-        if row.store.knows(uid, said):
+        metadata = body["metadata"]
+        if self.table[kind.name].store.knows(metadata["uid"], metadata["resourceVersion"]):
             return  # at a start each object is told twice, and each write comes back as an event
+        record = self.read(kind, body)
+        if record is not None:
+            self.take(kind, record)
+
+    def read(self, kind: Kind[Record], body: Body) -> Record | None:
+        """The record of an object's body; None where it cannot be read, and that is said."""
+        store, metadata = self.table[kind.name].store, body["metadata"]
         try:
-            record = kind.read(body, row.store.trusted(uid))
+            record = kind.read(body, store.trusted(metadata["uid"]))
         except Unreadable as error:
-            row.store.skip(uid, said)
+            store.skip(metadata["uid"], metadata["resourceVersion"])
             self.complaints.tell(kind, body, error)
-            return
-        self.complaints.forget(uid)
-        known = row.store.get(uid)
+            return None
+        self.complaints.forget(metadata["uid"])
+        return record
+
+    def take(self, kind: Kind[Any], record: HasMetadata) -> None:
+        """What an object of that kind is by now."""
+        row = self.table[kind.name]
+        known = row.store.get(record.metadata.uid)
         if not row.store.note(record):
             return
         self.wake(kind, record.metadata.uid)

@@ -1,4 +1,4 @@
-"""The kinds that people write, and the one table that says how this process handles each of them.
+"""The kinds that people and their processes write, and the one table that says how this process handles each of them.
 
 Contract:
 - `Kind` is what is true of a kind everywhere: its name, where it is in the API, how one of its objects is read. `KINDS`
@@ -22,7 +22,9 @@ from pydantic import ValidationError
 
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import GROUP, VERSION
+from desist.api.operation import Operation
 from desist.api.workflow import Workflow
+from desist.controller.operation_records import OperationRecord, operation_record
 from desist.controller.records import ExecutionRecord, WorkflowRecord, execution_record, workflow_record
 from desist.controller.store import Record, Store
 from desist.kube.resource import Resource
@@ -44,6 +46,8 @@ class Kind(Generic[Record]):
     parse: Callable[[Body, Any], Record]
     """The record of a body; also given what is known of the same object. Raises pydantic's ValidationError, and
     RecursionError."""
+    mirrored: bool = False
+    """Whether a reflector of ours brings its objects, and not kopf."""
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -72,7 +76,12 @@ class Kind(Generic[Record]):
 
 WORKFLOW = Kind(Workflow.__name__, Resource(GROUP, VERSION, "workflows"), workflow_record)
 EXECUTION = Kind(WorkflowExecution.__name__, Resource(GROUP, VERSION, "workflowexecutions"), execution_record)
-KINDS: tuple[Kind[WorkflowRecord] | Kind[ExecutionRecord], ...] = (WORKFLOW, EXECUTION)
+OPERATION = Kind(Operation.__name__, Resource(GROUP, VERSION, "operations"), operation_record, mirrored=True)
+KINDS: tuple[Kind[WorkflowRecord] | Kind[ExecutionRecord] | Kind[OperationRecord], ...] = (
+    WORKFLOW,
+    EXECUTION,
+    OPERATION,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,8 @@ class Life:
             for what, reflector in self._parts.watches.reflectors:
                 self._run(f"watch of {what}", reflector.run())
             for kind in KINDS:
-                await self._list(kind)
+                if not kind.mirrored:
+                    await self._list(kind)
             await self._parts.watches.synced()
 
     async def _list(self, kind: Kind[Any]) -> None:

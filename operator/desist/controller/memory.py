@@ -1,11 +1,11 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: seven things an execution, all safe to lose (a restart forgets them, and what they saved is done again):
-refusals of a create, and of a posting or a DELETE, which the core turns into words and waits; expectations: after a
-create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is over; what was posted
-last; the UID of the pod that was created last (status has it once the pod was seen); since when its pod is missed, as
-far as this process has asked; and how often in a row something was otherwise than judged, so that a cache that stays
-behind leads to no storm.
+Contract: eight things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
+done again): refusals of a create, and of a posting or a DELETE, which the core turns into words and waits;
+expectations: after a create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is
+over; what was posted last; the UID of the pod that was created last (status has it once the pod was seen); since when
+its pod is missed, as far as this process has asked; how often in a row something was otherwise than judged, so that a
+cache that stays behind leads to no storm; and when the counts of an execution's operations were written last.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -38,7 +38,7 @@ class Expectation:
 
 
 class Memory:
-    """Refusals, expectations and surprises by execution UID. `clock` gives seconds, and only ever goes forward."""
+    """All of it by the UID of what it is about. `clock` gives seconds, and only ever goes forward."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,98 +49,108 @@ class Memory:
         self._missed: dict[str, tuple[str, datetime]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
+        self._counted: dict[str, datetime] = {}
 
-    def pod_refused(self, execution: str, refusal: Refusal) -> Refusal:
+    def pod_refused(self, of: str, refusal: Refusal) -> Refusal:
         """Remember that a posting or a DELETE was refused; gives it with the number of times in a row."""
-        known = self._pod_refusals.setdefault(execution, {})
+        known = self._pod_refusals.setdefault(of, {})
         before = known.get((refusal.pod_uid, refusal.call))
         again = before is not None and before.asks == refusal.asks
         counted = replace(refusal, times=before.times + 1 if before is not None and again else refusal.times)
         known[refusal.pod_uid, refusal.call] = counted
         return counted
 
-    def pod_taken(self, execution: str, pod_uid: str, call: PodCall) -> None:
+    def pod_taken(self, of: str, pod_uid: str, call: PodCall) -> None:
         """The call was carried out."""
-        self._pod_refusals.get(execution, {}).pop((pod_uid, call), None)
+        self._pod_refusals.get(of, {}).pop((pod_uid, call), None)
 
-    def pod_refusals(self, execution: str) -> tuple[Refusal, ...]:
+    def pod_refusals(self, of: str) -> tuple[Refusal, ...]:
         """What was refused, of each pod and call the last answer."""
-        return tuple(self._pod_refusals.get(execution, {}).values())
+        return tuple(self._pod_refusals.get(of, {}).values())
 
-    def refused(self, execution: str, pod: str, answer: CreateAnswer) -> None:
+    def refused(self, of: str, pod: str, answer: CreateAnswer) -> None:
         """Remember what the API server said to the create of that pod."""
-        self._refusals[execution] = (pod, answer)
+        self._refusals[of] = (pod, answer)
 
-    def created(self, execution: str, pod: str, uid: str) -> None:
+    def created(self, of: str, pod: str, uid: str) -> None:
         """The pod was created, under that UID: expect to see it."""
-        self._refusals.pop(execution, None)
-        self._made[execution] = (pod, uid)
-        self._expect(execution, lambda pods: any(p.name == pod for p in pods))
+        self._refusals.pop(of, None)
+        self._made[of] = (pod, uid)
+        self._expect(of, lambda pods: any(p.name == pod for p in pods))
 
-    def posted(self, execution: str, posting: PostMailbox, resource_version: str) -> None:
+    def posted(self, of: str, posting: PostMailbox, resource_version: str) -> None:
         """A mailbox was written: expect to see that version of the pod, or to see it gone."""
         least, uid = int(resource_version), posting.uid
-        self._posted[execution] = posting
-        self._expect(execution, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods))
+        self._posted[of] = posting
+        self._expect(of, lambda pods: all(p.uid != uid or int(p.resource_version) >= least for p in pods))
 
-    def deleted(self, execution: str, uid: str) -> None:
+    def deleted(self, of: str, uid: str) -> None:
         """A pod was deleted: expect to see its deletionTimestamp, or to see it gone."""
-        self._expect(execution, lambda pods: all(p.uid != uid or p.deletion_timestamp is not None for p in pods))
+        self._expect(of, lambda pods: all(p.uid != uid or p.deletion_timestamp is not None for p in pods))
 
-    def waits(self, execution: str, pods: Iterable[PodView]) -> timedelta | None:
+    def waits(self, of: str, pods: Iterable[PodView]) -> timedelta | None:
         """How long a reconcile has to wait at most for what is expected; None: for nothing any more."""
         seen, now = tuple(pods), self._clock()
-        open_ = tuple(e for e in self._expected.get(execution, ()) if e.until > now and not e.satisfied(seen))
+        open_ = tuple(e for e in self._expected.get(of, ()) if e.until > now and not e.satisfied(seen))
         if open_:
-            self._expected[execution] = open_
+            self._expected[of] = open_
             return timedelta(seconds=max(e.until for e in open_) - now)
-        self._expected.pop(execution, None)
+        self._expected.pop(of, None)
         return None
 
-    def last_posting(self, execution: str) -> PostMailbox | None:
+    def last_posting(self, of: str) -> PostMailbox | None:
         """What was posted last to a pod of the execution."""
-        return self._posted.get(execution)
+        return self._posted.get(of)
 
-    def surprised(self, execution: str) -> timedelta:
+    def surprised(self, of: str) -> timedelta:
         """Something was otherwise than it was judged: how long to wait before it is judged again."""
-        times = self._surprises.get(execution, 0)
-        self._surprises[execution] = times + 1
+        times = self._surprises.get(of, 0)
+        self._surprises[of] = times + 1
         return min(SOON * (1 << min(times, 16)), LATEST)
 
-    def went_well(self, execution: str) -> None:
+    def went_well(self, of: str) -> None:
         """A plan was carried out."""
-        self._surprises.pop(execution, None)
+        self._surprises.pop(of, None)
 
-    def refusal(self, execution: str, pod: str) -> CreateAnswer | None:
+    def refusal(self, of: str, pod: str) -> CreateAnswer | None:
         """The answer to the last create of that pod, if it was refused."""
-        refused, answer = self._refusals.get(execution, ("", None))
+        refused, answer = self._refusals.get(of, ("", None))
         return answer if refused == pod else None
 
-    def made(self, execution: str, pod: str) -> str:
+    def made(self, of: str, pod: str) -> str:
         """UID of that pod, where it was created here last; else empty."""
-        made, uid = self._made.get(execution, ("", ""))
+        made, uid = self._made.get(of, ("", ""))
         return uid if made == pod else ""
 
-    def missed(self, execution: str, pod: str, now: datetime) -> datetime:
+    def missed(self, of: str, pod: str, now: datetime) -> datetime:
         """The pod was asked for in vain; gives when that was for the first time since it was found last."""
-        known, since = self._missed.get(execution, ("", now))
-        self._missed[execution] = (pod, since if known == pod else now)
-        return self._missed[execution][1]
+        known, since = self._missed.get(of, ("", now))
+        self._missed[of] = (pod, since if known == pod else now)
+        return self._missed[of][1]
 
-    def found(self, execution: str) -> None:
+    def found(self, of: str) -> None:
         """The current attempt's pod is there."""
-        self._missed.pop(execution, None)
+        self._missed.pop(of, None)
 
-    def forget(self, execution: str) -> None:
-        """The execution has ended or is gone."""
-        self._refusals.pop(execution, None)
-        self._expected.pop(execution, None)
-        self._surprises.pop(execution, None)
-        self._posted.pop(execution, None)
-        self._pod_refusals.pop(execution, None)
-        self._made.pop(execution, None)
-        self._missed.pop(execution, None)
+    def counted(self, of: str, now: datetime) -> None:
+        """The counts of its operations were written."""
+        self._counted[of] = now
 
-    def _expect(self, execution: str, satisfied: Satisfied) -> None:
+    def counted_at(self, of: str) -> datetime | None:
+        """When they were written here last; None: they were not."""
+        return self._counted.get(of)
+
+    def forget(self, of: str) -> None:
+        """It has ended or is gone."""
+        self._counted.pop(of, None)
+        self._refusals.pop(of, None)
+        self._expected.pop(of, None)
+        self._surprises.pop(of, None)
+        self._posted.pop(of, None)
+        self._pod_refusals.pop(of, None)
+        self._made.pop(of, None)
+        self._missed.pop(of, None)
+
+    def _expect(self, of: str, satisfied: Satisfied) -> None:
         until = self._clock() + PATIENCE.total_seconds()
-        self._expected[execution] = (*self._expected.get(execution, ()), Expectation(satisfied, until))
+        self._expected[of] = (*self._expected.get(of, ()), Expectation(satisfied, until))

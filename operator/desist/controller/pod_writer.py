@@ -17,6 +17,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
+from desist.controller.records import Placed
 from desist.kube.errors import ApiError, Invalid, ServerUnavailable, TooLarge, of_the_server
 from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -43,15 +44,15 @@ class PodWriter:
     memory: Memory
     clock: Callable[[], datetime]
 
-    async def post(self, owner: ObjectMeta, action: PostMailbox) -> Posted:
+    async def post(self, whose: Placed, action: PostMailbox) -> Posted:
         """Write the mailbox. Raises kube's errors where the API server is at fault; of a repeat, every error."""
         for _ in range(TRIES):
             try:
-                version = await self._patch(owner, action)
+                version = await self._patch(whose.owner, action)
             except Vanished:
                 return Posted(Outcome.AGAIN)
             except Outdated:
-                fresh = await self._fresh(owner, action.pod, action.uid)
+                fresh = await self._fresh(whose.owner, action.pod, action.uid)
                 if fresh is None or fresh.mailbox != action.over or _started(fresh) != action.started:
                     return Posted(Outcome.AGAIN)
                 action = replace(action, resource_version=fresh.resource_version)
@@ -59,31 +60,31 @@ class PodWriter:
             except ApiError as error:
                 if action.again:
                     raise
-                return Posted(self._refused(owner.uid, action.uid, PodCall.POST, action.asks, error))
+                return Posted(self._refused(whose.metadata.uid, action.uid, PodCall.POST, action.asks, error))
             logger.info("stop posted %sto pod %s", "again " if action.again else "", action.pod)
-            self.memory.pod_taken(owner.uid, action.uid, PodCall.POST)
-            self.memory.posted(owner.uid, action, version)
+            self.memory.pod_taken(whose.metadata.uid, action.uid, PodCall.POST)
+            self.memory.posted(whose.metadata.uid, action, version)
             return Posted(Outcome.DONE, version)
         return Posted(Outcome.AGAIN)
 
-    async def delete(self, owner: ObjectMeta, action: DeletePod, version: str) -> Outcome:
+    async def delete(self, whose: Placed, action: DeletePod, version: str) -> Outcome:
         """Delete the pod; with a version only while its workflow container has not started. Raises as `post`."""
         for _ in range(TRIES):
             try:
-                await self.cluster.delete_pod(owner.namespace, action, version)
+                await self.cluster.delete_pod(whose.owner.namespace, action, version)
             except Vanished:
                 return Outcome.DONE
             except Outdated:
-                fresh = await self._fresh(owner, action.pod, action.uid)
+                fresh = await self._fresh(whose.owner, action.pod, action.uid)
                 if not version or fresh is None or _started(fresh):
                     return Outcome.AGAIN
                 version = fresh.resource_version
                 continue
             except ApiError as error:
-                return self._refused(owner.uid, action.uid, PodCall.DELETE, str(action.grace_seconds), error)
+                return self._refused(whose.metadata.uid, action.uid, PodCall.DELETE, str(action.grace_seconds), error)
             logger.info("pod %s deleted, grace %s", action.pod, action.grace_seconds)
-            self.memory.pod_taken(owner.uid, action.uid, PodCall.DELETE)
-            self.memory.deleted(owner.uid, action.uid)
+            self.memory.pod_taken(whose.metadata.uid, action.uid, PodCall.DELETE)
+            self.memory.deleted(whose.metadata.uid, action.uid)
             return Outcome.DONE
         return Outcome.AGAIN
 
@@ -101,13 +102,13 @@ class PodWriter:
         found = await self.cluster.live_pod(owner, WantedPod(name, "", 0, uid))
         return found if found is not None and found.uid == uid and found.deletion_timestamp is None else None
 
-    def _refused(self, execution: str, pod_uid: str, call: PodCall, asks: str, error: ApiError) -> Outcome:
+    def _refused(self, of: str, pod_uid: str, call: PodCall, asks: str, error: ApiError) -> Outcome:
         if of_the_server(error):
             raise error
         times = 0 if isinstance(error, ServerUnavailable) else 1
         message = error.message or error.reason
         refusal = Refusal(pod_uid, call, asks, message, self.clock(), times)
-        counted = self.memory.pod_refused(execution, refusal)
+        counted = self.memory.pod_refused(of, refusal)
         logger.warning("the %s of pod %s is refused (%d in a row): %s", call, pod_uid, counted.times, error)
         return Outcome.AGAIN
 

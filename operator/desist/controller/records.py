@@ -12,13 +12,51 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from desist.api.execution import WorkflowExecution
 from desist.api.meta import ObjectMeta
+from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.api.workflow import Workflow
 from desist.lifecycle.observed import TooLarge
 from desist.lifecycle.pod import limits
+from desist.lifecycle.view import current
+
+
+class Placed(Protocol):
+    """What pods belong to."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Identity and age."""
+
+    @property
+    def owner(self) -> ObjectMeta:
+        """The execution that controls its pods."""
+
+
+class StoppableRecord(Placed, Protocol):
+    """What the records of all that can be stopped have in common."""
+
+    @property
+    def status(self) -> Stoppable | None:
+        """What has happened to it."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not ended."""
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Nodes whose state bears on it."""
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """How a log line names it."""
+
+    @property
+    def field_manager(self) -> str | None:
+        """Who wrote spec.cancellation.mode last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +75,21 @@ class ExecutionRecord:
         return self.execution.metadata
 
     @property
+    def owner(self) -> ObjectMeta:
+        """The execution that controls its pods: itself."""
+        return self.execution.metadata
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """How a log line names it."""
+        return {"execution": self.metadata.name}
+
+    @property
+    def status(self) -> WorkflowExecutionStatus | None:
+        """What has happened to it."""
+        return self.execution.status
+
+    @property
     def open(self) -> bool:
         """Whether its run has not ended."""
         status = self.execution.status
@@ -52,11 +105,7 @@ class ExecutionRecord:
     @property
     def nodes(self) -> frozenset[str]:
         """Nodes whose state bears on it."""
-        status = self.execution.status
-        if status is None:
-            return frozenset()
-        bound = [process.node for process in status.processes] + [entry.node for entry in status.unconfirmed]
-        return frozenset(node for node in bound if node)
+        return nodes_of(self.execution.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +117,21 @@ class Resting:
     name: str
     resource_version: int
     generation: int
+    late: int = 0
+    """How many late operations its status has counted."""
 
     @staticmethod
-    def of(metadata: ObjectMeta) -> Resting:
-        """The execution of that metadata; all in a namespace hold its name once."""
-        namespace = sys.intern(metadata.namespace)
-        return Resting(metadata.uid, namespace, metadata.name, int(metadata.resource_version), metadata.generation)
+    def of(record: ExecutionRecord) -> Resting:
+        """That execution; all in a namespace hold its name once."""
+        metadata, counts = record.metadata, record.status.operations if record.status else None
+        return Resting(
+            uid=metadata.uid,
+            namespace=sys.intern(metadata.namespace),
+            name=metadata.name,
+            resource_version=int(metadata.resource_version),
+            generation=metadata.generation,
+            late=counts.late if counts is not None else 0,
+        )
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -85,6 +143,11 @@ class Resting:
             resource_version=str(self.resource_version),
             generation=self.generation,
         )
+
+    @property
+    def owner(self) -> ObjectMeta:
+        """The execution that controls its pods: itself."""
+        return self.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +164,23 @@ class WorkflowRecord:
         return self.workflow.metadata
 
 
+def nodes_of(status: Stoppable | None) -> frozenset[str]:
+    """Nodes that a status names."""
+    if status is None:
+        return frozenset()
+    bound = [process.node for process in status.processes] + [entry.node for entry in status.unconfirmed]
+    return frozenset(node for node in bound if node)
+
+
+def current_pod(record: StoppableRecord) -> str:
+    """Name of the current attempt's pod; empty where there is no attempt yet."""
+    process = current(record.status) if record.status is not None else None
+    return process.pod if process is not None else ""
+
+
 def execution_record(body: Mapping[str, Any], known: ExecutionRecord | Resting | None = None) -> ExecutionRecord:
     """The record of an execution's body. Raises pydantic's ValidationError, and RecursionError."""
-    if isinstance(known, ExecutionRecord) and _same_spec(body, known.metadata):
+    if isinstance(known, ExecutionRecord) and same_spec(body, known.metadata):
         spec: Any = known.execution.spec
         too_large = known.too_large
     else:
@@ -116,7 +193,7 @@ def execution_record(body: Mapping[str, Any], known: ExecutionRecord | Resting |
 
 def workflow_record(body: Mapping[str, Any], known: WorkflowRecord | None = None) -> WorkflowRecord:
     """The record of a workflow's body. Raises pydantic's ValidationError, and RecursionError."""
-    if known is not None and _same_spec(body, known.metadata):
+    if known is not None and same_spec(body, known.metadata):
         spec: Any = known.workflow.spec
         too_large = known.too_large
     else:
@@ -131,7 +208,7 @@ def _measured(body: Mapping[str, Any]) -> tuple[Any, TooLarge | None]:
     return (spec if found is None else limits.without_what_is_limited(spec or {})), found
 
 
-def _same_spec(body: Mapping[str, Any], known: ObjectMeta) -> bool:
+def same_spec(body: Mapping[str, Any], known: ObjectMeta) -> bool:
     """Whether the API server says that the spec is the one that is known: its generation counts every change."""
     said = body["metadata"]
     return bool(known.generation) and (said.get("uid"), said.get("generation")) == (known.uid, known.generation)

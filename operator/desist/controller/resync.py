@@ -6,7 +6,7 @@ their record get PATIENCE to come through the watch; what is still behind then i
 as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. Until a kind's first object
 has come through its watch, while there are some, the operator is not ready: a connection that was made while the node's
 network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is concluded from
-it.
+it. What a reflector of ours mirrors needs none of that: it compares by itself.
 A list whose version is lower than one that was known before it was asked for tells that the cluster's own store was
 restored from a backup. Then nothing that is known holds: all objects are listed anew, with their bodies (the same
 version may now hold something else), and whoever else keeps versions is told (`restored`).
@@ -66,7 +66,8 @@ class Resync:
     def silent(self) -> str | None:
         """For the readiness probe: which watch has not delivered anything yet."""
         rows = self.intake.table.items()
-        names = (name for name, row in rows if name not in self._heard and len(row.store) > 0)
+        kopfs = (name for name, row in rows if not row.kind.mirrored and len(row.store) > 0)
+        names = (name for name in kopfs if name not in self._heard)
         return next((f"the watch of {name} has not delivered anything yet" for name in names), None)
 
     async def run(self) -> None:
@@ -76,7 +77,8 @@ class Resync:
             self._asked.clear()
             try:
                 for row in self.intake.table.values():
-                    await self.compare(row)
+                    if not row.kind.mirrored:
+                        await self.compare(row)
             except Exception as error:  # the next round tries again; nothing was concluded
                 logger.warning("comparing with a list failed: %s", error)
 

@@ -1,4 +1,4 @@
-"""How the status of an execution is written, also where that is refused, and where two controllers disagree.
+"""How the status of what can be stopped is written, also where that is refused, and where two controllers disagree.
 
 Contract: one PUT under the resourceVersion that was judged. `write` gives what came of it, and raises what says nothing
 of this object (429, no connection).
@@ -23,19 +23,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+from desist.api.status import Stoppable
 from desist.controller import log
 from desist.controller.cluster import STOP_ANSWER, Cluster, Outdated, Vanished
 from desist.controller.events import Notice, RecordEvent, Subject
 from desist.controller.interrupts import Interrupts
-from desist.controller.kinds import EXECUTION, Body, Key
+from desist.controller.kinds import Body, Key, Kind
 from desist.controller.outcome import Outcome
-from desist.controller.records import ExecutionRecord
+from desist.controller.records import StoppableRecord
 from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooLarge, of_the_server
 from desist.kube.lanes import Budget
 from desist.lifecycle.shown.contention import Contention, contested, written
 from desist.lifecycle.shown.lean import lean
-from desist.lifecycle.view import Status
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,8 @@ class Written:
 
     outcome: Outcome
     """DONE, AGAIN, GONE or UNWRITTEN."""
-    record: ExecutionRecord | None = None
-    """The execution as the write returned it."""
+    record: StoppableRecord | None = None
+    """The object as the write returned it."""
     again_at: datetime | None = None
     """UNWRITTEN: when it is to be tried again."""
 
@@ -79,16 +80,18 @@ class _Refused:
 
 
 class StatusWriter:
-    """Writes statuses. `clock` is the controller's, `seconds` one that nobody sets."""
+    """Writes statuses of one kind. `clock` is the controller's, `seconds` one that nobody sets."""
 
     def __init__(
         self,
+        kind: Kind[Any],
         cluster: Cluster,
         record_event: RecordEvent,
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
         interrupts: Interrupts | None = None,
     ) -> None:
+        self._kind = kind
         self._cluster = cluster
         self._record_event = record_event
         self._clock = clock
@@ -97,14 +100,14 @@ class StatusWriter:
         self._refused: dict[str, _Refused] = {}
         self._contention: dict[str, Contention] = {}
 
-    async def write(self, record: ExecutionRecord, status: Status) -> Written:
-        """Write the status of the execution that was judged. Raises Overtaken, and kube's errors."""
+    async def write(self, record: StoppableRecord, status: Stoppable) -> Written:
+        """Write the status of the object that was judged. Raises Overtaken, and kube's errors."""
         refused = self._known(record)
         if (left := refused.until - self._seconds()) > 0:
             return self._unwritten(left)
         if refused.lean_until > self._seconds():
             status = lean(status)
-            if status == record.execution.status:
+            if status == record.status:
                 return Written(Outcome.DONE)
         if (put_off := self._put_off(record, status)) is not None:
             return put_off
@@ -119,18 +122,18 @@ class StatusWriter:
         return notice not in known.told
 
     def forget(self, uid: str) -> None:
-        """The execution is gone, or at rest: nothing is written any more."""
+        """The object is gone, or at rest: nothing is written any more."""
         self._refused.pop(uid, None)
         self._contention.pop(uid, None)
 
-    def _known(self, record: ExecutionRecord) -> _Refused:
+    def _known(self, record: StoppableRecord) -> _Refused:
         known = self._refused.get(record.metadata.uid)
         generation = record.metadata.generation
         return known if known is not None and known.generation == generation else _Refused(generation)
 
-    def _put_off(self, record: ExecutionRecord, status: Status) -> Written | None:
+    def _put_off(self, record: StoppableRecord, status: Stoppable) -> Written | None:
         uid, now = record.metadata.uid, self._clock()
-        contention = contested(self._contention.get(uid), record.execution.status, status, now)
+        contention = contested(self._contention.get(uid), record.status, status, now)
         if contention is None or contention.until is None:
             return None
         if contention != self._contention.get(uid):
@@ -138,11 +141,11 @@ class StatusWriter:
         self._contention[uid] = contention
         return Written(Outcome.UNWRITTEN, again_at=contention.until)
 
-    async def _put(self, record: ExecutionRecord, status: Status, refused: _Refused) -> Written:
+    async def _put(self, record: StoppableRecord, status: Stoppable, refused: _Refused) -> Written:
         try:
             body = await self._replace(record, status, refused)
         except Outdated:
-            logger.debug("the execution changed meanwhile: deciding again")
+            logger.debug("the object changed meanwhile: deciding again")
             return Written(Outcome.AGAIN)
         except Vanished:
             return Written(Outcome.GONE)
@@ -150,29 +153,31 @@ class StatusWriter:
             return await self._put_lean(record, status, refused, error)
         except ApiError as error:
             return self._failed(record, refused, error)
-        return self._put_down(record, status, EXECUTION.read(body, record))
+        return self._put_down(record, status, self._kind.read(body, record))
 
-    async def _replace(self, record: ExecutionRecord, status: Status, refused: _Refused) -> Body:
-        """The PUT. What only tells of a run without a stop holds no stop up, that of its own execution least of all."""
+    async def _replace(self, record: StoppableRecord, status: Stoppable, refused: _Refused) -> Body:
+        """The PUT. What only tells of a run without a stop holds no stop up, that of the same object least of all."""
         budget = Budget.START if status.cancellation is None else Budget.STOP
-        target = EXECUTION, record.metadata, status.wire(), budget, _within(budget, refused)
+        target = self._kind, record.metadata, status.wire(), budget, _within(budget, refused)
         if budget is Budget.STOP:
             return await self._cluster.replace_status(*target)
-        key = Key(EXECUTION.name, record.metadata.uid)
+        key = Key(self._kind.name, record.metadata.uid)
         return await self._interrupts.run(key, lambda passage: self._cluster.replace_status(*target, passage))
 
-    async def _put_lean(self, record: ExecutionRecord, status: Status, refused: _Refused, error: ApiError) -> Written:
+    async def _put_lean(
+        self, record: StoppableRecord, status: Stoppable, refused: _Refused, error: ApiError
+    ) -> Written:
         small = lean(status)
         if small == status:
             return self._refuse(record, refused, error)
         logger.warning("the status does not fit, its texts are left out: %s", error)
         refused = replace(refused, lean_until=self._seconds() + LEAN_FOR, told=frozenset())
         self._refused[record.metadata.uid] = refused
-        if small == record.execution.status:
+        if small == record.status:
             return Written(Outcome.DONE)
         return await self._put(record, small, refused)
 
-    def _failed(self, record: ExecutionRecord, refused: _Refused, error: ApiError) -> Written:
+    def _failed(self, record: StoppableRecord, refused: _Refused, error: ApiError) -> Written:
         if of_the_server(error):
             raise error
         if isinstance(error, ServerUnavailable) and not refused.faulty:
@@ -180,35 +185,35 @@ class StatusWriter:
             raise error
         return self._refuse(record, refused, error)
 
-    def _refuse(self, record: ExecutionRecord, refused: _Refused, error: ApiError) -> Written:
+    def _refuse(self, record: StoppableRecord, refused: _Refused, error: ApiError) -> Written:
         delay = min(FIRST * 2.0 ** min(refused.times, 30), LONGEST)
         until = self._seconds() + delay
         self._refused[record.metadata.uid] = replace(refused, times=refused.times + 1, until=until)
         logger.error("the status is refused, again in %.0f s: %s", delay, error)
         notice = Notice(STATUS_REFUSED, f"the API server refuses the status: {_words(error)}", warning=True)
-        self._record_event(Subject(EXECUTION, record.metadata), notice)
+        self._record_event(Subject(self._kind, record.metadata), notice)
         return self._unwritten(delay)
 
     def _unwritten(self, seconds: float) -> Written:
         return Written(Outcome.UNWRITTEN, again_at=self._clock() + timedelta(seconds=seconds))
 
-    def _put_down(self, record: ExecutionRecord, status: Status, made: ExecutionRecord) -> Written:
+    def _put_down(self, record: StoppableRecord, status: Stoppable, made: StoppableRecord) -> Written:
         """Remember what was written, and say it."""
         uid = record.metadata.uid
         # As it is stored: what the API server has made of it is no other controller's.
-        self._remember(uid, record, made.execution.status or status)
+        self._remember(uid, record, made.status or status)
         stop = status.cancellation
         with log.context(run=status.run_id, command=stop.command_id if stop else None):
             logger.info("phase %s", status.phase)
         return Written(Outcome.DONE, made)
 
-    def _remember(self, uid: str, record: ExecutionRecord, status: Status) -> None:
+    def _remember(self, uid: str, record: StoppableRecord, status: Stoppable) -> None:
         known = self._refused.get(uid)
         if known is not None and known.lean_until > self._seconds():
             self._refused[uid] = replace(known, faulty=False, times=0, until=0.0)
         else:
             self._refused.pop(uid, None)
-        contention = written(self._contention.get(uid), record.execution.status, status)
+        contention = written(self._contention.get(uid), record.status, status)
         if contention is not None:
             self._contention[uid] = contention
 

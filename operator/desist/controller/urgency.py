@@ -11,8 +11,7 @@ from datetime import datetime
 
 from desist.controller.caches import Caches
 from desist.controller.memory import Memory
-from desist.controller.observe import current_pod
-from desist.controller.records import ExecutionRecord, Resting
+from desist.controller.records import ExecutionRecord, Resting, current_pod
 from desist.lifecycle.stop.urgency import awaits_stop, urgent
 
 

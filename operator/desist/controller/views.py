@@ -3,10 +3,12 @@
 Contract: msgspec decodes only the fields named here (a pod of 6 KB becomes one small record) and the functions turn
 them into the core's `PodView` and `NodeView`. A pod belongs to an execution only where its label *and* the owner
 reference of its controller, of our kind, name the same UID: a foreign pod that carries our label is not ours, whatever
-it says. (That it lies in the execution's namespace is for whoever knows that: `Caches.pods`.) A pod that
+it says. (That it lies in the execution's namespace is for whoever knows that: `Caches.pods`.) One with the label of an
+operation belongs to that operation, and to no attempt of the run; the execution controls it all the same. A pod that
 was asked for by its name needs no label: status, not the pod, says which attempt it is. So a pod of ours whose labels
 do not say it any more is no record of the watch, as if they were off: the core then asks for it by its name. (As
-attempt 0 it would be taken for a late start, and the run killed for a label.)
+attempt 0 it would be taken for a late start, and the run killed for a label.) But a label that names another operation
+tells that it is another's: an object that was made anew has the name of the one before.
 `now` is the controller's time, at which it sees the object like this; whoever knows an earlier state of it carries the
 time on (`Caches`).
 What admission has added to a pod is no reason not to see it: regular containers beside the workflow's are sidecars
@@ -21,9 +23,18 @@ from datetime import datetime
 
 from desist.api import outside
 from desist.api.base import EARLIEST
-from desist.api.meta import ATTEMPT_LABEL, EXECUTION_UID_LABEL, GROUP, ROLE_LABEL, RUN_ID_LABEL, STOP_ANNOTATION
+from desist.api.meta import (
+    ATTEMPT_LABEL,
+    EXECUTION_UID_LABEL,
+    GROUP,
+    OPERATION_ATTEMPT_LABEL,
+    OPERATION_UID_LABEL,
+    ROLE_LABEL,
+    RUN_ID_LABEL,
+    STOP_ANNOTATION,
+)
 from desist.api.vocabulary import ProcessRole
-from desist.controller.kinds import EXECUTION
+from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.raw import (
     Container,
     ContainerStatus,
@@ -51,7 +62,15 @@ class PodRecord:
 
     namespace: str
     execution_uid: str
+    """Of the execution that controls it."""
     view: PodView
+
+    @property
+    def key(self) -> Key:
+        """What it belongs to: the operation that it names, else the execution."""
+        if self.view.operation:
+            return Key(OPERATION.name, self.view.operation)
+        return Key(EXECUTION.name, self.execution_uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +85,22 @@ class NodeRecord:
 def pod_record(pod: RawPod, now: datetime) -> PodRecord | None:
     """The record of a pod of ours; None for one that only looks like it, or does not say which attempt it is."""
     labels = pod.metadata.labels
-    owner, attempt = labels.get(EXECUTION_UID_LABEL, ""), labels.get(ATTEMPT_LABEL, "")
-    run_id = labels.get(RUN_ID_LABEL, "")
+    owner, run_id = labels.get(EXECUTION_UID_LABEL, ""), labels.get(RUN_ID_LABEL, "")
+    operation = labels.get(OPERATION_UID_LABEL, "")
+    attempt = labels.get(OPERATION_ATTEMPT_LABEL if operation else ATTEMPT_LABEL, "")
     foreign = not _controlled_by(owner, pod.metadata) or not pod.spec.containers
     if foreign or not attempt.isdecimal() or not run_id:
         return None
-    role = _role(labels.get(ROLE_LABEL, ""))
-    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, run_id, int(attempt), role, now))
+    wanted = WantedPod(pod.metadata.name, run_id, int(attempt), operation=operation)
+    return PodRecord(pod.metadata.namespace, owner, _pod_view(pod, wanted, _role(labels.get(ROLE_LABEL, "")), now))
 
 
 def wanted_view(pod: RawPod, owner: str, wanted: WantedPod, now: datetime) -> PodView | None:
     """The pod that was asked for by name, also where its labels were taken off; None for another's, and only then."""
-    ours = pod.metadata.uid == wanted.uid or _controlled_by(owner, pod.metadata)
-    return _pod_view(pod, wanted.run_id, wanted.attempt, ProcessRole.WORKFLOW, now) if ours else None
+    named = pod.metadata.labels.get(OPERATION_UID_LABEL, wanted.operation) == wanted.operation
+    ours = pod.metadata.uid == wanted.uid or (named and _controlled_by(owner, pod.metadata))
+    role = ProcessRole.OPERATION if wanted.operation else ProcessRole.WORKFLOW
+    return _pod_view(pod, wanted, role, now) if ours else None
 
 
 def node_record(node: RawNode, now: datetime) -> NodeRecord:
@@ -106,7 +128,7 @@ def _controlled_by(owner: str, metadata: Metadata) -> bool:
     )
 
 
-def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None, now: datetime) -> PodView:
+def _pod_view(pod: RawPod, whose: WantedPod, role: ProcessRole | None, now: datetime) -> PodView:
     metadata, spec, status = pod.metadata, pod.spec, pod.status
     disruption = _condition(status, "DisruptionTarget", "True")
     scheduled = _condition(status, "PodScheduled", "False", reason="Unschedulable")
@@ -115,8 +137,9 @@ def _pod_view(pod: RawPod, run_id: str, attempt: int, role: ProcessRole | None, 
         name=metadata.name,
         uid=metadata.uid,
         resource_version=metadata.resource_version,
-        run_id=run_id,
-        attempt=attempt,
+        run_id=whose.run_id,
+        attempt=whose.attempt,
+        operation=whose.operation,
         phase=status.phase,
         role=role,
         containers=_containers(spec, status),

@@ -1,7 +1,8 @@
-"""The watches of pods and nodes: reflectors that feed the caches and wake the executions concerned.
+"""The watches of pods, nodes and operations: reflectors that feed caches and stores, and wake whom it concerns.
 
-Contract: pods carry our label (the API server filters), nodes come whole but are cut down as they are decoded. The
-reflectors relist and diff by themselves; here it only matters whether a deletion was seen or missed (see `Caches`).
+Contract: pods carry our label (the API server filters), nodes come whole but are cut down as they are decoded, of
+operations slim records are made. The reflectors relist and diff by themselves; here it only matters whether a deletion
+was seen or missed (see `Caches`), and whether an operation was listed: then it may be older than it looks.
 """
 
 from __future__ import annotations
@@ -15,25 +16,35 @@ import msgspec
 
 from desist.api.meta import EXECUTION_UID_LABEL
 from desist.controller.caches import Caches
+from desist.controller.intake import Intake
+from desist.controller.kinds import OPERATION, Key
+from desist.controller.operation_records import Known, OperationRecord, kept, with_age
+from desist.controller.operations import Operations
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record
+from desist.controller.waking import Waking
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
+from desist.kube.wire import identity
+from desist.lifecycle.proof.process import ended
 
 _POD = msgspec.json.Decoder(RawPod)
 _NODE = msgspec.json.Decoder(RawNode)
 
 
 class Watches:
-    """Both watches; `wake` is called with the UID of each execution concerned."""
+    """All three watches."""
 
     def __init__(
-        self, client: Client, caches: Caches, wake: Callable[[str], None], clock: Callable[[], datetime]
+        self, client: Client, caches: Caches, intake: Intake, waking: Waking, clock: Callable[[], datetime]
     ) -> None:
+        self._client = client
         self._caches = caches
-        self._wake = wake
+        self._intake = intake
+        self._waking = waking
+        self._operations: Operations = waking.operations
         pods = Reflector(
             client,
             Source(PODS, Query(labels=EXECUTION_UID_LABEL)),
@@ -43,16 +54,22 @@ class Watches:
         nodes = Reflector(
             client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw), clock()), self.on_node
         )
-        self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (("pods", pods), ("nodes", nodes))
+        operations = Reflector(client, Source(OPERATION.resource, Query()), self.read_operation, self.on_operation)
+        self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (
+            ("pods", pods),
+            ("nodes", nodes),
+            (OPERATION.resource.plural, operations),
+        )
 
     def anew(self) -> None:
         """Versions have gone back: list everything anew, and take it as it is."""
         self._caches.doubt()
+        self._operations.doubt()
         for _, reflector in self.reflectors:
             reflector.anew()
 
     async def synced(self) -> None:
-        """Wait until both caches hold what there is."""
+        """Wait until all hold what there is."""
         await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))
 
     def streamed(self) -> bool:
@@ -71,12 +88,19 @@ class Watches:
 
     def on_pod(self, change: Change[PodRecord]) -> None:
         """The reflector says something of a pod."""
+        ran = _runs(change.old)
+        if change.old is not None and change.new is not None and change.old.key != change.new.key:
+            # Its labels were changed: it is gone from what it belonged to.
+            self._caches.pod_deleted(change.old, seen=False)
+            self._waking.pod_changed(change.old, ran, runs=False)
         if change.kind is not ChangeKind.DELETED and change.new is not None:
-            self._wake(self._caches.pod_changed(change.new))
+            self._caches.pod_changed(change.new)
+            self._waking.pod_changed(change.new, ran, _runs(change.new))
             return
         last = change.new if change.seen and change.new is not None else change.old
         if last is not None:
-            self._wake(self._caches.pod_deleted(last, seen=change.seen and change.new is not None))
+            self._caches.pod_deleted(last, seen=change.seen and change.new is not None)
+            self._waking.pod_changed(last, ran, runs=False)
 
     def on_node(self, change: Change[NodeRecord]) -> None:
         """The reflector says something of a node."""
@@ -85,6 +109,33 @@ class Watches:
         elif change.new is not None:
             self._wake_all(self._caches.node_changed(change.new))
 
-    def _wake_all(self, executions: Iterable[str]) -> None:
-        for uid in executions:
-            self._wake(uid)
+    def read_operation(self, raw: bytes) -> Known | None:
+        """The record of an operation; what is known is held once, here and in the store, and read once."""
+        who = identity(raw)
+        if self._operations.knows(who.uid, who.resource_version):
+            return self._operations.get(who.uid)
+        record = self._intake.read(OPERATION, msgspec.json.decode(raw))
+        return self._operations.get(who.uid) if record is None else kept(record)
+
+    def on_operation(self, change: Change[Known]) -> None:
+        """The reflector says something of an operation."""
+        if change.kind is ChangeKind.DELETED:
+            self._intake.forget(OPERATION, change.identity.uid)
+        elif change.new is not None:
+            self._intake.take(OPERATION, self._aged(change.new) if _listed(change) else change.new)
+
+    def _aged(self, record: Known) -> Known:
+        return with_age(record, self._client.server_time()) if isinstance(record, OperationRecord) else record
+
+    def _wake_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._waking.add(key)
+
+
+def _listed(change: Change[Any]) -> bool:
+    """Whether a list has shown it for the first time."""
+    return change.kind is ChangeKind.ADDED and not change.seen
+
+
+def _runs(record: PodRecord | None) -> bool:
+    return record is not None and not ended(record.view)

@@ -67,6 +67,13 @@ class Work:
             if urgent and key in self._running:
                 self._interrupt(key)
 
+    def later(self, key: Key, seconds: float) -> None:
+        """Reconcile it in so many seconds at the latest."""
+        if self._held is not None:
+            self._held[key] = None
+        else:
+            self._queue.add_after(key, seconds)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """No reconcile begins inside; the keys that were added follow at the end, if it is reached."""

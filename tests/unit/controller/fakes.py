@@ -12,8 +12,11 @@ from desist.api.meta import ObjectMeta
 from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.creates import Creates
 from desist.controller.events import Notice, Subject
-from desist.controller.kinds import Key, Kind
+from desist.controller.kinds import OPERATION, Key, Kind, Managed
+from desist.controller.operation_records import OperationRecord, operation_record
+from desist.controller.operations import Operations
 from desist.controller.records import ExecutionRecord, execution_record
+from desist.controller.store import Listed
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget, Passage
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
@@ -52,6 +55,9 @@ class FakeCluster:
     patience: list[float | None] = field(default_factory=list)
     """Of the same: seconds in which the answer had to be there."""
     woken: list[Key] = field(default_factory=list)
+    list_version: int = 1000
+    time: datetime | None = None
+    """By the API server's clock."""
 
     @property
     def cluster(self) -> Cluster:
@@ -72,7 +78,26 @@ class FakeCluster:
 
     async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         self._call("get", name)
+        if name not in self.objects:
+            raise Vanished(name)
         return self.objects[name]
+
+    async def metadata(self, kind: Kind[Any], namespace: str, name: str) -> ObjectMeta:
+        self._call("metadata", name)
+        if name not in self.objects:
+            raise Vanished(name)
+        return ObjectMeta.model_validate(self.objects[name]["metadata"])
+
+    async def list_metadata(
+        self, kind: Kind[Any], namespace: str = "", fields: str = ""
+    ) -> tuple[dict[str, Listed], int]:
+        self._call("list", f"{kind.resource.plural} {namespace} {fields}")
+        found = [each["metadata"] for each in self.objects.values() if each.get("kind") == kind.name]
+        listed = {m["uid"]: Listed(m["namespace"], m["name"], int(m["resourceVersion"])) for m in found}
+        return listed, self.list_version
+
+    def server_time(self) -> datetime | None:
+        return self.time
 
     async def replace_status(
         self,
@@ -131,3 +156,45 @@ def body(**parts: Any) -> dict[str, Any]:
 
 def record(**parts: Any) -> ExecutionRecord:
     return execution_record(body(**parts))
+
+
+async def _nothing(_: str) -> None:
+    return None
+
+
+def no_operations() -> Managed[Any]:
+    """A row of the table, for tests that have to do with other kinds."""
+    return Managed(OPERATION, Operations(), _nothing)
+
+
+RUN = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+
+
+def operation_body(uid: str = "op", version: int = 5, **parts: Any) -> dict[str, Any]:
+    """An operation of the execution `order-1`, in a pod; `parts` replace fields of its spec, or its status."""
+    metadata = {
+        "name": f"order-1-{uid}",
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "generation": 1,
+        "creationTimestamp": "2026-05-01T00:00:00Z",
+    }
+    spec: dict[str, Any] = {
+        "executionRef": {"name": "order-1", "uid": "wfx"},
+        "runId": RUN,
+        "key": uid,
+        "pod": {},
+        "createdBy": {"podName": "order-1-x-1", "podUid": "pod-uid"},
+    }
+    status = {"status": parts.pop("status")} if "status" in parts else {}
+    metadata |= parts.pop("metadata", {})
+    wanted = {name: value for name, value in {**spec, **parts}.items() if value is not None}
+    return {"kind": OPERATION.name, "metadata": metadata, "spec": wanted, **status}
+
+
+def operation(uid: str = "op", version: int = 5, **parts: Any) -> OperationRecord:
+    return operation_record(operation_body(uid, version, **parts))
+
+
+SUCCEEDED: dict[str, Any] = {"phase": "Succeeded", "observedGeneration": 1, "endTime": "2026-05-01T00:01:00.000000Z"}

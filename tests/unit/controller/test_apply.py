@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
 from desist.controller.apply import Applier, Result
 from desist.controller.creates import Creates
-from desist.controller.kinds import Key
+from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
@@ -39,14 +40,24 @@ EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
 
 async def apply(
-    cluster: FakeCluster, *actions: Action, memory: Memory | None = None, creates: Creates | None = None
+    cluster: FakeCluster,
+    *actions: Action,
+    memory: Memory | None = None,
+    creates: Creates | None = None,
+    holds: Callable[[], bool] = lambda: True,
 ) -> Result:
     cluster.objects.setdefault("order-1", body())
-    status = StatusWriter(cluster.cluster, cluster.record_event, lambda: NOW)
+    status = StatusWriter(EXECUTION, cluster.cluster, cluster.record_event, lambda: NOW)
     applier = Applier(
-        cluster.cluster, status, creates or cluster.creates(), memory or Memory(), cluster.record_event, lambda: NOW
+        EXECUTION,
+        cluster.cluster,
+        status,
+        creates or cluster.creates(),
+        memory or Memory(),
+        cluster.record_event,
+        lambda: NOW,
     )
-    return await applier.apply(Plan(actions), record())
+    return await applier.apply(Plan(actions), record(), holds=holds)
 
 
 async def test_actions_are_done_in_order_and_an_event_tells_of_the_version_that_was_written() -> None:

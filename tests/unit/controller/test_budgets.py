@@ -90,7 +90,7 @@ async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_
 ) -> None:
     fake = FakeCluster(objects={"order-1": body()})
     status = WorkflowExecutionStatus(phase=Phase.RUNNING, cancellation=stop)
-    await StatusWriter(fake.cluster, fake.record_event, lambda: NOW).write(record(), status)
+    await StatusWriter(EXECUTION, fake.cluster, fake.record_event, lambda: NOW).write(record(), status)
     assert fake.budgets == [budget]
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from desist.api.meta import ObjectMeta
 from desist.controller.caches import DELETED_KEPT, Caches
+from desist.controller.kinds import EXECUTION, Key
 from desist.controller.views import NodeRecord, PodRecord
 from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx")
+WFX = Key(EXECUTION.name, "wfx")
 CONTAINERS = (ContainerView("workflow", ContainerKind.REGULAR),)
 
 
@@ -27,7 +29,7 @@ def node(name: str = "worker", ready: bool = True) -> NodeRecord:
 
 def test_a_pod_wakes_its_execution_and_is_seen_by_it() -> None:
     caches = Caches()
-    assert caches.pod_changed(pod("p2", attempt=2)) == "wfx"
+    assert caches.pod_changed(pod("p2", attempt=2)) == WFX
     caches.pod_changed(pod("p1"))
     caches.pod_changed(pod("p3", execution="other"))
     assert [view.uid for view in caches.pods(OWNER)] == ["p1", "p2"]
@@ -37,10 +39,10 @@ def test_the_last_state_of_a_deleted_pod_is_kept_until_the_execution_is_released
     caches = Caches()
     caches.pod_changed(pod())
     last = replace(pod(), view=replace(pod().view, phase="Failed"))
-    assert caches.pod_deleted(last, seen=True) == "wfx"
+    assert caches.pod_deleted(last, seen=True) == WFX
     assert caches.pods(OWNER) == ()
     assert caches.deleted(OWNER) == (last.view,)
-    caches.release("wfx")
+    caches.release(WFX)
     assert caches.deleted(OWNER) == ()
 
 
@@ -90,7 +92,7 @@ def test_a_pod_that_was_read_takes_the_place_of_an_older_state_and_older_events_
     caches = Caches()
     caches.pod_changed(at_version(5))
     caches.pod_read(at_version(10))
-    assert caches.pod_changed(at_version(9)) == "wfx"
+    assert caches.pod_changed(at_version(9)) == WFX
     assert [view.resource_version for view in caches.pods(OWNER)] == ["10"]
     caches.pod_read(at_version(8))
     assert [view.resource_version for view in caches.pods(OWNER)] == ["10"]
@@ -118,12 +120,13 @@ def test_a_deletion_that_was_missed_leaves_the_state_that_was_read() -> None:
 def test_a_node_wakes_the_executions_with_a_pod_on_it_or_that_attend_to_it() -> None:
     caches = Caches()
     caches.pod_changed(pod(execution="by-pod"))
-    caches.attend("by-status", ["worker"])
-    caches.attend("elsewhere", ["worker2"])
-    assert caches.node_changed(node()) == {"by-pod", "by-status"}
+    caches.attend(Key("K", "by-status"), ["worker"])
+    caches.attend(Key("K", "elsewhere"), ["worker2"])
+    both = {Key(EXECUTION.name, "by-pod"), Key("K", "by-status")}
+    assert caches.node_changed(node()) == both
     assert caches.node_changed(node()) == frozenset()
-    assert caches.node_changed(node(ready=False)) == {"by-pod", "by-status"}
-    assert caches.node_deleted("worker") == {"by-pod", "by-status"}
+    assert caches.node_changed(node(ready=False)) == both
+    assert caches.node_deleted("worker") == both
 
 
 def ready(ready: bool, changed: float, seen: float) -> NodeRecord:
@@ -179,14 +182,14 @@ def test_the_grace_of_a_deletion_counts_from_when_it_was_seen() -> None:
     assert due(deleting(20, 9)) == later(29), "another, shorter deletion"
     caches.pod_deleted(deleting(20, 10), seen=True)
     assert caches.dated("wfx", deleting(20, 15).view).deletion_due == later(29), "a GET finds it without its label"
-    caches.release("wfx")
+    caches.release(WFX)
     assert caches.dated("wfx", deleting(20, 20).view).deletion_due == later(40)
 
 
 def test_a_released_execution_is_not_woken_by_a_node() -> None:
     caches = Caches()
     caches.pod_changed(pod())
-    caches.release("wfx")
+    caches.release(WFX)
     assert caches.node_changed(node()) == frozenset()
 
 

@@ -76,8 +76,8 @@ def ended(number: int = 0, *, asked: str = "Kill", status: dict[str, Any] | None
 def test_of_an_ended_run_whose_requests_are_answered_only_the_name_is_kept() -> None:
     executions, record = Executions(), ended()
     assert executions.note(record)
-    assert executions.get(record.metadata.uid) == Resting.of(record.metadata)
-    assert executions.named("shop", "order-0") == Resting.of(record.metadata)
+    assert executions.get(record.metadata.uid) == Resting.of(record)
+    assert executions.named("shop", "order-0") == Resting.of(record)
     assert not executions.note(record)
     assert executions.forget(record.metadata.uid) is not None
     assert len(executions) == 0

@@ -40,7 +40,7 @@ class Calls:
         cluster = Cluster(client, "me", Clock())
         self.creates = Creates(cluster, Settings(), 4, lambda key: None)
         self.interrupts = self.creates.interrupts
-        self._status = StatusWriter(cluster, lambda *_: None, lambda: NOW, interrupts=self.interrupts)
+        self._status = StatusWriter(EXECUTION, cluster, lambda *_: None, lambda: NOW, interrupts=self.interrupts)
 
     async def create(self) -> Answer:
         return (await self.creates.create(KEY, record().metadata, "p", POD)).answer

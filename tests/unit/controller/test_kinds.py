@@ -13,7 +13,7 @@ from desist.controller.executions import Executions
 from desist.controller.kinds import EXECUTION, KINDS, WORKFLOW, Key, Managed, table
 from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
-from tests.unit.controller.fakes import record
+from tests.unit.controller.fakes import no_operations, record
 
 
 async def reconcile(_: str) -> None:
@@ -35,8 +35,9 @@ def test_no_other_module_of_the_controller_spells_a_kinds_name() -> None:
 def test_a_table_has_a_row_for_each_kind_in_the_order_of_the_start() -> None:
     workflows: Managed[WorkflowRecord] = Managed(WORKFLOW, Store(), reconcile)
     executions = Managed(EXECUTION, Executions(), reconcile)
-    assert list(table(workflows, executions)) == [kind.name for kind in KINDS]
-    for rows in ((workflows,), (executions, workflows)):
+    operations = no_operations()
+    assert list(table(workflows, executions, operations)) == [kind.name for kind in KINDS]
+    for rows in ((workflows, executions), (executions, workflows, operations)):
         with pytest.raises(ValueError, match="the table has rows for"):
             table(*rows)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from desist.api.base import Opaque
-from desist.api.meta import ObjectMeta
+from desist.api.meta import OPERATION_ATTEMPT_LABEL, OPERATION_UID_LABEL, ObjectMeta
 from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.clock import Clock
@@ -21,7 +21,7 @@ from desist.kube.resource import Address
 from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
-from tests.unit.controller.fakes import NOW, FakeCluster
+from tests.unit.controller.fakes import NOW, FakeCluster, record
 from tests.unit.controller.test_injected import OWN, WRAPPED
 from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import owner, raw_pod
@@ -30,15 +30,19 @@ CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-
 ASKED = Questions(live_nodes=("node-1",))
 
 
+async def nothing_else(_: Questions, __: Any, seen: Observed) -> Observed:
+    return seen
+
+
 @pytest.mark.parametrize(("found", "nodes"), [(LIVE, {OTHER, LIVE}), (None, {OTHER})])
 async def test_a_live_node_takes_the_place_of_the_cached_one(found: NodeView | None, nodes: set[NodeView]) -> None:
     fake = FakeCluster(node=found)
-    asker = Asker(fake.cluster, fake.creates(), Caches(), Memory(), lambda: NOW)
+    asker: Asker[Observed] = Asker(fake.cluster, Caches(), Memory(), lambda: NOW, nothing_else)
     seen = Observed(execution=make_execution().obj(), settings=Settings(), nodes=(CACHED, OTHER))
-    answered = await asker.answer(ASKED, seen)
+    answered = await asker.answer(ASKED, record(), seen)
     assert fake.calls == ["node node-1"]
     assert (set(answered.nodes), answered.live_nodes) == (nodes, ("node-1",))
-    assert await asker.answer(Questions(), seen) == seen
+    assert await asker.answer(Questions(), record(), seen) == seen
 
 
 async def test_a_pod_that_is_found_live_and_runs_has_its_node_asked_for_in_the_same_reconcile() -> None:
@@ -123,3 +127,12 @@ async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_the_atte
     assert (answered.answer, client.calls) == (answer, ["create", "get"])
     assert answered.pod_uid == ("pod-uid" if answer is Answer.PASSED else "")
     assert ("pod order-1-abc exists and is not this run's" in answered.message) == (answer is Answer.TAKEN)
+
+
+async def test_a_name_that_is_taken_by_the_pod_of_an_operation_is_as_good_as_made_where_it_is_the_same_one() -> None:
+    labels = {OPERATION_UID_LABEL: "op", OPERATION_ATTEMPT_LABEL: "2", "desist.dev/run-id": "RUN"}
+    manifest = Opaque.of({"metadata": {"name": "order-1-abc-2", "labels": labels}})
+    for held, answer in (("op", Answer.PASSED), ("before", Answer.TAKEN)):
+        client = Taken(raw_pod(**LAUNCHED, metadata__labels=labels | {OPERATION_UID_LABEL: held}))
+        answered = await Cluster(cast(Client, client), "controller-1", Clock()).create_pod(OWNER, manifest)
+        assert answered.answer is answer

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
@@ -20,8 +21,8 @@ from tests.unit.controller import fakes
 from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer, stream_answer
 
 OURS = "/apis/desist.dev/v1alpha1"
-EXECUTIONS, WORKFLOWS = f"{OURS}/workflowexecutions", f"{OURS}/workflows"
-SERVED = json_answer({"resources": [{"name": "workflows"}, {"name": "workflowexecutions"}]})
+EXECUTIONS, WORKFLOWS, OPERATIONS = (f"{OURS}/{kind}" for kind in ("workflowexecutions", "workflows", "operations"))
+SERVED = json_answer({"resources": [{"name": name} for name in ("workflows", "workflowexecutions", "operations")]})
 EMPTY = json_answer({"metadata": {"resourceVersion": "5"}, "items": []})
 BOOKMARK = {"metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}}}
 STREAM = stream_answer({"type": "BOOKMARK", "object": BOOKMARK}, then="hang")
@@ -41,6 +42,7 @@ async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
         running.answers("/version", json_answer({"major": "1", "minor": "36"}))
         running.answers("/api/v1/pods", STREAM)
         running.answers("/api/v1/nodes", STREAM)
+        running.answers(OPERATIONS, STREAM)
         names = {"current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}
         config = {"clusters": [{"name": "x", "cluster": {"server": running.url}}], "users": [{"name": "x", "user": {}}]}
         (tmp_path / "config").write_text(json.dumps({"kind": "Config", **names, **config}))
@@ -115,3 +117,25 @@ async def test_a_list_of_metadata_is_whole_or_none(server: Server) -> None:
         assert (set(listed), version) == ({"a", "b"}, 9)
         with pytest.raises(Gone):
             await cluster.list_metadata(EXECUTION)
+
+
+async def test_no_reconcile_begins_before_operations_are_listed(server: Server) -> None:
+    told = asyncio.Event()
+
+    async def after_a_while(request: web.Request) -> web.StreamResponse:
+        await told.wait()
+        return await STREAM(request)
+
+    server.answers(OPERATIONS, after_a_while)
+    server.answers(EXECUTIONS, page("", "a"))
+    made = operator()
+    start = asyncio.create_task(made.life.start())
+    await waits_for(made, "watch of operations.desist.dev: not listed yet")
+    await server.wait_for(7)
+    assert not [asked for asked in server.asked if asked.method != "GET"]
+    assert not start.done()
+    told.set()
+    async with asyncio.timeout(10):
+        await start
+    assert not made.life.health.dead()
+    await made.life.stop()

@@ -7,20 +7,19 @@ from typing import Any
 
 import pytest
 
-from desist.controller.apply import Applier
-from desist.controller.ask import Asker
 from desist.controller.caches import Caches
-from desist.controller.executions import Executions
+from desist.controller.intake import Intake
+from desist.controller.kinds import Key
 from desist.controller.memory import PATIENCE, Memory
-from desist.controller.observe import Observer
+from desist.controller.observe import Sights
 from desist.controller.platform import Platform
-from desist.controller.reconcile import ExecutionReconciler
 from desist.controller.records import ExecutionRecord, WorkflowRecord, workflow_record
-from desist.controller.reread import Rereader
+from desist.controller.rows import Means, all_kinds, execution_reconciler
 from desist.controller.settings import ControllerSettings
-from desist.controller.status import StatusWriter
 from desist.controller.store import Store
+from desist.controller.unreadable import Complaints
 from desist.controller.urgency import Urgency
+from desist.controller.waking import Waking
 from desist.lifecycle.observed import Questions
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 
@@ -36,27 +35,29 @@ class Setting:
 
     def __init__(self, **parts: Any) -> None:
         self.fake = FakeCluster(objects={"order-1": body(**parts)})
-        self.executions = Executions()
+        self.later: list[tuple[Key, float]] = []
+        self.waking = Waking(self.fake.woken.append, lambda key, seconds: self.later.append((key, seconds)))
+        self.executions, self.operations = self.waking.executions, self.waking.operations
         self.executions.note(record(**parts))
         workflows: Store[WorkflowRecord] = Store()
         workflows.note(workflow_record(WORKFLOW))
         self.seconds = self.wall = 0.0
         self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         platform = Platform(ControllerSettings(), self.caches.runtimes)
-        status = StatusWriter(self.fake.cluster, self.fake.record_event, self.now, lambda: self.seconds)
         self.creates = self.fake.creates(lambda: self.seconds)
         self.awaits_stop = Urgency(self.caches, self.memory, self.now).awaits_stop
-        self.reconciler = ExecutionReconciler(
-            executions=self.executions,
-            caches=self.caches,
-            memory=self.memory,
-            observer=Observer(workflows, self.caches, self.memory, platform, NOW),
-            asker=Asker(self.fake.cluster, self.creates, self.caches, self.memory, self.now),
-            applier=Applier(self.fake.cluster, status, self.creates, self.memory, self.fake.record_event, self.now),
-            rereader=Rereader(self.fake.cluster, self.executions, self.caches),
-            awaits_stop=self.awaits_stop,
+        self.means = Means(
+            cluster=self.fake.cluster,
+            creates=self.creates,
+            sights=Sights(self.caches, self.memory, platform, NOW),
+            waking=self.waking,
+            record_event=self.fake.record_event,
             clock=self.now,
+            intake=lambda: self.intake,
+            seconds=lambda: self.seconds,
         )
+        self.intake = Intake(all_kinds(self.means), self.fake.woken.append, Complaints(self.fake.record_event))
+        self.reconciler = execution_reconciler(self.means, workflows)
 
     def now(self) -> datetime:
         """The wall clock stands still unless `wall` moves it."""
@@ -125,8 +126,8 @@ async def test_the_reconcile_of_what_is_not_known_does_nothing() -> None:
 
 
 async def test_questions_that_never_end_are_a_fault_and_not_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desist.controller.rows.decide", lambda *_: Questions(live_nodes=("node-1",)))
     setting = Setting()
-    monkeypatch.setattr("desist.controller.reconcile.decide", lambda *_: Questions(live_nodes=("node-1",)))
     with pytest.raises(AssertionError, match="there is still a question"):
         await setting.reconciler.reconcile("wfx")
     assert len(setting.fake.calls) <= 10

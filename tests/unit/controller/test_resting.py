@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from desist.controller.operation_records import OperationRecord
 from desist.controller.records import Resting, execution_record
 from desist.controller.views import PodRecord
 from tests.support.builders import make_pod
+from tests.unit.controller.fakes import SUCCEEDED, operation
 from tests.unit.controller.test_executions import ENDED
 from tests.unit.controller.test_reconcile import Setting
 
@@ -42,6 +44,35 @@ async def test_a_pod_that_nobody_wants_is_stopped_by_a_fresh_look() -> None:
     status = setting.known.execution.status
     assert status is not None
     assert [process.pod_uid for process in status.processes] == ["p", "late"]
+
+
+def late_operation() -> OperationRecord:
+    record = operation(status=SUCCEEDED)
+    return replace(record, seen=replace(record.seen, late=True))
+
+
+async def test_an_operation_that_turned_up_late_is_counted_by_a_fresh_look() -> None:
+    setting = resting()
+    setting.operations.note(late_operation())
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.calls[:1] == ["get order-1"]
+    counted = Setting(spec=SPEC, status={**STATUS, "operations": {"late": 1}})
+    held = counted.executions.get("wfx")
+    assert isinstance(held, Resting) and held.late == 1
+    counted.operations.note(late_operation())
+    await counted.reconciler.reconcile("wfx")
+    assert counted.fake.calls == []
+
+
+async def test_a_pod_of_an_operation_that_may_be_a_process_is_looked_at() -> None:
+    setting = resting()
+    pod = replace(make_pod(uid="p").running().obj(), operation="unknown")
+    setting.caches.pod_changed(PodRecord("shop", "wfx", replace(pod, phase="Succeeded")))
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.calls == []
+    setting.caches.pod_changed(PodRecord("shop", "wfx", pod))
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.calls[:1] == ["get order-1"]
 
 
 async def test_a_new_request_wakes_it_with_all_that_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -11,13 +12,14 @@ from desist.controller import resync
 from desist.controller.cluster import Cluster, Vanished
 from desist.controller.executions import Executions
 from desist.controller.intake import Intake
-from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Kind, Managed, table
+from desist.controller.kinds import EXECUTION, OPERATION, WORKFLOW, Key, Kind, Managed, table
 from desist.controller.records import WorkflowRecord
 from desist.controller.resync import Resync
 from desist.controller.store import Listed, Store
 from desist.controller.unreadable import Complaints
 from desist.kube.errors import ApiError, ServerUnavailable
 from desist.kube.lanes import Budget
+from tests.unit.controller.fakes import no_operations, operation
 from tests.unit.controller.test_store import record
 
 
@@ -38,9 +40,10 @@ class Setting:
         self.restored: list[bool] = []
         self.bodies: list[dict[str, Any] | ApiError] = []
         self.absent: set[str] = set()
+        self.lists: list[str] = []
         self._listed = listed, version
         self.row = Managed(WORKFLOW, self.store, _nothing)
-        rows = table(self.row, Managed(EXECUTION, Executions(), _nothing))
+        rows = table(self.row, Managed(EXECUTION, Executions(), _nothing), no_operations())
         self.resync = Resync(
             cast(Cluster, self),
             Intake(rows, self.woken.append, Complaints(lambda *_: None)),
@@ -49,6 +52,7 @@ class Setting:
         )
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
+        self.lists.append(kind.name)
         return self._listed
 
     async def list(self, kind: Kind[Any]) -> AsyncIterator[dict[str, Any]]:
@@ -100,6 +104,20 @@ async def test_a_watch_that_has_delivered_nothing_though_there_is_something_is_n
     assert setting.resync.silent() is not None
     setting.resync.heard(WORKFLOW, listing=True)
     assert setting.resync.silent() is None
+
+
+async def test_what_a_reflector_mirrors_is_neither_compared_nor_waited_for() -> None:
+    setting = Setting({}, 10)
+    setting.resync.intake.table[OPERATION.name].store.note(operation())
+    assert setting.resync.silent() is None
+    setting.resync.interval = 0.001
+    running = asyncio.create_task(setting.resync.run())
+    async with asyncio.timeout(10):
+        while len(setting.lists) < 6:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert set(setting.lists) == {WORKFLOW.name, EXECUTION.name}
 
 
 async def test_what_the_watch_delivers_in_time_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:

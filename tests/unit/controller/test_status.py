@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from desist.api.status import WorkflowExecutionStatus
+from desist.controller.kinds import EXECUTION
 from desist.controller.outcome import Outcome
-from desist.controller.records import Resting, execution_record
+from desist.controller.records import Resting, StoppableRecord, execution_record
 from desist.controller.status import LEAN_FOR, StatusWriter
 from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.errors import (
@@ -63,9 +64,11 @@ class Writing:
         self.fake = FakeCluster(objects={"order-1": body()})
         if refusal is not None:
             self.fake.refuses["status"] = refusal
-        self.known = record()
+        self.known: StoppableRecord = record()
         self.seconds = 0.0
-        self.writer = StatusWriter(self.fake.cluster, self.fake.record_event, lambda: NOW, lambda: self.seconds)
+        self.writer = StatusWriter(
+            EXECUTION, self.fake.cluster, self.fake.record_event, lambda: NOW, lambda: self.seconds
+        )
 
     async def write(self, status: WorkflowExecutionStatus = FULL) -> Outcome:
         written = await self.writer.write(self.known, status)
@@ -80,8 +83,8 @@ class Writing:
 async def test_a_status_that_does_not_fit_is_written_without_texts_but_that_of_the_command_in_force() -> None:
     writing = Writing(large("reason of C1"))
     assert await writing.write() is Outcome.DONE
-    assert (writing.tries, writing.known.execution.status) == (2, lean(FULL))
-    assert "reason of C2" in str(writing.known.execution.status)
+    assert (writing.tries, writing.known.status) == (2, lean(FULL))
+    assert "reason of C2" in str(writing.known.status)
     assert writing.fake.notices == []
 
 
@@ -295,12 +298,12 @@ async def test_two_writers_that_word_it_differently_take_turns_less_and_less_oft
     for each in (one, other):
         seconds = partial(clock.__getitem__, "now")
         wall = partial(lambda read: NOW + timedelta(seconds=read()), seconds)
-        each.writer = StatusWriter(one.fake.cluster, one.fake.record_event, wall, seconds)
+        each.writer = StatusWriter(EXECUTION, one.fake.cluster, one.fake.record_event, wall, seconds)
     for _ in range(200):
         for each, words in ((one, "as one sees it"), (other, "as the other sees it")):
             each.known = execution_record(one.fake.objects["order-1"])
             wanted = FULL.replace(waiting_on=(words,))
-            if wanted != each.known.execution.status:
+            if wanted != each.known.status:
                 await each.write(wanted)
         clock["now"] += 1
     assert one.tries <= 20

@@ -11,6 +11,7 @@ from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Managed, table
 from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.controller.unreadable import Complaints
+from tests.unit.controller.fakes import no_operations
 
 
 async def _nothing(_: str) -> None:
@@ -25,7 +26,8 @@ class Told:
         self.woken: list[Key] = []
         self.executions = Executions()
         workflows: Store[WorkflowRecord] = Store()
-        rows = table(Managed(WORKFLOW, workflows, _nothing), Managed(EXECUTION, self.executions, _nothing))
+        executions = Managed(EXECUTION, self.executions, _nothing)
+        rows = table(Managed(WORKFLOW, workflows, _nothing), executions, no_operations())
         self.intake = Intake(rows, self.woken.append, Complaints(lambda *said: self.events.append(said)))
 
     def note(self, uid: str = "u", version: int = 1, generation: int = 1, phase: str = "Exploded") -> None:

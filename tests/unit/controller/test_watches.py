@@ -6,13 +6,24 @@ from dataclasses import replace
 
 from desist.controller.caches import Caches
 from desist.controller.clock import Clock
+from desist.controller.events import Notice
+from desist.controller.intake import Intake
+from desist.controller.kinds import EXECUTION, OPERATION, WORKFLOW, Key, Managed, table
+from desist.controller.records import WorkflowRecord
+from desist.controller.store import Store
+from desist.controller.unreadable import Complaints
 from desist.controller.views import NodeRecord, PodRecord
+from desist.controller.waking import Waking
 from desist.controller.watches import Watches
 from desist.kube.client import Client
 from desist.kube.connection import Connection
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.wire import Identity
-from tests.unit.controller.test_caches import OWNER, node, pod
+from tests.unit.controller.test_caches import OWNER, WFX, node, pod
+
+
+async def _nothing(_: str) -> None:
+    return None
 
 
 class Setting:
@@ -20,8 +31,18 @@ class Setting:
 
     def __init__(self) -> None:
         self.caches = Caches()
-        self.woken: list[str] = []
-        self.watches = Watches(Client(Connection("http://127.0.0.1:9")), self.caches, self.woken.append, Clock())
+        self.woken: list[Key] = []
+        self.later: list[tuple[Key, float]] = []
+        self.waking = Waking(self.woken.append, lambda key, seconds: self.later.append((key, seconds)))
+        rows = table(
+            Managed(WORKFLOW, Store[WorkflowRecord](), _nothing),
+            Managed(EXECUTION, self.waking.executions, _nothing),
+            Managed(OPERATION, self.waking.operations, _nothing),
+        )
+        self.said: list[Notice] = []
+        self.intake = Intake(rows, self.woken.append, Complaints(lambda _, notice: self.said.append(notice)))
+        self.client = Client(Connection("http://127.0.0.1:9"))
+        self.watches = Watches(self.client, self.caches, self.intake, self.waking, Clock())
 
     def pod(self, kind: ChangeKind, old: PodRecord | None, new: PodRecord | None, seen: bool = True) -> None:
         self.watches.on_pod(Change(kind, Identity(name="p1", uid="p1", namespace="shop"), old, new, seen))
@@ -36,7 +57,7 @@ def test_a_pod_that_comes_and_goes_wakes_its_execution_each_time() -> None:
     setting.pod(ChangeKind.MODIFIED, pod(), pod())
     last = replace(pod(), view=replace(pod().view, phase="Failed"))
     setting.pod(ChangeKind.DELETED, pod(), last)
-    assert setting.woken == ["wfx"] * 3
+    assert setting.woken == [WFX] * 3
     assert setting.caches.deleted(OWNER) == (last.view,)
 
 
@@ -45,7 +66,7 @@ def test_the_last_state_of_a_pod_whose_end_was_missed_is_the_known_one_and_never
     setting.pod(ChangeKind.DELETED, pod(), None, seen=False)
     setting.pod(ChangeKind.DELETED, pod("unbound", node=""), None, seen=False)
     assert setting.caches.deleted(OWNER) == (pod().view,)
-    assert setting.woken == ["wfx", "wfx"]
+    assert setting.woken == [WFX, WFX]
 
 
 def test_a_node_wakes_the_executions_with_a_pod_on_it() -> None:
@@ -54,4 +75,4 @@ def test_a_node_wakes_the_executions_with_a_pod_on_it() -> None:
     setting.node(ChangeKind.ADDED, None, node())
     setting.node(ChangeKind.MODIFIED, node(), node())
     setting.node(ChangeKind.DELETED, node(), node())
-    assert setting.woken == ["wfx"] * 3
+    assert setting.woken == [WFX] * 3

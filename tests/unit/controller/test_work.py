@@ -12,7 +12,7 @@ from desist.controller.kinds import EXECUTION, WORKFLOW, Key, Managed, table
 from desist.controller.records import ExecutionRecord, WorkflowRecord
 from desist.controller.store import Store
 from desist.controller.work import Work
-from tests.unit.controller.fakes import NOW, body, record
+from tests.unit.controller.fakes import NOW, body, no_operations, record
 
 
 def record_of(uid: str, namespace: str = "shop") -> ExecutionRecord:
@@ -43,7 +43,7 @@ class Reconciles:
             Managed(WORKFLOW, workflows, self.reconcile),
             Managed(EXECUTION, executions, self.reconcile, urgent=lambda record: record.metadata.uid in urgent),
         )
-        return Work(table(*rows), workers, lambda: NOW)
+        return Work(table(*rows, no_operations()), workers, lambda: NOW)
 
 
 async def test_an_urgent_add_interrupts_the_reconcile_that_runs_and_no_other_add_does() -> None:
@@ -55,7 +55,7 @@ async def test_an_urgent_add_interrupts_the_reconcile_that_runs_and_no_other_add
         Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
         Managed(EXECUTION, executions, reconciles.reconcile, urgent=lambda record: record.metadata.uid in urgent),
     )
-    work = Work(table(*rows), 1, lambda: NOW, interrupt=interrupted.append)
+    work = Work(table(*rows, no_operations()), 1, lambda: NOW, interrupt=interrupted.append)
     key = Key(EXECUTION.name, "a")
     work.add(key)
     await _quiet()
@@ -79,7 +79,7 @@ async def test_namespaces_take_turns_and_what_a_reconcile_holds_is_given_back() 
         Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
         Managed(EXECUTION, executions, reconciles.reconcile),
     )
-    work = Work(table(*rows), 1, lambda: NOW, lambda key, _: released.append(key))
+    work = Work(table(*rows, no_operations()), 1, lambda: NOW, lambda key, _: released.append(key))
     for uid in ("a1", "a2", "a3", "b1"):
         work.add(Key(EXECUTION.name, uid))
     await _quiet()
@@ -95,7 +95,7 @@ async def test_what_a_reconcile_holds_is_given_back_with_how_it_went() -> None:
 
     released: list[tuple[str, bool]] = []
     rows = (Managed(WORKFLOW, Store[WorkflowRecord](), reconcile), Managed(EXECUTION, Executions(), reconcile))
-    work = Work(table(*rows), 1, lambda: NOW, lambda key, failed: released.append((key.uid, failed)))
+    work = Work(table(*rows, no_operations()), 1, lambda: NOW, lambda key, failed: released.append((key.uid, failed)))
     for uid in ("fails", "passes"):
         work.add(Key(EXECUTION.name, uid))
     await _quiet()
@@ -158,7 +158,7 @@ async def test_what_has_become_urgent_until_it_is_due_again_finds_a_place_among_
         Managed(WORKFLOW, Store[WorkflowRecord](), reconcile),
         Managed(EXECUTION, executions, reconcile, urgent=lambda record: record.metadata.uid in urgent),
     )
-    work = Work(table(*rows), 1, lambda: NOW)
+    work = Work(table(*rows, no_operations()), 1, lambda: NOW)
     work.add(Key(EXECUTION.name, "late"))
     await _quiet()
     work.add(Key(WORKFLOW.name, "hangs"))
@@ -176,7 +176,7 @@ async def test_what_came_due_while_the_machine_slept_comes(monkeypatch: pytest.M
         Managed(WORKFLOW, Store[WorkflowRecord](), reconciles.reconcile),
         Managed(EXECUTION, Executions(), reconciles.reconcile),
     )
-    Work(table(*rows), 1, lambda: NOW, steady=lambda: seconds).add(Key(EXECUTION.name, "a"))
+    Work(table(*rows, no_operations()), 1, lambda: NOW, steady=lambda: seconds).add(Key(EXECUTION.name, "a"))
     await asyncio.wait_for(reconciles.reached.wait(), 5)
     reconciles.reached.clear()
     seconds = 3600.0

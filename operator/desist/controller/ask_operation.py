@@ -1,0 +1,60 @@
+"""What the core asks for about an operation alone: its execution, the pod that asks for it, its arguments.
+
+Contract: as `ask`. The execution is read after the operation was noted, and one read serves many (`reading`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from desist.api.base import Opaque
+from desist.api.execution import WorkflowExecution
+from desist.controller.ask import NotNow
+from desist.controller.cluster import Cluster, Vanished
+from desist.controller.kinds import OPERATION, Unreadable
+from desist.controller.operation_records import OperationRecord
+from desist.controller.operations import Operations
+from desist.controller.reading import ExecutionReads
+from desist.lifecycle.observed import ObservedOperation, Questions, WantedPod
+
+
+@dataclass(frozen=True, slots=True)
+class OperationQuestions:
+    """Asks about operations."""
+
+    cluster: Cluster
+    operations: Operations
+    reads: ExecutionReads
+
+    async def answer(
+        self, questions: Questions, record: OperationRecord, observed: ObservedOperation
+    ) -> ObservedOperation:
+        """The observation with the answers in it. Raises NotNow, Vanished where it is gone, and kube's errors."""
+        if questions.execution:
+            observed = replace(observed, execution=await self._execution(record), execution_read=True)
+        if questions.creator:
+            observed = replace(observed, creator_uid=await self._creator(record), creator_read=True)
+        if questions.arguments:
+            observed = replace(observed, arguments=await self._arguments(record), arguments_read=True)
+        return observed
+
+    async def _execution(self, record: OperationRecord) -> WorkflowExecution | None:
+        try:
+            return await self.reads.answer(record.owner, self.operations.noted(record.metadata.uid))
+        except Unreadable as error:
+            # Whoever mends it wakes its operations.
+            raise NotNow(str(error)) from error
+
+    async def _creator(self, record: OperationRecord) -> str:
+        """UID of the pod of that name, where the execution controls it."""
+        wanted = WantedPod(record.operation.spec.created_by.pod_name, record.operation.spec.run_id, 0)
+        found = await self.cluster.live_pod(record.owner, wanted)
+        return found.uid if found is not None else ""
+
+    async def _arguments(self, record: OperationRecord) -> Opaque | None:
+        metadata = record.metadata
+        body = await self.cluster.get(OPERATION, metadata.namespace, metadata.name)
+        if body["metadata"]["uid"] != metadata.uid:
+            raise Vanished(f"operation {metadata.name} is another one by now")
+        arguments = body["spec"].get("arguments")
+        return None if arguments is None else Opaque.of(arguments)
