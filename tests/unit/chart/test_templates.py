@@ -139,8 +139,10 @@ ROLES: dict[str, dict[str, set[str]]] = {
     "desist-controller": {
         "desist.dev/workflows": READ,
         "desist.dev/workflowexecutions": READ,
+        "desist.dev/operations": READ,
         "desist.dev/workflows/status": {"update"},
         "desist.dev/workflowexecutions/status": {"update"},
+        "desist.dev/operations/status": {"update"},
         "/pods": READ | {"create", "patch", "delete"},
         "/nodes": READ,
         "events.k8s.io/events": {"create"},
