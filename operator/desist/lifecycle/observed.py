@@ -297,7 +297,7 @@ class ObservedOperation(Sight):
     creator_read: bool = False
     """Whether a GET made for this reconcile asked for the pod of createdBy, which is that of the current attempt."""
     creator_uid: str = ""
-    """UID of the pod that it found; empty: none of that execution."""
+    """UID of the pod that it found; empty: none of that execution, or one that has ended or is being deleted."""
     arguments: Opaque | None = None
     arguments_read: bool = False
     """Whether `arguments` are known."""

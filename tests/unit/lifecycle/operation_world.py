@@ -18,6 +18,7 @@ from desist.lifecycle.decide import decide, decide_operation
 from desist.lifecycle.observed import Observed, ObservedOperation, PodView, Questions
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import Action, CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, WakeAt, WriteStatus
+from desist.lifecycle.proof.process import ended
 from tests.support.builders import PodBuilder, at, make_pod, receipt
 from tests.unit.lifecycle.world import World
 
@@ -36,7 +37,6 @@ class Operations:
     writes: dict[str, int] = field(default_factory=dict)
     execution_there: bool = True
     earlier: int = 0
-    creator_uid: str = ""
     creates: bool = True
 
     def create(self, key: str, attempt: int | None = None, **fields: Any) -> Operation:
@@ -167,9 +167,13 @@ class Operations:
             live_pod=seen.live_pod or asked.live_pod is not None,
             execution_read=seen.execution_read or asked.execution,
             creator_read=seen.creator_read or asked.creator,
-            creator_uid=self.creator_uid,
+            creator_uid=self._creator(),
             arguments_read=seen.arguments_read or asked.arguments,
         )
+
+    def _creator(self) -> str:
+        pod = self.run.pod.obj()
+        return "" if ended(pod) or pod.deletion_timestamp is not None else pod.uid
 
     def _apply(self, key: str, action: Action) -> None:
         match action:

@@ -1,9 +1,12 @@
 """Begin: how an operation starts, and goes on to its next attempt.
 
-Contract: four things in this order, without any of which a process could outlive its run's end (as an exhaustive search
-shows): the execution is read after the operation was seen; the attempt is written under the version of the operation
-that was judged; the execution is looked at once more, in the reconcile that follows; only then its pod is made. So the
-write of an attempt permits nothing in its own plan.
+Contract: five things in this order, without any of which a process could outlive its run's end (as an exhaustive search
+shows): the execution is read after the operation was seen; so is the workflow pod that asks for it, which must not have
+ended; the attempt is written under the version of the operation that was judged; the execution is looked at once more,
+in the reconcile that follows; only then its pod is made. So the write of an attempt permits nothing in its own plan.
+Why the workflow pod: a run that ends by itself is not marked as ending before its last write. Whatever its process had
+asked for before its end was reported is in the LIST that this write waits for; what turns up later is not started.
+Rejected: a write of the end before the LIST (one more write for each end of a run).
 """
 
 from __future__ import annotations
@@ -50,8 +53,12 @@ def _begin(view: OperationView, status: Status) -> Step:
         return Step(status)
     if refused := _refused(view, status):
         return Step(closing.close(view, refused))
-    if not view.observed.execution_read:
-        return Step(status, asks=Questions(execution=True))
+    seen = view.observed
+    if not (seen.execution_read and seen.creator_read):
+        return Step(status, asks=Questions(execution=not seen.execution_read, creator=not seen.creator_read))
+    if seen.creator_uid != view.spec.created_by.pod_uid:
+        # The run may be closing; where it is not, its next attempt asks again.
+        return Step(status)
     taken = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
     if view.spec.timer is None:
         return Step(attempts.begin(view, taken, 1))

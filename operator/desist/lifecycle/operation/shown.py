@@ -26,5 +26,6 @@ def stall(view: OperationView, status: Status) -> Stall | None:
 
 def waits(view: OperationView, status: Status) -> Iterator[str]:
     """What it waits for beside its process."""
-    if view.spec.local is None and not begun(status) and word(view) is Word.EARLIER:
+    gone = view.observed.creator_read and view.observed.creator_uid != view.spec.created_by.pod_uid
+    if view.spec.local is None and not begun(status) and (gone or word(view) is Word.EARLIER):
         yield f"{ASKED_AGAIN} (createdBy is pod {view.spec.created_by.pod_name})"
