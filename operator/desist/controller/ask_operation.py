@@ -16,6 +16,7 @@ from desist.controller.operation_records import OperationRecord
 from desist.controller.operations import Operations
 from desist.controller.reading import ExecutionReads
 from desist.lifecycle.observed import ObservedOperation, Questions, WantedPod
+from desist.lifecycle.proof.process import ended, reported_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,11 @@ class OperationQuestions:
             raise NotNow(str(error)) from error
 
     async def _creator(self, record: OperationRecord) -> str:
-        """UID of the pod of that name, where the execution controls it."""
+        """UID of the pod of that name, where the execution controls it, and it has neither ended nor is being deleted."""
         wanted = WantedPod(record.operation.spec.created_by.pod_name, record.operation.spec.run_id, 0)
         found = await self.cluster.live_pod(record.owner, wanted)
-        return found.uid if found is not None else ""
+        over = found is None or found.deletion_timestamp is not None or reported_end(found.workflow) or ended(found)
+        return "" if over or found is None else found.uid
 
     async def _arguments(self, record: OperationRecord) -> Opaque | None:
         metadata = record.metadata

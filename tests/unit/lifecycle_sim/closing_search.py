@@ -44,6 +44,8 @@ class Sees:
     plan: tuple[Action, ...] = ()
     about: str = ""
     """Whose plan it is: the run's or the operation's."""
+    judged: str = ""
+    """The version that it was judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,10 @@ def _reconcile(state: State, name: str, sees: Sees, about: str, how: Decide) -> 
     state, sees, plan = how(state, sees)
     acts = tuple(a for a in plan.actions if isinstance(a, WriteStatus | CreatePod | PostMailbox | DeletePod))
     if acts:
-        yield replace(state, **{name: replace(sees, plan=acts, about=about)})
+        judged = sees.execution if about == "run" else sees.operation
+        assert judged is not None
+        version = judged.metadata.resource_version
+        yield replace(state, **{name: replace(sees, plan=acts, about=about, judged=version)})
 
 
 def _decide_run(state: State, sees: Sees) -> tuple[State, Sees, Plan]:
@@ -227,7 +232,7 @@ def _answered(state: State, seen: ObservedOperation, asked: Questions) -> tuple[
 
 def _act(state: State, name: str, sees: Sees) -> State:
     action, rest = sees.plan[0], sees.plan[1:]
-    left = replace(sees, plan=rest, about=sees.about if rest else "")
+    left = replace(sees, plan=rest, about=sees.about if rest else "", judged=sees.judged if rest else "")
     match action:
         case WriteStatus() if sees.about == "run":
             return _write_run(state, name, left, sees, action)
@@ -245,18 +250,18 @@ def _act(state: State, name: str, sees: Sees) -> State:
 
 def _write_run(state: State, name: str, left: Sees, sees: Sees, action: WriteStatus) -> State:
     held = state.execution.metadata.resource_version
-    if sees.execution.metadata.resource_version != held or not isinstance(action.status, WorkflowExecutionStatus):
-        return replace(state, **{name: replace(left, plan=(), about="")})
+    if sees.judged != held or not isinstance(action.status, WorkflowExecutionStatus):
+        return replace(state, **{name: replace(left, plan=(), about="", judged="")})
     metadata = state.execution.metadata.replace(resource_version=str(int(held) + 1))
     written = state.execution.replace(metadata=metadata, status=action.status)
     return replace(state, execution=written, **{name: replace(left, execution=written)})
 
 
 def _write_operation(state: State, name: str, left: Sees, sees: Sees, action: WriteStatus) -> State:
-    held, judged = state.operation, sees.operation
-    assert held is not None and judged is not None and isinstance(action.status, OperationStatus)
-    if held.metadata.resource_version != judged.metadata.resource_version:
-        return replace(state, **{name: replace(left, plan=(), about="")})
+    held = state.operation
+    assert held is not None and isinstance(action.status, OperationStatus)
+    if held.metadata.resource_version != sees.judged:
+        return replace(state, **{name: replace(left, plan=(), about="", judged="")})
     metadata = held.metadata.replace(resource_version=str(int(held.metadata.resource_version) + 1))
     written = held.replace(metadata=metadata, status=action.status)
     return replace(state, operation=written, **{name: replace(left, operation=written)})
