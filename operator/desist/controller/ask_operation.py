@@ -47,7 +47,7 @@ class OperationQuestions:
             raise NotNow(str(error)) from error
 
     async def _creator(self, record: OperationRecord) -> str:
-        """UID of the pod of that name, where the execution controls it, and it has neither ended nor is being deleted."""
+        """UID of the pod of that name that the execution controls; none where it has ended or is being deleted."""
         wanted = WantedPod(record.operation.spec.created_by.pod_name, record.operation.spec.run_id, 0)
         found = await self.cluster.live_pod(record.owner, wanted)
         over = found is None or found.deletion_timestamp is not None or reported_end(found.workflow) or ended(found)

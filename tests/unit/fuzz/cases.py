@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from desist.api.meta import API_VERSION
-from desist.api.status import WorkflowExecutionStatus
+from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
@@ -107,7 +107,7 @@ def _check_action(action: Action) -> None:
             pass
 
 
-def _stored(status: WorkflowExecutionStatus) -> WorkflowExecutionStatus:
+def _stored(status: Stoppable) -> WorkflowExecutionStatus:
     """The status as it comes back from the API server."""
     wire = status.wire()
     found = list(complaints(schema("workflowexecutions")["properties"]["status"], wire, "status"))

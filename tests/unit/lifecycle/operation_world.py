@@ -7,13 +7,14 @@ would. Answers to the core's questions are those of a cluster in which nobody el
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from desist.api.cancellation import Cancellation
 from desist.api.meta import ATTEMPT_LABEL, OPERATION_ATTEMPT_LABEL, OPERATION_UID_LABEL, ObjectMeta
 from desist.api.operation import CreatedBy, ExecutionRef, Operation, OperationSpec, PodWork, operation_name
 from desist.api.status import OperationStatus
-from desist.api.vocabulary import Mode, ProcessRole
+from desist.api.vocabulary import Mode, Phase, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
 from desist.lifecycle.observed import Observed, ObservedOperation, PodView, Questions
 from desist.lifecycle.operation.seen import seen_of
@@ -37,6 +38,7 @@ class Operations:
     writes: dict[str, int] = field(default_factory=dict)
     execution_there: bool = True
     earlier: int = 0
+    counted_at: datetime | None = None
     creates: bool = True
 
     def create(self, key: str, attempt: int | None = None, **fields: Any) -> Operation:
@@ -87,6 +89,11 @@ class Operations:
         self.change_pod(key, self.pod(key).running(self.run.seconds), 1)
         return self
 
+    @property
+    def phase(self) -> Phase | None:
+        """The run's."""
+        return self.run.status.phase
+
     def stop(self, key: str, mode: Mode, after: float = 0, **fields: Any) -> None:
         """Patch `spec.cancellation` of that operation, then settle."""
         held = self.all[key]
@@ -117,6 +124,17 @@ class Operations:
                 return
         raise AssertionError("the reconciles do not come to rest")
 
+    def settle_operations(self) -> None:
+        """Reconcile the operations alone, until nothing more is done."""
+        while any([self._once(key) for key in list(self.all)]):
+            pass
+
+    def run_writes(self) -> bool:
+        """Whether a reconcile of the run would write now; nothing is done."""
+        plan = decide(self.observe_run(), at(self.run.seconds))
+        assert isinstance(plan, Plan)
+        return any(isinstance(action, WriteStatus) for action in plan.actions)
+
     def _run_once(self) -> bool:
         seen = self.observe_run()
         plan = decide(seen, at(self.run.seconds))
@@ -129,7 +147,7 @@ class Operations:
         """What the run's reconcile sees."""
         pods = tuple(pod.obj() for pod in self.pods.values())
         operations = tuple(seen_of(operation) for operation in self.all.values())
-        self.run.extra = {"operations": operations, "operation_pods": pods}
+        self.run.extra = {"operations": operations, "operation_pods": pods, "counted_at": self.counted_at}
         return self.run.observe()
 
     def _once(self, key: str) -> bool:

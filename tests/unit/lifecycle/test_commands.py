@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import (
-    ClosedReason,
+    CommandOutcome,
     CommandSource,
     CommandStatus,
     HistoryType,
@@ -177,7 +177,7 @@ def test_the_outcome_of_a_command_is_empty_until_the_run_closes() -> None:
     world.request(Mode.TERMINATE, after=1)
     assert {record.outcome for record in world.status.commands} == {None}
     world.change_pod(lambda pod: pod.exited(137, receipt(stop="x")).over())
-    assert {record.outcome for record in world.status.commands} == {ClosedReason.TERMINATED}
+    assert {record.outcome for record in world.status.commands} == {CommandOutcome.TERMINATED}
 
 
 @pytest.mark.conformance("C2")

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from desist.api.base import Opaque
 from desist.api.operation import CreatedBy, PodWork
-from desist.api.vocabulary import ClosePolicy, CommandSource, FailureCategory, HistoryType, Mode, Phase, ProcessState
+from desist.api.vocabulary import (
+    ClosePolicy,
+    CommandSource,
+    FailureCategory,
+    HistoryType,
+    Mode,
+    OnLostNode,
+    Phase,
+    ProcessState,
+)
 from desist.api.workflow import RetryPolicy, StopPolicy
 from desist.lifecycle.plan import CreatePod, DeletePod, PostMailbox
 from desist.lifecycle.wire import mailbox
-from tests.support.builders import T0, at, receipt
+from tests.support.builders import T0, at, make_node, receipt
 from tests.unit.lifecycle.operation_world import Operations
 
 
@@ -100,7 +109,7 @@ def test_a_stop_of_one_costs_two_writes_and_the_run_goes_on() -> None:
     world.exits("a", 137)
     assert world.status("a").phase is Phase.CANCELLED
     assert world.writes["a"] - before == 2
-    assert world.run.phase is Phase.RUNNING
+    assert world.run.phase == Phase.RUNNING.value
 
 
 def test_a_timer_is_due_after_its_delay_and_costs_two_writes() -> None:
@@ -161,7 +170,7 @@ class TestWhoseWordCounts:
         world = Operations()
         current = world.run.status.processes[0]
         foreign = CreatedBy(pod_name="another-1" if what == "pod" else current.pod, pod_uid="another")
-        changes = {"created_by": foreign} if what in ("pod", "uid") else {}
+        changes: dict[str, Any] = {"created_by": foreign} if what in ("pod", "uid") else {}
         if what == "run":
             changes["run_id"] = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
         made = world.create("a", **changes)
@@ -173,7 +182,7 @@ class TestWhoseWordCounts:
         assert failure.category is FailureCategory.NOT_OF_THIS_RUN
         assert world.run.status.operations is None
         world.end_run()
-        assert world.run.phase is Phase.SUCCEEDED
+        assert world.run.phase == Phase.SUCCEEDED.value
 
     def test_without_an_execution_nothing_is_touched(self) -> None:
         world = Operations().running("a")
@@ -208,7 +217,7 @@ class TestTheRunsEnd:
     def test_a_natural_end_stops_what_is_open_by_a_command_of_its_own(self) -> None:
         world = Operations().running("a", stop_policy=StopPolicy(grace_period_seconds=7))
         world.end_run()
-        assert world.run.phase is Phase.RUNNING
+        assert world.run.phase == Phase.RUNNING.value
         status = world.status("a")
         assert status.phase is Phase.KILL_CANCELLING
         assert [(c.source, c.mode) for c in status.commands] == [(CommandSource.CLOSED, Mode.KILL)]
@@ -217,7 +226,7 @@ class TestTheRunsEnd:
         assert (posted.grace_seconds, posted.reason) == (7, "run closed")
         world.exits("a", 143)
         assert world.status("a").phase is Phase.CANCELLED
-        assert world.run.phase is Phase.SUCCEEDED
+        assert world.run.phase == Phase.SUCCEEDED.value
         assert world.run.types()[-2:] == [HistoryType.OPERATION_CANCELLED, HistoryType.WORKFLOW_COMPLETED]
 
     def test_wait_is_waited_for_and_named(self) -> None:
@@ -234,10 +243,10 @@ class TestTheRunsEnd:
         world = Operations().running("a", close_policy=ClosePolicy.WAIT)
         world.end_run()
         world.stop_run(Mode.KILL)
-        assert world.run.phase is Phase.KILL_CANCELLING
+        assert world.run.phase == Phase.KILL_CANCELLING.value
         assert mailbox.parse(world.pod("a").obj().mailbox) is not None
         world.exits("a", 143)
-        assert world.run.phase is Phase.SUCCEEDED
+        assert world.run.phase == Phase.SUCCEEDED.value
         assert world.run.command().superseded_by == "completion"
 
     def test_abandon_is_left_over_and_a_kill_of_the_ended_run_reaps_it(self) -> None:
@@ -270,7 +279,7 @@ class TestTheRunsEnd:
         world.end_run(143)
         for key in "ab":
             world.exits(key, 143)
-        assert world.run.phase is Phase.CANCELLED
+        assert world.run.phase == Phase.CANCELLED.value
         for key in "ab":
             assert world.writes[key] - before[key] == 1
             assert [c.id for c in world.status(key).commands] == [world.run.command().id]
@@ -285,7 +294,7 @@ class TestTheRunsEnd:
         assert next(a for k, a in world.done if isinstance(a, DeletePod) and k == "b").grace_seconds == 1
         world.end_run(137)
         world.settle()
-        assert world.run.phase is Phase.CANCELLED
+        assert world.run.phase == Phase.CANCELLED.value
         assert world.run.status.operations is not None
         assert world.run.status.operations.left_over == 1
         drained = world.pod("a").having(
@@ -303,9 +312,9 @@ class TestTheRunsEnd:
         world.settle(3)
         assert world.status("a").phase is Phase.KILL_CANCELLING
         world.end_run(137)
-        assert world.run.phase is Phase.TERMINATING
+        assert world.run.phase == Phase.TERMINATING.value
         world.exits("a", 143)
-        assert world.run.phase is Phase.TERMINATED
+        assert world.run.phase == Phase.TERMINATED.value
 
     def test_one_that_succeeds_within_the_grace_keeps_its_outcome(self) -> None:
         world = Operations().running("a")
@@ -315,7 +324,7 @@ class TestTheRunsEnd:
         world.end_run(143)
         world.exits("a", 0, said)
         assert world.status("a").phase is Phase.SUCCEEDED
-        assert world.run.phase is Phase.CANCELLED
+        assert world.run.phase == Phase.CANCELLED.value
 
     def test_a_stop_in_the_runs_back_off_waits_for_its_operations(self) -> None:
         world = Operations().running("a")
@@ -325,10 +334,10 @@ class TestTheRunsEnd:
         world.settle()
         assert world.run.status.next_attempt_at is not None
         world.stop_run(Mode.KILL)
-        assert world.run.phase is Phase.KILL_CANCELLING
+        assert world.run.phase == Phase.KILL_CANCELLING.value
         assert mailbox.parse(world.pod("a").obj().mailbox) is not None
         world.exits("a", 143)
-        assert world.run.phase is Phase.CANCELLED
+        assert world.run.phase == Phase.CANCELLED.value
         assert world.run.status.attempt == 1
 
     def test_what_turns_up_after_the_end_gets_no_pod_and_is_counted_as_late(self) -> None:
@@ -364,12 +373,87 @@ class TestTheRunsEnd:
 
 def test_counts_alone_are_written_once_in_ten_seconds() -> None:
     world = Operations()
-    world.run.extra = {}
     for number in range(5):
         world.create(f"a{number}")
     world.settle()
-    seen = world.observe_run()
-    assert world.run.status.operations is not None
-    assert world.run.status.operations.open == 5
-    assert seen.counted_at is None
-    assert timedelta(seconds=10)
+    counts = world.run.status.operations
+    assert counts is not None
+    assert counts.open == 5
+    world.create("one-more")
+    world.settle_operations()
+    world.counted_at = at(world.run.seconds)
+    assert not world.run_writes()
+    world.run.seconds += 10
+    assert world.run_writes()
+
+
+def test_a_result_that_comes_after_the_end_is_not_recorded_and_said_in_an_event() -> None:
+    world = Operations()
+    world.end_run()
+    world.create("l", local={"outcome": Opaque.of({"outcome": "Succeeded", "result": 1})})
+    world.settle()
+    assert (world.status("l").phase, world.status("l").result) == (Phase.CANCELLED, None)
+    assert "LateResult" in [event.reason for _, event in world.events]
+
+
+def test_a_local_operation_that_was_written_counts_until_the_run_is_closed() -> None:
+    world = Operations().running("a")
+    world.stop_run(Mode.KILL)
+    world.create("l", local={"outcome": Opaque.of({"outcome": "Succeeded", "result": 1})})
+    world.settle()
+    assert world.status("l").phase is Phase.SUCCEEDED
+
+
+def test_a_deadline_of_the_run_kills_its_operations_and_the_run_is_timed_out() -> None:
+    world = Operations()
+    spec = world.run.status.workflow_spec
+    assert spec is not None
+    bounded = world.run.status.replace(workflow_spec=spec.replace(active_deadline_seconds=60))
+    world.run.execution = world.run.execution.with_status(bounded)
+    world.running("a")
+    world.settle(60)
+    posted = mailbox.parse(world.pod("a").obj().mailbox)
+    assert posted is not None
+    assert posted.command_id == world.run.command().id
+    world.end_run(143)
+    world.exits("a", 143)
+    assert (world.run.phase, world.status("a").phase) == (Phase.TIMED_OUT, Phase.CANCELLED)
+
+
+def test_a_deadline_of_its_own_ends_one_as_timed_out() -> None:
+    world = Operations().running("a", active_deadline_seconds=60)
+    world.settle(60)
+    assert mailbox.parse(world.pod("a").obj().mailbox) is not None
+    world.exits("a", 143)
+    assert (world.run.phase, world.status("a").phase) == (Phase.RUNNING, Phase.TIMED_OUT)
+
+
+def test_a_result_that_does_not_fit_fails_it_with_the_ways_out() -> None:
+    world = Operations().running("a")
+    said = f'{receipt()}\n{{"outcome":"Succeeded","truncated":true}}'
+    world.exits("a", 0, said)
+    failure = world.status("a").failure
+    assert failure is not None
+    assert failure.category is FailureCategory.RESULT_TOO_LARGE
+    assert "32 KiB" in failure.message
+
+
+@pytest.mark.parametrize("own_grace", [1, 20])
+def test_stops_of_one_and_of_its_run_merge_and_the_harder_wins(own_grace: int) -> None:
+    world = Operations().running("a")
+    world.stop("a", Mode.KILL, grace_period_seconds=own_grace)
+    world.stop_run(Mode.KILL, grace_period_seconds=5)
+    posted = mailbox.parse(world.pod("a").obj().mailbox)
+    assert posted is not None
+    assert posted.grace_seconds == min(own_grace, 5)
+
+
+def test_the_runs_forget_counts_for_its_operations() -> None:
+    world = Operations().running("a")
+    world.run.nodes = [make_node(ready=False, since=-3600)]
+    world.settle(60)
+    assert world.status("a").unconfirmed
+    world.stop_run(Mode.KILL, on_lost_node=OnLostNode.FORGET)
+    world.settle(3)
+    assert world.status("a").processes[0].state is ProcessState.UNPROVEN
+    assert not world.run.status.open

@@ -102,7 +102,9 @@ def decided(seen: Observed, now: float) -> Plan:
 
 def written(plan: Plan) -> WorkflowExecutionStatus | None:
     """The status that a plan writes."""
-    return next((action.status for action in plan.actions if isinstance(action, WriteStatus)), None)
+    found = next((action.status for action in plan.actions if isinstance(action, WriteStatus)), None)
+    assert found is None or isinstance(found, WorkflowExecutionStatus)
+    return found
 
 
 def with_status(judged: Observed, status: WorkflowExecutionStatus) -> Observed:

@@ -148,9 +148,13 @@ def _over(pod: PodView) -> PodView:
 def _watches(state: State, name: str) -> Iterator[State]:
     sees: Sees = getattr(state, name)
     if sees.execution != state.execution:
-        yield replace(state, **{name: replace(sees, execution=state.execution)})
+        yield _with(state, name, replace(sees, execution=state.execution))
     if sees.operation != state.operation:
-        yield replace(state, **{name: replace(sees, operation=state.operation)})
+        yield _with(state, name, replace(sees, operation=state.operation))
+
+
+def _with(state: State, name: str, sees: Sees) -> State:
+    return replace(state, one=sees) if name == "one" else replace(state, other=sees)
 
 
 def _pods(state: State) -> tuple[PodView, ...]:
@@ -174,7 +178,7 @@ def _reconcile(state: State, name: str, sees: Sees, about: str, how: Decide) -> 
         judged = sees.execution if about == "run" else sees.operation
         assert judged is not None
         version = judged.metadata.resource_version
-        yield replace(state, **{name: replace(sees, plan=acts, about=about, judged=version)})
+        yield _with(state, name, replace(sees, plan=acts, about=about, judged=version))
 
 
 def _decide_run(state: State, sees: Sees) -> tuple[State, Sees, Plan]:
@@ -245,30 +249,32 @@ def _act(state: State, name: str, sees: Sees) -> State:
             state = _posted(state, action)
         case _:
             pass
-    return replace(state, **{name: left})
+    return _with(state, name, left)
 
 
 def _write_run(state: State, name: str, left: Sees, sees: Sees, action: WriteStatus) -> State:
     held = state.execution.metadata.resource_version
     if sees.judged != held or not isinstance(action.status, WorkflowExecutionStatus):
-        return replace(state, **{name: replace(left, plan=(), about="", judged="")})
+        return _with(state, name, replace(left, plan=(), about="", judged=""))
     metadata = state.execution.metadata.replace(resource_version=str(int(held) + 1))
     written = state.execution.replace(metadata=metadata, status=action.status)
-    return replace(state, execution=written, **{name: replace(left, execution=written)})
+    return _with(replace(state, execution=written), name, replace(left, execution=written))
 
 
 def _write_operation(state: State, name: str, left: Sees, sees: Sees, action: WriteStatus) -> State:
     held = state.operation
-    assert held is not None and isinstance(action.status, OperationStatus)
+    assert held is not None
+    assert isinstance(action.status, OperationStatus)
     if held.metadata.resource_version != sees.judged:
-        return replace(state, **{name: replace(left, plan=(), about="", judged="")})
+        return _with(state, name, replace(left, plan=(), about="", judged=""))
     metadata = held.metadata.replace(resource_version=str(int(held.metadata.resource_version) + 1))
     written = held.replace(metadata=metadata, status=action.status)
-    return replace(state, operation=written, **{name: replace(left, operation=written)})
+    return _with(replace(state, operation=written), name, replace(left, operation=written))
 
 
 def _made(action: CreatePod, state: State) -> PodView:
-    assert state.operation is not None and state.execution.status is not None
+    assert state.operation is not None
+    assert state.execution.status is not None
     made = make_pod(action.name, uid="op-pod").having(
         role=ProcessRole.OPERATION,
         operation=state.operation.metadata.uid,

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import assert_never
 
 from desist.api.execution import WorkflowExecution
+from desist.api.status import WorkflowExecutionStatus
 from desist.controller.caches import Caches
 from desist.controller.memory import Memory
 from desist.controller.observe import with_live_pod
@@ -255,6 +256,7 @@ class Controller:
         match action:
             case WriteStatus():
                 assert self.judged is not None
+                assert isinstance(action.status, WorkflowExecutionStatus)
                 before = self.execution
                 stored = self.api.put_status(before.metadata.resource_version, action.status)
                 self.audit.wrote(self.judged, before, stored, self.wall)

@@ -105,7 +105,9 @@ def counted(view: RunView, status: RunStatus) -> RunStatus:
     """The status with its operations counted."""
     mine = tuple(op for op in of_run(view, status) if op.known)
     late = sum(1 for op in view.observed.operations if op.late and op.run_id == status.run_id)
-    if not mine and not late and status.operations is None:
+    # Once its end is fixed, that it has operations at all says why it is open (coherence).
+    waits = status.end_time is not None and bool(of_run(view, status))
+    if not mine and not late and not waits and status.operations is None:
         return status
     left = len(left_over(view, status))
     open_ = sum(1 for op in mine if not op.phase.terminal)
@@ -142,7 +144,7 @@ def situation(op: OperationSeen) -> Situation:
 
 
 def _left(status: RunStatus, op: OperationSeen, standing: Standing) -> bool:
-    if standing is Standing.CLOSED and forced(status) and not op.started:
+    if op.kind is WorkKind.LOCAL or (standing is Standing.CLOSED and forced(status) and not op.started):
         return False
     return treat(standing, op.close_policy, situation(op)) is Treatment.LEAVE
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from desist.api import outside
 from desist.api.meta import Condition
-from desist.api.status import CommandRecord, HistoryEntry
+from desist.api.status import CommandRecord, HistoryEntry, OperationStatus
 from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.shown.waiting import REFUSED
@@ -105,6 +105,9 @@ def _refusals(before: Status, after: Status) -> Iterator[EmitEvent]:
 
 
 def _late(before: Status, after: Status) -> Iterator[EmitEvent]:
+    if isinstance(before, OperationStatus) and isinstance(after, OperationStatus) and after.late and not before.late:
+        text = "it turned up after its run had ended: nothing of it is done, and a result is not recorded"
+        yield _event(True, EventReason.LATE_RESULT, text)
     if (after.late_starts or 0) > (before.late_starts or 0):
         yield _event(True, EventReason.LATE_START, "a pod that no attempt wants any more is being stopped")
     if isinstance(before, RunStatus) and isinstance(after, RunStatus):

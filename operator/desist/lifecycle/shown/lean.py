@@ -10,10 +10,10 @@ Rejected: cutting the longest text until it fits (nobody could say what is missi
 from __future__ import annotations
 
 from desist.api.status import CommandRecord, Failure, HistoryEntry
-from desist.lifecycle.view import Status
+from desist.lifecycle.view import S
 
 
-def lean(status: Status) -> Status:
+def lean(status: S) -> S:
     """The same status, with the texts of the command in force and no others."""
     in_force = status.cancellation.command_id if status.cancellation is not None else None
     return status.replace(

@@ -90,7 +90,8 @@ def _without_pod(view: View, status: Status, stalled: Stall | None, bound: str) 
 
 
 def _unconfirmed(entry: UnconfirmedProcess) -> str:
-    where = f"the process of pod {entry.pod} on node {entry.node or '(unknown)'}"
+    others = f" and of {entry.count - 1} more operations" if entry.count is not None and entry.count > 1 else ""
+    where = f"the process of pod {entry.pod}{others} on node {entry.node or '(unknown)'}"
     if entry.reason is UnconfirmedReason.NODE_LOST:
         ends = "its return, its deletion, its taint node.kubernetes.io/out-of-service, or onLostNode: Forget"
         return f"{where}, {Wait.NODE_LOST}; nothing bounds this wait but {ends}"
