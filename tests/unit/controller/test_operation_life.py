@@ -40,7 +40,7 @@ class Living(Setting):
         held = operation_body("op", metadata={"name": NAME}, **ASKED | spec)
         self.fake.objects[NAME] = held
         self.operations.note(operation_record(held))
-        self.fake.node = make_node()
+        self.fake.node, self.fake.live = make_node(), WORKFLOW_POD
 
     async def passes(self, uid: str = "op") -> None:
         """Reconcile it until nothing is due at once."""
@@ -85,7 +85,7 @@ def verbs(setting: Living) -> list[str]:
 async def test_it_is_begun_in_four_steps_and_ends_with_what_its_process_reports() -> None:
     setting = Living(arguments={"order": 1})
     await setting.passes()
-    assert verbs(setting) == ["metadata", "status", "get", "create"]
+    assert verbs(setting) == ["metadata", "live", "status", "get", "create"]
     assert (setting.status["phase"], setting.status["attempt"]) == ("Pending", 1)
     assert setting.memory.made("op", POD) == ""
     setting.pod(running())

@@ -120,8 +120,16 @@ async def test_its_execution_is_read_after_the_operation_was_noted(monkeypatch: 
     assert setting.fake.calls == ["metadata order-1"] * 2
 
 
-@pytest.mark.parametrize(("live", "uid"), [(make_pod(uid="w").obj(), "w"), (None, "")])
-async def test_the_pod_that_asks_for_it_is_read(
+CREATORS = [
+    (make_pod(uid="w").running().obj(), "w"),
+    (make_pod(uid="w").running().exited().obj(), ""),
+    (make_pod(uid="w").running().deleting().obj(), ""),
+    (None, ""),
+]
+
+
+@pytest.mark.parametrize(("live", "uid"), CREATORS, ids=["running", "ended", "being deleted", "gone"])
+async def test_the_pod_that_asks_for_it_is_read_and_counts_while_it_lives(
     monkeypatch: pytest.MonkeyPatch, live: PodView | None, uid: str
 ) -> None:
     setting = Operating(monkeypatch, Questions(creator=True))
