@@ -117,20 +117,22 @@ class Resting:
     name: str
     resource_version: int
     generation: int
+    run_id: str = ""
     late: int = 0
-    """How many late operations its status has counted."""
+    """How many late operations of that run its status has counted."""
 
     @staticmethod
     def of(record: ExecutionRecord) -> Resting:
         """That execution; all in a namespace hold its name once."""
-        metadata, counts = record.metadata, record.status.operations if record.status else None
+        metadata, status = record.metadata, record.status or WorkflowExecutionStatus()
         return Resting(
             uid=metadata.uid,
             namespace=sys.intern(metadata.namespace),
             name=metadata.name,
             resource_version=int(metadata.resource_version),
             generation=metadata.generation,
-            late=counts.late if counts is not None else 0,
+            run_id=status.run_id or "",
+            late=status.operations.late if status.operations is not None else 0,
         )
 
     @property

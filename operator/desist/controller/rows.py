@@ -95,7 +95,7 @@ def execution_reconciler(means: Means, workflows: Store[WorkflowRecord]) -> Reco
     caches, executions, operations = means.caches, means.waking.executions, means.waking.operations
 
     def rests_until(resting: Resting) -> datetime | None:
-        late = sum(seen.late for seen in operations.seen(resting.metadata))
+        late = sum(seen.late and seen.run_id == resting.run_id for seen in operations.seen(resting.metadata))
         return means.clock() if disturbed(caches.of(resting)) or late > resting.late else None
 
     logic = Logic(

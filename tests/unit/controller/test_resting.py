@@ -46,9 +46,9 @@ async def test_a_pod_that_nobody_wants_is_stopped_by_a_fresh_look() -> None:
     assert [process.pod_uid for process in status.processes] == ["p", "late"]
 
 
-def late_operation() -> OperationRecord:
+def late_operation(run: str = ENDED["runId"]) -> OperationRecord:
     record = operation(status=SUCCEEDED)
-    return replace(record, seen=replace(record.seen, late=True))
+    return replace(record, seen=replace(record.seen, late=True, run_id=run))
 
 
 async def test_an_operation_that_turned_up_late_is_counted_by_a_fresh_look() -> None:
@@ -57,6 +57,10 @@ async def test_an_operation_that_turned_up_late_is_counted_by_a_fresh_look() -> 
     await setting.reconciler.reconcile("wfx")
     assert setting.fake.calls[:1] == ["get order-1"]
     counted = Setting(spec=SPEC, status={**STATUS, "operations": {"late": 1}})
+    earlier = resting()
+    earlier.operations.note(late_operation("01JZZZZZZZZZZZZZZZZZZZZZZY"))
+    await earlier.reconciler.reconcile("wfx")
+    assert earlier.fake.calls == [], "one of an earlier run was counted there"
     held = counted.executions.get("wfx")
     assert isinstance(held, Resting) and held.late == 1
     counted.operations.note(late_operation())
