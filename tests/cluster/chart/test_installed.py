@@ -31,8 +31,8 @@ def test_the_controller_is_ready_in_a_namespace_of_level_restricted(
     (status,) = pod.status.container_statuses
     assert status.ready
     ended = status.last_state.terminated
-    # A cluster that was brought up again has started it again; the kubelet knows no reason for such an end.
-    assert ended is None or ended.reason == "Unknown"
+    # 255: the machine under it was brought up again; 0: it was told to stop, as where the API server was away for long.
+    assert ended is None or ended.exit_code in (0, 255)
     assert pod.spec.containers[0].image == release_images.operator
 
 

@@ -75,6 +75,11 @@ def rejected(reason: str) -> Callable[[PodBuilder], PodBuilder]:
     return lambda seen: unstarted(seen).having(phase="Failed", reason=reason, message=message)
 
 
+def over_limits_at_once(seen: PodBuilder) -> PodBuilder:
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 4Mi. "
+    return unstarted(seen).having(phase="Failed", reason="Evicted", message=message)
+
+
 def failed_init(seen: PodBuilder) -> PodBuilder:
     init: dict[str, Any] = {
         "phase": ContainerPhase.TERMINATED,

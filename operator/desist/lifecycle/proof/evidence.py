@@ -22,6 +22,9 @@ from desist.lifecycle.proof.verdict import rebooted
 from desist.lifecycle.wire import termination
 from desist.lifecycle.wire.termination import Receipt, ReceivedStop
 
+OVER_OWN_LIMIT = "exceed"
+"""In the message of a pod that its kubelet evicts over the pod's own storage limits, and in none of a rejection: it may
+come before any status of its containers, and has the same reason as a rejection by a node that is short of something."""
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended."""
 BY_KUBELET = "TerminationByKubelet"
@@ -133,7 +136,7 @@ class Evidence:
     def rejected(self) -> bool:
         """Whether the kubelet refused the pod: it names a reason, and no container has ever been made."""
         pod = self.pod
-        if pod is None or pod.phase != "Failed" or not pod.reason:
+        if pod is None or pod.phase != "Failed" or not pod.reason or OVER_OWN_LIMIT in pod.message:
             return False
         return all(c.phase is ContainerPhase.WAITING and not c.container_id for c in pod.containers)
 
