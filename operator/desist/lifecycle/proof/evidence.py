@@ -23,8 +23,8 @@ from desist.lifecycle.wire import termination
 from desist.lifecycle.wire.termination import Receipt, ReceivedStop
 
 OVER_OWN_LIMIT = "exceed"
-"""In the message of a pod that its kubelet evicts over the pod's own storage limits, and in none of a rejection: it may
-come before any status of its containers, and has the same reason as a rejection by a node that is short of something."""
+"""In the message of a pod that its kubelet evicts over the pod's own storage limits, and in none of a rejection. It may
+come before any status of its containers, and has the reason of a rejection by a node that is short of something."""
 NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended."""
 BY_KUBELET = "TerminationByKubelet"
