@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from tests.support.lab import Execution
+from tests.support.lab import Execution, Lab
+
+
+class HasPods(Protocol):
+    """An execution, or an operation."""
+
+    @property
+    def lab(self) -> Lab:
+        """Its namespace."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def pods(self) -> list[Any]:
+        """Its pods."""
 
 
 def wait_until_started(execution: Execution, seconds: int = 60) -> None:
@@ -17,8 +32,8 @@ def wait_until_started(execution: Execution, seconds: int = 60) -> None:
     wait_for_log(execution, "started", seconds)
 
 
-def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: str = "workflow") -> None:
-    """Until the container of the execution's last pod has printed a line with that text. Fails with what it printed."""
+def wait_for_log(execution: HasPods, text: str, seconds: int = 30, container: str = "workflow") -> None:
+    """Until the container of its last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
     printed = b""
     stream: Any = execution.lab.core.read_namespaced_pod_log(
@@ -39,7 +54,7 @@ def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: 
     raise AssertionError(f"container {container} of {execution.name} did not print {text!r}, but {printed!r}")
 
 
-def log_of(execution: Execution, container: str = "workflow") -> str:
+def log_of(execution: HasPods, container: str = "workflow") -> str:
     """Everything that the container of its first pod has printed."""
     pod = min(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
     text: str = execution.lab.core.read_namespaced_pod_log(pod.metadata.name, execution.lab.name, container=container)

@@ -36,6 +36,16 @@ while True:
 """
 """Hears SIGTERM and goes on."""
 
+ENDS_WHEN_ASKED = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: print("heard, and ignored", flush=True))
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+print("started", flush=True)
+while True:
+    time.sleep(3600)
+"""
+"""Hears SIGTERM and goes on; exits with code 0 on SIGUSR1, by which a test ends it without any stop."""
+
 FINISHES = """
 import sys
 print("done", flush=True)

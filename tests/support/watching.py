@@ -1,7 +1,7 @@
-"""The one helper that waits: everything that a namespace's executions went through, recorded from a watch.
+"""The one helper that waits: all that a namespace's executions, or operations, went through, recorded from a watch.
 
-Contract: `Recorder` sees every state of every execution of its namespace from the moment it is started; `wait` returns
-the first recorded state that fits, also one that has passed already (short phases are not missed), or fails with what
+Contract: `Recorder` sees every state of every object of its namespace from the moment it is started; `wait` returns the
+first recorded state that fits, also one that has passed already (short phases are not missed), or fails with what
 was seen instead. Nothing sleeps.
 """
 
@@ -33,15 +33,16 @@ class Seen:
 
 
 class Recorder:
-    """Records a namespace's executions on a thread of its own."""
+    """Records a namespace's objects of one of Desist's kinds on a thread of its own."""
 
-    def __init__(self, api: Any, namespace: str) -> None:
+    def __init__(self, api: Any, namespace: str, plural: str = PLURAL) -> None:
         self._api = api
         self._namespace = namespace
+        self._plural = plural
         self._seen: list[Seen] = []
         self._news = threading.Condition()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"recorder of {namespace}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"recorder of {namespace}/{plural}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -86,7 +87,7 @@ class Recorder:
             GROUP,
             VERSION,
             self._namespace,
-            PLURAL,
+            self._plural,
             resource_version=version,
             timeout_seconds=10,
             _request_timeout=15,
