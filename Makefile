@@ -14,7 +14,7 @@ TIMED = since=$$(date +%s) && hack/setup && $(PY) -m hack.timing --since $$since
 
 # Targets use one cluster and one .venv, so that -j would only make them wait for each other.
 .NOTPARALLEL:
-.PHONY: all-tests fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit launcher-test cluster-test generate format
+.PHONY: all-tests fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit search launcher-test cluster-test generate format
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ unit: setup ## Unit and property tests only
 
 fuzz: setup ## 100,000 random objects through the core (ARGS='--count 1000 --seed 1')
 	@$(PY) -m tests.unit.fuzz $(ARGS)
+
+search: setup ## Every order of the steps by which a run ends and an operation begins (minutes)
+	@$(PY) -m tests.unit.lifecycle_sim.closing_search
 
 launcher-test: setup ## The launcher's own tests (Go), with vet
 	@$(GO_TEST) vet ./... && $(GO_TEST) test ./...

@@ -1,4 +1,4 @@
-"""No order of steps leaves a process of an operation behind: searched exhaustively, over the real decisions."""
+"""No order of steps leaves a process of an operation behind: the first states of a search over the real decisions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import pytest
 from desist.api.vocabulary import Mode
 from tests.unit.lifecycle_sim.closing_search import search
 
+FIRST = 8_000
+"""States; `make search` walks through all of them, which takes minutes."""
 
-@pytest.mark.parametrize("mode", [Mode.KILL, Mode.TERMINATE, Mode.CANCEL])
+
+@pytest.mark.parametrize("mode", [Mode.CANCEL, Mode.TERMINATE, Mode.KILL])
 def test_no_run_ends_while_a_process_of_its_operation_lives(mode: Mode) -> None:
-    found = search(mode)
-    print(f"{mode.value}: {found.states} states, {found.ends} of them ended, {found.late} with a late start")
-    assert found.complete, f"gave up after {found.states} states"
+    found = search(mode, bound=FIRST)
     assert found.survivor is None
-    assert found.ends > 100
+    assert found.ends > 100, "the search has seen no ends"
