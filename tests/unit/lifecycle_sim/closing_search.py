@@ -5,8 +5,8 @@ whose workflow process has sent the create of an operation, and which is stopped
 state that breaks the promise: a terminal phase while a process of the operation runs. Each controller sees the
 execution and the operation by watches of its own, as late as it may be (pods at once: what is missed of them is asked
 for live); the second one is an ex-leader that still does operations. Each action of a plan is a step of its own, so
-that anything may happen between two of them. Time stands still: what is put off stays so. Told apart: a pod that is made
-after a live GET had found none, which is a late start and is stopped as one.
+that anything may happen between two of them. Time stands still: what is put off stays so. Told apart: a pod that is
+made after a live GET had found none, which is a late start and is stopped as one.
 `python -m tests.unit.lifecycle_sim.closing_search` searches all modes whole, and prints how many states there are.
 For speed every object is kept once, and a state holds numbers only; what was decided for the same numbers before is not
 decided again.
