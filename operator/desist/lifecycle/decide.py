@@ -73,7 +73,7 @@ RUN = Pass(
     ended=(steps.judge_request, operations.reap),
     stall=start.stall,
     waits=operations.waits,
-    put_off=put_off.counts,
+    put_off=put_off.of_run,
     surplus=sweep.of_operations,
     counted=lambda view, status: operations.counted(view, run_status(status)),
 )
@@ -177,7 +177,7 @@ def _permitted(kind: Pass, view: View, status: Status, again: Times) -> tuple[Ac
     created, swept = (creation.deed,) if creation.deed else (), sweep.sweep(view, status)
     surplus = kind.surplus(view, status)
     left = (*delivered.again, *swept.again, *surplus.again)
-    times = (*again, creation.again, *left, shown_at(view, status)) if status.open else left
+    times = (*again, creation.again, *left, shown_at(view, status)) if status.open else (*again, *left)
     # Stops before starts: a create that hangs or fails ends the plan.
     return (*delivered.deeds, *created, *_wake(view, status, times), *swept.deeds, *surplus.deeds)
 

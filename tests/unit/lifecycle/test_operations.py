@@ -269,7 +269,7 @@ class TestTheRunsEnd:
 
     def test_a_kill_tells_all_before_any_of_their_statuses_and_costs_one_write_each(self) -> None:
         world = Operations().running("a").running("b")
-        before = dict(world.writes)
+        before, of_run = dict(world.writes), world.run.writes
         world.stop_run(Mode.KILL, grace_period_seconds=3)
         assert world.writes == before
         for key in "ab":
@@ -280,6 +280,7 @@ class TestTheRunsEnd:
         for key in "ab":
             world.exits(key, 143)
         assert world.run.phase == Phase.CANCELLED.value
+        assert world.run.writes - of_run == 2
         for key in "ab":
             assert world.writes[key] - before[key] == 1
             assert [c.id for c in world.status(key).commands] == [world.run.command().id]
