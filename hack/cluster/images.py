@@ -22,7 +22,9 @@ from hack.cluster.tools import tool
 WORKLOAD = "localhost/desist-workload:1"
 SCRATCH = "localhost/desist-scratch:1"
 PUBLISHED_DEBIAN = f"debian:{versions.DEBIAN}-slim"
-WORKLOAD_PACKAGES = ("python3-minimal", "libpython3-stdlib", "bash", "coreutils", "procps", "util-linux", "psmisc")
+WORKLOAD_PACKAGES = (
+    *("python3-minimal", "libpython3-stdlib", "bash", "coreutils", "procps", "util-linux", "psmisc", "curl"),
+)
 SCRATCH_DOCKERFILE = Path(__file__).parent / "assets" / "scratch" / "Dockerfile"
 
 
