@@ -73,6 +73,7 @@ def _what_next() -> str:
         f"  {shell_line()}\n"
         f"  kubectl -n {NAMESPACE} get wfx\n"
         f"  kubectl -n {NAMESPACE} get wfx stubborn-report-1 -o yaml\n"
+        f"  kubectl -n {NAMESPACE} get op\n"
         f"  kubectl explain wfx.spec.cancellation --recursive\n"
         "`make cluster-down` deletes it, `make cluster-down ARGS=--all` stops the engine too."
     )

@@ -1,14 +1,15 @@
 """What the demo shows: one scenario for each way of stopping, as data.
 
 Contract: each names its manifest below examples/, the text by which its processes are found on the nodes, and the
-patches in order. A patch is sent `after` seconds after the process runs (or after the execution was created, where it
-never will run).
+patches in order. A patch is sent `after` seconds after what it waits for: that the process runs (or that the execution
+was created, where it never will run), that operations run, or that the run has ended.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,30 @@ EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One `kubectl patch`."""
+    """One `kubectl patch`: of the execution, or of the operation whose key is `on`."""
 
     cancellation: tuple[tuple[str, Any], ...]
     after: float
+    once: tuple[str, ...] = ()
+    """Keys of the operations that have to run before."""
+    on: str = ""
+    ended: bool = False
+    """Whether it is sent after the run's end."""
 
-    def command(self, execution: str) -> list[str]:
-        """Kubectl's arguments."""
+    @property
+    def mode(self) -> str:
+        """The mode that it asks for."""
+        return str(dict(self.cancellation)["mode"])
+
+    def command(self, name: str) -> list[str]:
+        """Kubectl's arguments; `name` is that of the execution, or of the operation."""
         body = json.dumps({"spec": {"cancellation": dict(self.cancellation)}}, separators=(",", ":"))
-        return ["patch", "wfx", execution, "--type", "merge", "-p", body]
+        return ["patch", "op" if self.on else "wfx", name, "--type", "merge", "-p", body]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One execution, what is done to it, and how it must end."""
+    """One execution, what is done to it, and how it and its operations must end."""
 
     manifest: str
     title: str
@@ -38,11 +49,14 @@ class Scenario:
     patches: tuple[Patch, ...]
     ends_as: str
     runs: bool = True
+    operations: Mapping[str, str] = field(default_factory=dict)
+    """By their keys, the phases in which they must end."""
+    number: int = 1
 
     @property
     def execution(self) -> str:
         """Name of the execution in the manifest."""
-        return f"{self.manifest[3:]}-1"
+        return f"{self.manifest[3:]}-{self.number}"
 
     @property
     def path(self) -> Path:
@@ -55,6 +69,7 @@ def patch(after: float, mode: str, reason: str, **more: Any) -> Patch:
     return Patch((("mode", mode), ("reason", reason), *more.items()), after)
 
 
+SHARDS = tuple(f"shard/{number}" for number in range(1, 51))
 SCENARIOS = (
     Scenario(
         "01-order-import",
@@ -112,5 +127,48 @@ SCENARIOS = (
         "demo-queue-worker",
         (patch(4, "Terminate", "replaced by v2"),),
         "Terminated",
+    ),
+    Scenario(
+        "10-order-saga",
+        "a saga: its clean-up runs operations too",
+        "demo-order-saga-1",
+        (replace(patch(2, "Cancel", "customer asked"), once=("ship",)),),
+        "Cancelled",
+        operations={
+            "reserve": "Succeeded",
+            "charge": "Succeeded",
+            "ship": "Cancelled",
+            "refund": "Succeeded",
+            "release": "Succeeded",
+        },
+    ),
+    Scenario(
+        "10-order-saga",
+        "forced, and what it left running is reaped",
+        "demo-order-saga-2",
+        (
+            replace(patch(2, "Force", "hangs"), once=("ship",)),
+            replace(patch(5, "Kill", "not needed any more"), ended=True),
+        ),
+        "Cancelled",
+        operations={"reserve": "Succeeded", "charge": "Succeeded", "ship": "Cancelled"},
+        number=2,
+    ),
+    Scenario(
+        "11-price-check",
+        "one operation is stopped, the run goes on",
+        "demo-price-check",
+        (replace(patch(2, "Kill", "does not answer"), once=("price/west",), on="price/west"),),
+        "Succeeded",
+        operations={"price/north": "Succeeded", "price/south": "Succeeded", "price/west": "Cancelled"},
+    ),
+    # Last, as fifty pods keep the nodes busy while they start.
+    Scenario(
+        "09-nightly-batch",
+        "a script that has asked for fifty pods: one Kill",
+        "demo-nightly-batch",
+        (replace(patch(2, "Kill", "wrong input"), once=SHARDS),),
+        "Cancelled",
+        operations=dict.fromkeys(SHARDS, "Cancelled"),
     ),
 )

@@ -1,6 +1,6 @@
 """Drives the scenarios: creates the executions, sends the patches, watches the API and reads the nodes.
 
-Contract: everything that a user would do is done with kubectl, and printed as it is typed. The watch runs in a thread
+Contract: everything that a user would do is done with kubectl, and printed as it is typed. Each watch runs in a thread
 of its own and is begun anew when it breaks; the loop ends when every story is told, or after `limit` seconds.
 """
 
@@ -10,6 +10,7 @@ import json
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from hack.demo.scenarios import Scenario
 from hack.demo.story import Story
 
 NAMESPACE = "desist-demo"
+KINDS = ("wfx", "op")
 NAMESPACE_MANIFEST = {
     "apiVersion": "v1",
     "kind": "Namespace",
@@ -41,8 +43,7 @@ class Stage:
         self.stories = [Story(scenario) for scenario in scenarios]
         self._began = time.monotonic()
         self._lock = threading.Lock()
-        self._uids: dict[str, str] = {}
-        self._watch: subprocess.Popen[str] | None = None
+        self._watches: dict[str, subprocess.Popen[str]] = {}
         self._over = threading.Event()
         self._broken: Exception | None = None
 
@@ -55,13 +56,14 @@ class Stage:
         """Make the namespace and remove what an earlier demo left in it."""
         kubectl("apply", "-f", "-", stdin=json.dumps(NAMESPACE_MANIFEST))
         kubectl("delete", "wfx,dwf", "--all", "--wait")
-        kubectl("wait", "pod", "--all", "--for=delete", "--timeout=60s")
+        kubectl("wait", "op,pod", "--all", "--for=delete", "--timeout=60s")
 
     def begin(self) -> None:
         """Apply the manifests and start watching."""
-        threading.Thread(target=self._follow, daemon=True).start()
+        for kind in KINDS:
+            threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+        kubectl("apply", *(f"--filename={path}" for path in dict.fromkeys(one.scenario.path for one in self.stories)))
         for story in self.stories:
-            kubectl("apply", "-f", str(story.scenario.path))
             story.created = self.now
 
     def run(self, show: Callable[[], None], limit: float = 180.0) -> None:
@@ -72,58 +74,63 @@ class Stage:
             limit: seconds after which the demo gives up.
         """
         try:
-            while self.now < limit and not all(story.closed and story.proven for story in self.stories):
-                self._send_due()
+            while self.now < limit and not all(story.proven for story in self.stories):
+                # In this order: nobody is stopped whose processes were not looked for.
                 self._count()
+                self._send_due()
                 show()
                 if self._over.wait(0.4):
                     raise RuntimeError(f"the watch of the executions ended: {self._broken}")
         finally:
             self._over.set()
-            if self._watch:
-                self._watch.terminate()
+            for watch in self._watches.values():
+                watch.terminate()
 
     def _send_due(self) -> None:
         for story in self.stories:
-            patch = story.due(self.now)
-            if patch and not story.closed:
-                story.patched(self.now, patch)
-                kubectl(*patch.command(story.scenario.execution))
+            with self._lock:
+                patch = story.due(self.now)
+                if patch:
+                    story.patched(self.now, patch)
+            if patch:
+                kubectl(*story.command(patch))
 
     def _count(self) -> None:
         for story in self.stories:
             if not story.proven:
-                count = len(processes_with(story.scenario.marker))
                 with self._lock:
-                    story.counted(self.now, count)
+                    settled = story.settled
+                count = Counter(process.node for process in processes_with(story.scenario.marker))
+                with self._lock:
+                    story.counted(self.now, count, settled=settled)
 
-    def _follow(self) -> None:
+    def _follow(self, kind: str) -> None:
         """Watch until all is over. An error that a new watch does not mend ends the demo at once, not at its limit."""
         try:
             while not self._over.is_set():
-                self._watch_once()
+                self._watch_once(kind)
                 self._over.wait(0.3)
         except Exception as error:
             self._broken = error
             self._over.set()
 
-    def _watch_once(self) -> None:
+    def _watch_once(self, kind: str) -> None:
         command = [str(tool("kubectl")), "--kubeconfig", str(kubeconfig()), "-n", NAMESPACE]
-        self._watch = subprocess.Popen(
-            [*command, "get", "wfx", "--watch", "-o", "json"], stdout=subprocess.PIPE, text=True
-        )
-        assert self._watch.stdout is not None
-        for item in documents(self._watch.stdout):
-            # A watch that ends sends an error object (kind Status): the next one starts with a list.
-            if item.get("kind") == "WorkflowExecution":
-                self._take(item)
-        self._watch.wait()
+        watch = subprocess.Popen([*command, "get", kind, "--watch", "-o", "json"], stdout=subprocess.PIPE, text=True)
+        self._watches[kind] = watch
+        assert watch.stdout is not None
+        for item in documents(watch.stdout):
+            self._take(item)
+        watch.wait()
 
     def _take(self, item: dict[str, Any]) -> None:
+        """What a watch brings. One that ends sends an error object (kind Status), which is no story's."""
         with self._lock:
             for story in self.stories:
-                if story.scenario.execution == item["metadata"]["name"]:
+                if item["kind"] == "WorkflowExecution" and story.scenario.execution == item["metadata"]["name"]:
                     story.observe(self.now, item.get("status", {}))
+                if item["kind"] == "Operation" and story.scenario.execution == item["spec"]["executionRef"]["name"]:
+                    story.observe_operation(self.now, item)
 
 
 def documents(stream: Iterable[str]) -> Iterator[dict[str, Any]]:

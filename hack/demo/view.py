@@ -6,13 +6,19 @@ terminal plain text is printed. Nothing is decided here.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hack.demo.story import Story
+from hack.demo.story import OperationStory, Phases, Story
+
+TOLD_APART = 6
+"""So many of a kind have a line each."""
 
 STYLES = {
     "Running": "green",
@@ -30,21 +36,28 @@ STYLES = {
 
 def live(stories: list[Story], now: float) -> RenderableType:
     """The table of all executions as they are now."""
-    table = Table(title=f"Desist: eight runs, stopped in every way   {now:5.1f} s", title_justify="left", expand=False)
-    for column in ("execution", "the program", "phase", "for", "processes", "last patch"):
+    title = f"Desist: {len(stories)} runs, stopped in every way   {now:5.1f} s"
+    table = Table(title=title, title_justify="left", expand=False)
+    for column in ("execution", "the program", "phase", "for", "operations", "processes", "last patch"):
         table.add_column(column)
     for story in stories:
-        since = story.phases[-1][0] if story.phases else story.created
+        since = story.phases.seen[-1][0] if story.phases.seen else story.created
         patch = story.scenario.patches[len(story.patches) - 1] if story.patches else None
         table.add_row(
             story.scenario.execution,
             story.scenario.title,
             Text(story.phase, style=STYLES.get(story.phase, "")),
             f"{now - since:.1f} s" if not story.closed else "",
+            _operations(story),
             _processes(story),
-            dict(patch.cancellation)["mode"] if patch else "",
+            patch.mode if patch else "",
         )
     return table
+
+
+def _operations(story: Story) -> str:
+    phases = Counter(one.phases.last or "asked for" for one in list(story.operations.values()))
+    return ", ".join(f"{count} {phase}" for phase, count in phases.most_common())
 
 
 def _processes(story: Story) -> str:
@@ -64,10 +77,13 @@ def _told(story: Story) -> RenderableType:
     status = story.status
     head = Text(f"{story.scenario.execution}: {story.scenario.title}", style="bold")
     lines = [Text(f"  at {at:5.1f} s  $ {command}") for at, command in story.patches]
-    phases = " → ".join(f"{phase} ({at:.1f} s)" for at, phase in story.phases)
-    details = [Text(f"  phases    {phases}"), Text(f"  ended     {_end(status)}"), Text("  history")]
-    history = [Text(f"    {_entry(entry)}") for entry in status.get("history", [])]
-    return Group(head, *lines, *details, *history, _proof(story))
+    details = [Text(f"  phases    {_path(story.phases)}"), Text(f"  ended     {_end(status)}"), Text("  history")]
+    history = [Text(f"    {line}") for line in _history(status.get("history", []))]
+    return Group(head, *lines, *details, *history, *_told_of_operations(story), _proof(story))
+
+
+def _path(phases: Phases) -> str:
+    return " → ".join(f"{phase} ({at:.1f} s)" for at, phase in phases.seen)
 
 
 def _end(status: dict[str, Any]) -> str:
@@ -78,19 +94,58 @@ def _end(status: dict[str, Any]) -> str:
     return f"{status.get('closedReason', 'still open')}; {code}{result}"
 
 
+def _history(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each entry; many of one type in a row make one line."""
+    for _, group in groupby(entries, key=lambda entry: entry["type"]):
+        found = list(group)
+        if len(found) > TOLD_APART:
+            first, last = found[0], found[-1]
+            yield f"{first['seq']:>2}  {first['time'][11:23]}  {first['type']}, and so on to {last['seq']}"
+        else:
+            yield from map(_entry, found)
+
+
 def _entry(entry: dict[str, Any]) -> str:
+    operation = f"  {entry['operation']}" if entry.get("operation") else ""
     reason = f"  “{entry['reason']}”" if entry.get("reason") else ""
     command = f"  command …{entry['commandId'][-6:]}" if entry.get("commandId") else ""
-    return f"{entry['seq']:>2}  {entry['time'][11:23]}  {entry['type']}{command}{reason}"
+    return f"{entry['seq']:>2}  {entry['time'][11:23]}  {entry['type']}{operation}{command}{reason}"
+
+
+def _told_of_operations(story: Story) -> Iterator[Text]:
+    """What became of its operations: a line for each, or for all that passed the same phases where they are many."""
+    if not story.operations:
+        return
+    yield Text("  operations")
+    if len(story.operations) > TOLD_APART:
+        yield from _counted(story.operations.values())
+    else:
+        for key, one in story.operations.items():
+            yield Text(f"    {key:<12}  {_path(one.phases)}{f', on {one.node}' if one.node else ''}")
+    if story.left_over:
+        yield Text(f"    left over by the run, until the Kill: {_by_node(story.left_over)}")
+
+
+def _counted(operations: Iterable[OperationStory]) -> Iterator[Text]:
+    groups: dict[str, list[str]] = {}
+    for one in operations:
+        groups.setdefault(" → ".join(phase for _, phase in one.phases.seen), []).append(one.node or "no node")
+    for told, nodes in groups.items():
+        where = ", ".join(f"{count} on {node}" for node, count in sorted(Counter(nodes).items()))
+        yield Text(f"    {f'{len(nodes)} times':<12}  {told}; {where}")
+
+
+def _by_node(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} processes on {node}" for node, count in sorted(counts.items()))
 
 
 def _proof(story: Story) -> Text:
     if not story.proven:
         return Text(f"  proof     {story.processes} processes still there", style="bold red")
     first, last = story.checks[0][0], story.checks[-1][0]
-    most = f"up to {story.seen_processes} processes" if story.seen_processes else "no process"
+    most = f"up to {_by_node(story.seen_on)}" if story.seen_processes else "no process"
     return Text(
-        f"  proof     {most} with “{story.scenario.marker}” in their arguments seen on the nodes before,\n"
+        f"  proof     {most} with “{story.scenario.marker}” in their arguments seen before,\n"
         f"            none in any node's process table from {first:.1f} s to {last:.1f} s",
         style="green",
     )
