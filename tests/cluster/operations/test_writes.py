@@ -1,0 +1,116 @@
+"""What operations cost: the writes of the installed release's account, counted from the API server's audit log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.chart.conftest import AuditEvent, audited
+from tests.support import programs
+from tests.support.lab import Execution
+from tests.support.logs import wait_for_log, wait_until_started
+from tests.support.operations import Author, Operation, Operations, operations_of
+from tests.support.spaces import shared
+
+__all__ = ["audited"]
+P = 5
+COUNTS_EVERY = 10
+"""Seconds: as often the counts of an open run are written at most."""
+ENOUGH_FOR_ONE = 2.0
+"""Seconds."""
+Audited = Callable[[], list[AuditEvent]]
+
+
+@pytest.fixture(scope="module")
+def operations(api: Any, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Operations]:
+    """The same as elsewhere, under the release, whose account is the only one that writes by this name."""
+    with shared(request, api) as lab, operations_of(lab) as made:
+        yield made
+
+
+@pytest.fixture
+def author(operations: Operations) -> Author:
+    """Of a run that has been running for a while: nothing of its start is left to be written."""
+    execution = operations.lab.start(programs.POLITE)
+    wait_until_started(execution)
+    return Author.of(operations, execution)
+
+
+def writes(events: list[AuditEvent], namespace: str) -> Counter[tuple[str, str, str]]:
+    """How often each object's part was written with success: (verb, part, name)."""
+    found = (event for event in events if event["objectRef"].get("namespace") == namespace)
+    return Counter(_write(event) for event in found if event["responseStatus"]["code"] < 300)
+
+
+def _write(event: AuditEvent) -> tuple[str, str, str]:
+    asked = event["objectRef"]
+    part = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+    # A create has no name in the audit log of metadata.
+    return event["verb"], part, asked.get("name", "")
+
+
+def of(found: Counter[tuple[str, str, str]], verb: str, part: str, name: str | None = None) -> int:
+    """How many of these."""
+    return sum(n for (did, what, whose), n in found.items() if (did, what) == (verb, part) and name in (None, whose))
+
+
+def running(author: Author, number: int) -> list[Operation]:
+    """As many operations that obey, when they run."""
+    made = [author.runs(f"work-{n}", programs.POLITE) for n in range(number)]
+    for operation in made:
+        operation.wait_for("Running")
+        wait_for_log(operation, "started")
+    return made
+
+
+def counts(since: float) -> int:
+    """How often the counts of the run may have been written."""
+    return 1 + int((time.monotonic() - since) / COUNTS_EVERY)
+
+
+def test_a_pod_costs_three_writes_of_its_status_a_timer_two_and_a_local_one(author: Author, audited: Audited) -> None:
+    since = time.monotonic()
+    execution = author.execution
+    pods = [author.runs(f"pod-{number}", programs.FINISHES) for number in range(P)]
+    timer = author.asks("timer", timer={"delayMilliseconds": 1500})
+    local = author.asks("local", local={"outcome": {"outcome": "Succeeded"}})
+    for operation in (*pods, timer, local):
+        assert operation.wait_until_ended()["status"]["phase"] == "Succeeded"
+    found = writes(audited(), execution.lab.name)
+    cost = {
+        operation.key: of(found, "update", "operations/status", operation.name) for operation in (*pods, timer, local)
+    }
+    # A pod that starts and ends between two looks of the operator costs one less.
+    assert all(2 <= cost[operation.key] <= 3 for operation in pods), cost
+    assert (cost["timer"], cost["local"]) == (2, 1)
+    assert of(found, "create", "pods") == P
+    assert of(found, "patch", "pods") == of(found, "delete", "pods") == 0
+    assert of(found, "update", "workflowexecutions/status") <= counts(since)
+
+
+def test_a_kill_of_some_costs_each_a_mailbox_and_a_status_and_the_run_two(author: Author, audited: Audited) -> None:
+    execution: Execution = author.execution
+    made = running(author, P)
+    before = writes(audited(), execution.lab.name)
+    since = time.monotonic()
+    execution.stop("Kill", gracePeriodSeconds=30)
+    execution.wait_for("Cancelled")
+    lasted = time.monotonic() - since
+    found = writes(audited(), execution.lab.name)
+    found.subtract(before)
+    assert of(found, "create", "pods") == of(found, "delete", "pods") == 0
+    posted = {name: n for (verb, part, name), n in found.items() if (verb, part) == ("patch", "pods") and n}
+    # One for each process, the workflow's too; a busy kubelet gets a repeat.
+    assert set(posted) == {pod.metadata.name for pod in execution.pods()}
+    repeats = sum(posted.values()) - P - 1
+    assert repeats <= counts(since) - 1, posted
+    for operation in made:
+        cost = of(found, "update", "operations/status", operation.name)
+        # What lasts longer than two seconds is shown meanwhile.
+        assert cost == (2 if "KillCancelling" in operation.phases() else 1), operation.phases()
+    # The end of the workflow process is written by itself where operations take longer than two seconds more.
+    assert of(found, "update", "workflowexecutions/status") <= 2 + int(lasted > ENOUGH_FOR_ONE)
