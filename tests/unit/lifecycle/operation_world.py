@@ -140,7 +140,11 @@ class Operations:
         plan = decide(seen, at(self.run.seconds))
         assert isinstance(plan, Plan)
         for action in plan.actions:
-            self.run.apply(action)
+            if isinstance(action, DeletePod) and action.pod in self.pods:
+                self.run.done.append(action)
+                self._delete(action)
+            else:
+                self.run.apply(action)
         return any(not isinstance(action, WakeAt) for action in plan.actions)
 
     def observe_run(self) -> Observed:

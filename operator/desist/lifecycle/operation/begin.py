@@ -18,13 +18,14 @@ from desist.api.operation import MOST_OPERATIONS, WorkKind
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory, Phase
 from desist.lifecycle.observed import Questions
+from desist.lifecycle.operation import taken
 from desist.lifecycle.operation.belong import Word, begun, word
 from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.pod import template
 from desist.lifecycle.proof.end import Cause, End
 from desist.lifecycle.run import attempts, closing
 from desist.lifecycle.run.start import arguments_problem
-from desist.lifecycle.run.treatment import Treatment
+from desist.lifecycle.run.treatment import Standing, Treatment, stands
 from desist.lifecycle.view import Status, Step
 from desist.lifecycle.wire import fields, termination
 
@@ -50,31 +51,39 @@ def _begin(view: OperationView, status: Status) -> Step:
     if isinstance(said, Questions):
         return Step(status, asks=said)
     if said is not Word.CURRENT:
-        return Step(status)
+        return _unasked(view, status)
     if refused := _refused(view, status):
         return Step(closing.close(view, refused))
     seen = view.observed
     if not (seen.execution_read and seen.creator_read):
         return Step(status, asks=Questions(execution=not seen.execution_read, creator=not seen.creator_read))
     if seen.creator_uid != view.spec.created_by.pod_uid:
-        # The run may be closing; where it is not, its next attempt asks again.
-        return Step(status)
-    taken = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
+        return _unasked(view, status)
+    accepted = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
     if view.spec.timer is None:
-        return Step(attempts.begin(view, taken, 1))
+        return Step(attempts.begin(view, accepted, 1))
     age = view.observed.age if view.observed.age > EARLIEST_AGE else timedelta(0)
     due = view.now - age + timedelta(milliseconds=view.spec.timer.delay_milliseconds)
-    return Step(taken.replace(due_at=due, start_time=view.now, phase=Phase.RUNNING), (due,))
+    return Step(accepted.replace(due_at=due, start_time=view.now, phase=Phase.RUNNING), (due,))
+
+
+def _unasked(view: OperationView, status: Status) -> Step:
+    """Nobody who lives asks for it: the next attempt may, and where none follows it is closed, whatever its policy."""
+    if view.run is None or stands(view.run) is not Standing.ENDED:
+        return Step(status)
+    if not view.observed.execution_read:
+        return Step(status, asks=Questions(execution=True))
+    return Step(taken.never_begun(view, status))
 
 
 def _refused(view: OperationView, status: Status) -> Status | None:
     """The status of one that cannot begin; None: it can."""
-    taken = status.replace(run_id=view.spec.run_id)
+    accepted = status.replace(run_id=view.spec.run_id)
     if view.observed.earlier >= MOST_OPERATIONS:
         words = f"a run has at most {MOST_OPERATIONS} operations; give each more work, or split the run"
-        return closing.refuse(view, taken, words, FailureCategory.TOO_MANY)
-    problems = _problems(view, taken)
-    return closing.refuse(view, taken, "; ".join(problems)) if problems else None
+        return closing.refuse(view, accepted, words, FailureCategory.TOO_MANY)
+    problems = _problems(view, accepted)
+    return closing.refuse(view, accepted, "; ".join(problems)) if problems else None
 
 
 def _problems(view: OperationView, status: Status) -> Sequence[str]:
@@ -111,14 +120,14 @@ def _timer(view: OperationView, status: OperationStatus) -> Step:
 
 def _local(view: OperationView, status: Status) -> Status:
     """What the workflow process did itself, as it says."""
-    taken = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
+    accepted = status.replace(run_id=view.spec.run_id, accepted_at=view.now)
     if view.observed.too_large is not None or view.spec.local is None:
         message = view.observed.too_large.message if view.observed.too_large else ""
-        return closing.close(view, closing.refuse(view, taken, message, FailureCategory.RESULT_TOO_LARGE))
+        return closing.close(view, closing.refuse(view, accepted, message, FailureCategory.RESULT_TOO_LARGE))
     try:
         said = termination.outcome_of(view.spec.local.outcome.value)
     except fields.Malformed as error:
         words = f"spec.local.outcome is not a valid outcome: {error}"
-        return closing.close(view, closing.refuse(view, taken, words, FailureCategory.APPLICATION))
+        return closing.close(view, closing.refuse(view, accepted, words, FailureCategory.APPLICATION))
     end = End(Cause.EXITED, says=said.phase, result=said.result, message=said.failure_message or "")
-    return closing.close(view, closing.finish(view, taken, said.phase, end))
+    return closing.close(view, closing.finish(view, accepted, said.phase, end))

@@ -30,7 +30,9 @@ RUN_CLOSED = "run closed"
 def take(view: OperationView, status: Status) -> Step:
     """Step: the stop or the end of its run."""
     run, found = view.run, _treatment(view, status)
-    if run is None or found not in ENDS or status.end_time is not None:
+    # What lives on beside a process that has ended is ended by a stop alone.
+    over = status.end_time is not None and not steps.target(view, status).lingers
+    if run is None or found not in ENDS or over:
         return Step(_forgetting(view, status))
     if asks := steps.unseen_pod(view, status):
         return Step(status, asks=asks)
@@ -39,6 +41,12 @@ def take(view: OperationView, status: Status) -> Step:
     if record is not None:
         return Step(_hastened(view, taken, run))
     return Step(_closed(view, status, _taken(view, taken, run, late=found is Treatment.LATE)))
+
+
+def never_begun(view: OperationView, status: Status) -> Status:
+    """The end of one that nobody asks for any more, because its run's workflow process has ended before it began."""
+    assert view.run is not None, "a run has ended"
+    return _closed(view, status, _taken(view, status.replace(run_id=view.spec.run_id), view.run, late=False))
 
 
 def resume(view: OperationView, status: Status) -> Step:
@@ -123,11 +131,13 @@ def _grace(view: OperationView, status: Status, run: RunStatus) -> int:
     policy, asked = view.policy(status), run.stop.observed
     if stands(run) is Standing.FORCE:
         return KILLED_AT_ONCE
-    named = asked is not None and asked.mode is Mode.KILL and asked.grace_period_seconds is not None
-    by, grace = run.last_accepted, run.stop.grace_period_seconds
-    if stands(run) is Standing.KILL and named and by is not None and by.source is CommandSource.API and grace:
-        return min(grace, policy.max_grace_period_seconds)
-    return deadlines.kill_grace(policy, None)
+    named = asked.grace_period_seconds if asked is not None and asked.mode is Mode.KILL else None
+    by = run.last_accepted
+    if stands(run) is not Standing.KILL or named is None or by is None or by.source is not CommandSource.API:
+        return deadlines.kill_grace(policy, None)
+    # None is in force where a Force or a Terminate came before: that was for the workflow process alone.
+    grace = deadlines.shorter(named, run.stop.grace_period_seconds or None)
+    return min(grace or named, policy.max_grace_period_seconds)
 
 
 def _hastened(view: OperationView, status: Status, run: RunStatus) -> Status:

@@ -105,8 +105,8 @@ def counted(view: RunView, status: RunStatus) -> RunStatus:
     """The status with its operations counted."""
     mine = tuple(op for op in of_run(view, status) if op.known)
     late = sum(1 for op in view.observed.operations if op.late and op.run_id == status.run_id)
-    # Once its end is fixed, that it has operations at all says why it is open (coherence).
-    waits = status.end_time is not None and bool(of_run(view, status))
+    # Once its end is fixed, that it has operations at all, or pods of some, says why it is open (coherence).
+    waits = status.end_time is not None and bool(of_run(view, status) or pods_left(view, status))
     if not mine and not late and not waits and status.operations is None:
         return status
     left = len(left_over(view, status))

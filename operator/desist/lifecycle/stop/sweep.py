@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from desist.api.status import WorkflowExecutionStatus
+from desist.lifecycle.graces import SHORTEST_DELETE
 from desist.lifecycle.observed import PodCall, PodView, Refusal
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
+from desist.lifecycle.run.treatment import Standing, stands
 from desist.lifecycle.stop import backoff
 from desist.lifecycle.stop.delivery import Delivery
 from desist.lifecycle.view import RunView, Status, View
@@ -47,7 +50,26 @@ def of_operations(view: RunView, status: Status) -> Delivery:
     gone = [p for p in view.observed.operation_pods if p.operation in known - kept and ended(p)]
     due = [pod for pod in gone if pod.deletion_timestamp is None][:AT_ONCE]
     again = (view.now + SOON,) if len(gone) > len(due) and due else ()
-    return Delivery(tuple(DeletePod(pod.name, pod.uid, None) for pod in due), again)
+    orphans = _orphans(view, status)
+    return Delivery(
+        (*(DeletePod(pod.name, pod.uid, None) for pod in due), *orphans.deeds),
+        (*again, *orphans.again),
+    )
+
+
+def _orphans(view: RunView, status: Status) -> Delivery:
+    """The pods of operations that are not there any more, where all of the run's are to end: no one else stops them."""
+    if not isinstance(status, WorkflowExecutionStatus) or not view.observed.operations_listed:
+        return Delivery()
+    if stands(status) not in (Standing.KILL, Standing.TERMINATE):
+        return Delivery()
+    known = {op.uid for op in view.observed.operations}
+    living = [pod for pod in view.observed.operation_pods if pod.operation not in known and not ended(pod)]
+    pods = [pod for pod in living if pod.deletion_timestamp is None]
+    waits = {pod.uid: _stuck(view, pod) for pod in pods}
+    due = (pod for pod in pods if backoff.due(waits[pod.uid], view.now))
+    deeds = tuple(DeletePod(pod.name, pod.uid, SHORTEST_DELETE) for pod in due)
+    return Delivery(deeds, tuple(backoff.until(refusal) for refusal in waits.values()))
 
 
 def _surplus(view: View, status: Status) -> list[PodView]:

@@ -1,0 +1,90 @@
+"""What would keep a run open for ever: operations that nobody asks for, pods and containers that nobody stops."""
+
+from __future__ import annotations
+
+import pytest
+
+from desist.api.vocabulary import ClosePolicy, Mode, Phase, ProcessRole
+from desist.api.workflow import StopPolicy
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
+from desist.lifecycle.plan import DeletePod
+from desist.lifecycle.wire import mailbox
+from tests.support.builders import T0, make_pod, receipt
+from tests.unit.lifecycle.operation_world import Operations
+
+ENDING = (Mode.KILL, Mode.TERMINATE)
+
+
+@pytest.mark.parametrize("policy", ClosePolicy)
+@pytest.mark.parametrize("mode", [None, *Mode])
+def test_one_that_has_not_begun_when_the_workflow_process_ends_holds_no_run_open(
+    policy: ClosePolicy, mode: Mode | None
+) -> None:
+    world = Operations()
+    world.create("a", close_policy=policy)
+    pod = world.run.pod
+    world.run.pods[pod.obj().name] = pod.exited(0, receipt(), finished=world.run.seconds).over()
+    world.settle(1)
+    if mode is not None:
+        world.stop_run(mode)
+    assert not world.run.status.open
+    assert world.status("a").phase is Phase.CANCELLED
+    assert world.pods == {}
+
+
+@pytest.mark.parametrize("first", [Mode.CANCEL, Mode.FORCE, Mode.TERMINATE])
+def test_the_grace_of_a_kill_counts_for_operations_whatever_came_before(first: Mode) -> None:
+    world = Operations().running("a", stop_policy=StopPolicy(grace_period_seconds=60))
+    world.stop_run(first)
+    world.stop_run(Mode.KILL, after=1, grace_period_seconds=3)
+    posted = mailbox.parse(world.pod("a").obj().mailbox)
+    assert posted is not None
+    assert posted.grace_seconds == 3
+
+
+@pytest.mark.parametrize("mode", [None, *ENDING])
+def test_a_container_that_admission_has_put_beside_it_is_ended_by_its_runs_end(mode: Mode | None) -> None:
+    world = Operations().running("a")
+    pod = world.pod("a")
+    beside = ContainerView(
+        name="injected",
+        kind=ContainerKind.ADDED,
+        phase=ContainerPhase.RUNNING,
+        container_id="containerd://x",
+        started_at=T0,
+    )
+    pod = pod.having(containers=(*pod.obj().containers, beside))
+    world.change_pod("a", pod.exited(0, receipt(), finished=world.run.seconds), 1)
+    assert (world.status("a").end_time is not None, world.status("a").open) == (True, True)
+    if mode is not None:
+        world.stop_run(mode)
+    world.end_run(137 if mode else 0)
+    world.settle(60)
+    assert world.pod("a").obj().deletion_timestamp is not None
+    world.change_pod("a", world.pod("a").over(), 1)
+    assert world.status("a").phase is Phase.SUCCEEDED
+    assert not world.run.status.open
+
+
+@pytest.mark.parametrize("mode", ENDING)
+def test_a_pod_whose_operation_is_not_there_any_more_is_ended_with_all_others(mode: Mode) -> None:
+    world = Operations().running("a")
+    del world.all["a"]
+    world.stop_run(mode)
+    assert not [action for action in world.run.done if isinstance(action, DeletePod)]
+    world.end_run(137)
+    assert [a.pod for a in world.run.done if isinstance(a, DeletePod)] == [world.pod("a").obj().name]
+    assert world.run.status.open
+    world.change_pod("a", world.pod("a").exited(137).over(), 1)
+    assert not world.run.status.open
+
+
+def test_while_only_pods_of_operations_are_waited_for_nothing_is_written_again() -> None:
+    world = Operations()
+    orphan = make_pod("orphan-1", uid="uid-orphan", run_id=world.run.status.run_id or "").running()
+    world.pods["orphan-1"] = orphan.having(role=ProcessRole.OPERATION, operation="op-gone")
+    world.settle()
+    world.end_run()
+    assert world.run.status.open
+    world.run.seconds += 1
+    assert not world.run_writes()
