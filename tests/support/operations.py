@@ -131,7 +131,10 @@ class Author:
     @classmethod
     def of(cls, operations: Operations, execution: Execution) -> Author:
         """That of the run's current attempt, as soon as its pod is in status."""
-        held = execution.wait_for(_has_pod).object
+        known = execution.history()
+        held = execution.get()
+        if not _has_pod(held):
+            held = execution.wait_for(_has_pod, after=known[-1] if known else None).object
         process = held["status"]["processes"][0]
         return cls.with_pod(operations, execution, held["status"]["runId"], process["pod"], process["podUid"])
 
@@ -188,7 +191,7 @@ def signal_user(marker: str) -> None:
 
 
 def _has_pod(held: Object) -> bool:
-    return any(process.get("podUid") for process in held["status"].get("processes", ()))
+    return any(process.get("podUid") for process in held.get("status", {}).get("processes", ()))
 
 
 def _owner(execution: Execution) -> dict[str, Any]:
