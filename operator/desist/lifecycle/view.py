@@ -139,6 +139,11 @@ class View(ABC):
         return True
 
     @property
+    def timed(self) -> bool:
+        """Whether it is a timer: it has a time at which it is due, and no process."""
+        return False
+
+    @property
     def uid(self) -> str:
         """The object's UID."""
         return self.metadata.uid

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from desist.api.vocabulary import ClosePolicy, Mode, Phase, ProcessRole
+from desist.api.status import ProcessStatus
+from desist.api.vocabulary import ClosePolicy, HistoryType, Mode, Phase, ProcessRole, ProcessState
 from desist.api.workflow import StopPolicy
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.wire import mailbox
-from tests.support.builders import T0, make_pod, receipt
+from tests.support.builders import T0, at, make_pod, receipt
 from tests.unit.lifecycle.operation_world import Operations
 
 ENDING = (Mode.KILL, Mode.TERMINATE)
@@ -88,3 +89,29 @@ def test_while_only_pods_of_operations_are_waited_for_nothing_is_written_again()
     assert world.run.status.open
     world.run.seconds += 1
     assert not world.run_writes()
+
+
+def test_a_time_that_somebody_writes_into_its_status_ends_no_operation_that_runs() -> None:
+    world = Operations().running("a")
+    world.all["a"] = world.all["a"].replace(status=world.status("a").replace(due_at=T0, attempt=None))
+    world.settle(1)
+    assert world.status("a").phase is Phase.RUNNING
+
+
+def test_a_timer_whose_status_lists_a_process_comes_to_rest_and_ends() -> None:
+    world = Operations()
+    world.create("t", timer={"delay_milliseconds": 60_000})
+    world.settle()
+    process = ProcessStatus(pod="p", role=ProcessRole.OPERATION, state=ProcessState.ALIVE, since=at(0))
+    edited = world.status("t").replace(processes=(process,), end_time=at(0))
+    world.all["t"] = world.all["t"].replace(status=edited)
+    world.stop("t", Mode.CANCEL)
+    assert world.status("t").phase is Phase.CANCELLED
+
+
+def test_the_event_at_the_run_names_the_operation_that_its_end_has_closed() -> None:
+    world = Operations().running("a")
+    world.end_run()
+    world.exits("a", 143)
+    told = [event.message for event in world.run.events if event.reason == HistoryType.OPERATION_CANCELLED.value]
+    assert [message.startswith("operation a;") for message in told] == [True]

@@ -63,6 +63,11 @@ class OperationView(View):
         return self.observed.operation.kind
 
     @property
+    def timed(self) -> bool:
+        """Whether it is a timer."""
+        return self.kind is WorkKind.TIMER
+
+    @property
     def run(self) -> RunStatus | None:
         """Its run, as the execution's status has it."""
         execution = self.observed.execution

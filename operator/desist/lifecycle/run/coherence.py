@@ -67,6 +67,10 @@ def _at_most(number: int | None) -> int | None:
 
 def _begun(view: View, status: Status) -> Status:
     """A run that has a process, or a pod, has begun: with its ids, and with its process in the list."""
+    if isinstance(status, OperationStatus) and status.due_at is not None:
+        if view.timed:
+            return _ticking(view, status)
+        status = status.replace(due_at=None)
     held = current(status)
     if held is not None and held.pod_uid is None and (held.node or held.boot_id):
         # Both are noted with the pod's UID: of which pod these are, nobody can tell.
@@ -76,8 +80,6 @@ def _begun(view: View, status: Status) -> Status:
         return _with_spec(view, status)
     pod = _newest(view, status)
     run_id, attempt = _ids(view, status, held, pod)
-    if isinstance(status, OperationStatus) and status.due_at is not None:
-        return status.replace(run_id=view.first_run_id(), phase=Phase.RUNNING)
     if not run_id or not attempt:
         return _not_begun(status)
     name = pod.name if pod else view.pod_name(run_id, attempt)
@@ -85,6 +87,12 @@ def _begun(view: View, status: Status) -> Status:
     known = held or ProcessStatus(pod=name, pod_uid=uid, role=view.role, state=ProcessState.ALIVE, since=view.now)
     process = known if known.pod else known.replace(pod=name)
     return _with_spec(view, with_current(status.replace(run_id=run_id, attempt=attempt), process))
+
+
+def _ticking(view: View, status: Status) -> Status:
+    """A timer that has begun has neither attempt nor process, and a stop ends it at once."""
+    began = status.replace(run_id=view.first_run_id(), phase=Phase.RUNNING, attempt=None, next_attempt_at=None)
+    return began.replace(processes=(), end_time=None, failure=None)
 
 
 def _accepted(view: View, status: Status) -> Status:

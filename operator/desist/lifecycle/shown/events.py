@@ -74,7 +74,7 @@ def _history(before: Status, after: Status) -> Iterator[EmitEvent]:
 def _text(entry: HistoryEntry, status: Status) -> str:
     if entry.failure is not None:
         return entry.failure.message
-    parts = [entry.message or f"the run is {status.phase}"]
+    parts = [entry.message or (f"operation {entry.operation}" if entry.operation else f"the run is {status.phase}")]
     if entry.reason:
         parts.append(f"reason: {entry.reason}")
     if entry.command_id:
