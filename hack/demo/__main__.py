@@ -23,7 +23,7 @@ from hack.demo.view import live, report
 def main() -> None:
     """Parse the options and run."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--plain", action="store_true", help="no live view: only the reports at the end")
+    parser.add_argument("--plain", action="store_true", help="no live view: table and reports at the end")
     parser.add_argument("--no-setup", action="store_true", help="the cluster is up and the chart installed already")
     options = parser.parse_args()
     console = Console(highlight=False)
@@ -56,6 +56,7 @@ def perform(console: Console, *, plain: bool) -> int:
     stage.begin()
     if plain:
         stage.run(lambda: None)
+        console.print(live(stage.stories, stage.now))
     else:
         with Live(live(stage.stories, stage.now), console=console, auto_refresh=False) as view:
             stage.run(lambda: view.update(live(stage.stories, stage.now), refresh=True))

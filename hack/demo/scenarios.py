@@ -52,6 +52,8 @@ class Scenario:
     operations: Mapping[str, str] = field(default_factory=dict)
     """By their keys, the phases in which they must end."""
     number: int = 1
+    alone: bool = False
+    """Whether it begins when all the others have ended."""
 
     @property
     def execution(self) -> str:
@@ -162,7 +164,6 @@ SCENARIOS = (
         "Succeeded",
         operations={"price/north": "Succeeded", "price/south": "Succeeded", "price/west": "Cancelled"},
     ),
-    # Last, as fifty pods keep the nodes busy while they start.
     Scenario(
         "09-nightly-batch",
         "a script that has asked for fifty pods: one Kill",
@@ -170,5 +171,6 @@ SCENARIOS = (
         (replace(patch(2, "Kill", "wrong input"), once=SHARDS),),
         "Cancelled",
         operations=dict.fromkeys(SHARDS, "Cancelled"),
+        alone=True,  # fifty pods keep the nodes busy while they start
     ),
 )

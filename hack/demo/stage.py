@@ -59,12 +59,24 @@ class Stage:
         kubectl("wait", "op,pod", "--all", "--for=delete", "--timeout=60s")
 
     def begin(self) -> None:
-        """Apply the manifests and start watching."""
+        """Apply the manifests, but of those that begin alone, and start watching."""
         for kind in KINDS:
             threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
-        kubectl("apply", *(f"--filename={path}" for path in dict.fromkeys(one.scenario.path for one in self.stories)))
-        for story in self.stories:
+        self._apply([story for story in self.stories if not story.scenario.alone])
+
+    def _apply(self, stories: Sequence[Story]) -> None:
+        paths = dict.fromkeys(story.scenario.path for story in stories)
+        kubectl("apply", *(f"--filename={path}" for path in paths))
+        for story in stories:
             story.created = self.now
+
+    def _begin_due(self) -> None:
+        waiting = [story for story in self.stories if story.created is None]
+        begun = [story for story in self.stories if story.created is not None]
+        with self._lock:
+            over = all(story.settled for story in begun)
+        if waiting and begun and over:
+            self._apply(waiting)
 
     def run(self, show: Callable[[], None], limit: float = 180.0) -> None:
         """Send patches as they fall due until every story is told. Raises RuntimeError where the watch cannot go on.
@@ -78,6 +90,7 @@ class Stage:
                 # In this order: nobody is stopped whose processes were not looked for.
                 self._count()
                 self._send_due()
+                self._begin_due()
                 show()
                 if self._over.wait(0.4):
                     raise RuntimeError(f"the watch of the executions ended: {self._broken}")

@@ -67,7 +67,7 @@ class Story:
     left_over: dict[str, int] = field(default_factory=dict)
     """The same, while operations went on after the run's end."""
     checks: list[tuple[float, int]] = field(default_factory=list)
-    created: float = 0.0
+    created: float | None = None
 
     def observe(self, now: float, status: dict[str, Any]) -> None:
         """Take a status from the watch."""

@@ -41,7 +41,7 @@ def live(stories: list[Story], now: float) -> RenderableType:
     for column in ("execution", "the program", "phase", "for", "operations", "processes", "last patch"):
         table.add_column(column)
     for story in stories:
-        since = story.phases.seen[-1][0] if story.phases.seen else story.created
+        since = story.phases.seen[-1][0] if story.phases.seen else story.created or now
         patch = story.scenario.patches[len(story.patches) - 1] if story.patches else None
         table.add_row(
             story.scenario.execution,

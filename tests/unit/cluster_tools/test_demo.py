@@ -125,6 +125,21 @@ def test_an_operation_that_ended_otherwise_breaks_the_promise_of_its_scenario() 
     assert not story.as_promised
 
 
+def test_what_begins_alone_begins_when_all_others_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied: list[str] = []
+    monkeypatch.setattr("hack.demo.stage.kubectl", lambda *words: applied.extend(words))
+    stage = Stage((replace(FORCED, patches=(), operations={}), replace(FORCED, manifest="09-batch", alone=True)))
+    first, second = stage.stories
+    first.created = 1.0
+    stage._begin_due()
+    assert (applied, second.created) == ([], None)
+    first.observe(8, {"phase": "Cancelled"})
+    stage._begin_due()
+    stage._begin_due()
+    assert [word for word in applied if "batch" in word] == applied[1:]
+    assert len(applied) == 2
+
+
 def test_many_operations_and_history_entries_of_a_kind_are_told_in_a_line() -> None:
     entries = [{"seq": n, "time": "2026-11-25T17:00:44.123456Z", "type": "OperationCancelled"} for n in range(1, 51)]
     story = Story(replace(FORCED, patches=()))
