@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from kubernetes import client
 
+from hack.cluster.api import kubeconfig
+from hack.image.release import scale_operator
 from tests.cluster.admission.accounts import DRY, MALLORY, Account, acting_as
 from tests.cluster.admission.processes import Process
 from tests.support import programs
@@ -119,6 +122,22 @@ def bind(lab: Lab, user: str, role: str) -> None:
 def process(team: Lab, running: Execution) -> Process:
     """The workflow process of `running`, of attempt 1."""
     return process_of(running)
+
+
+@pytest.fixture(scope="module")
+def operator_still(process: Process, of_another_run: Process) -> Iterator[None]:
+    """No operator, which would do the operations, or fail them: what admission says of them needs none."""
+    scale_operator(kubeconfig(), 0)
+    yield
+    scale_operator(kubeconfig(), 1)
+
+
+@contextmanager
+def operator_back() -> Iterator[None]:
+    """The operator for a moment, in a module that has none, for runs that need a pod."""
+    scale_operator(kubeconfig(), 1)
+    yield
+    scale_operator(kubeconfig(), 0)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.cluster.admission.processes import (
 )
 from tests.support.lab import Execution
 
-pytestmark = pytest.mark.conformance("I6")
+pytestmark = [pytest.mark.conformance("I6"), pytest.mark.usefixtures("operator_still")]
 
 
 def nested(depth: int) -> Any:

@@ -22,7 +22,7 @@ from tests.cluster.admission.processes import (
 )
 from tests.support.lab import Execution, Lab
 
-pytestmark = pytest.mark.conformance("I6")
+pytestmark = [pytest.mark.conformance("I6"), pytest.mark.usefixtures("operator_still")]
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ import pytest
 from kubernetes import watch
 
 from tests.cluster.admission.accounts import API, DRY, Account, acting_as, delete_execution
-from tests.cluster.admission.conftest import allow_workflows, bind, process_of
+from tests.cluster.admission.conftest import allow_workflows, bind, operator_back, process_of
 from tests.cluster.admission.processes import COLLECTORS, Body, Process, denied, path_of, with_status
 from tests.support import programs
 from tests.support.lab import Execution, Lab
 from tests.support.spaces import shared
+
+pytestmark = pytest.mark.usefixtures("operator_still")
 
 OPEN = ("deleted only when it has ended", "spec.cancellation", "delete its execution")
 NAMESPACES = "system:serviceaccount:kube-system:namespace-controller"
@@ -63,8 +65,9 @@ def test_no_process_deletes_its_own(process: Process, held: Body) -> None:
 def opened(kubectl: Any, lab: Lab) -> tuple[Execution, Body]:
     """A run with an open operation that has begun."""
     allow_workflows(kubectl, lab)
-    execution = lab.start(programs.WORKS)
-    process = process_of(execution)
+    with operator_back():
+        execution = lab.start(programs.WORKS)
+        process = process_of(execution)
     made = process.creates(process.asks_for(execution, "open"))
     return execution, with_status(process, made, phase="Running", attempt=1)
 

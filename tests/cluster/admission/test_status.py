@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.admission.accounts import Account, Answer, acting_as, identity, path_to, status_refused
-from tests.cluster.admission.processes import Process, owner_of, path_of
-from tests.cluster.chart.conftest import ACCOUNT
+from tests.cluster.admission.accounts import Account, Answer, identity, path_to, status_refused
 from tests.support.lab import Execution, Lab, phase_of, template
 
 pytestmark = pytest.mark.conformance("I6")
@@ -57,31 +55,6 @@ def test_nobody_else_ends_a_run_by_writing_its_status(mallory: Account, running:
 def test_nobody_else_writes_a_workflows_status(mallory: Account, room: Lab, listed: str, how: str) -> None:
     path = path_to(room, "workflows", listed, "status")
     assert status_refused(tried(mallory, how, path, of_status(how, {"observedGeneration": 7})))
-
-
-@pytest.mark.parametrize("how", HOW)
-def test_nobody_else_ends_an_operation_by_writing_its_status(
-    mallory: Account, process: Process, running: Execution, how: str
-) -> None:
-    held = process.creates(process.asks_for(running, f"status by {how}"))
-    assert "status" not in held, "a status that comes with a new object is dropped, whoever sends it"
-    path = path_of(process.lab, held, "status")
-    assert status_refused(tried(mallory, how, path, of_status(how, ENDED)))
-    assert tried(acting_as(ACCOUNT), how, path, of_status(how, ENDED)).status == 200
-
-
-def test_by_its_status_nothing_else_of_an_operation_changes(process: Process, running: Execution) -> None:
-    held = process.creates(process.asks_for(running, "all by status"))
-    changed = held | {
-        "metadata": held["metadata"] | {"ownerReferences": [owner_of(running) | {"name": "x"}], "finalizers": ["a/b"]},
-        "spec": held["spec"] | {"cleanup": True, "cancellation": {"mode": "Kill"}},
-        "status": {"phase": "Running"},
-    }
-    written = acting_as(ACCOUNT).ask("PUT", path_of(process.lab, held, "status"), changed)
-    assert written.status == 200, written.message
-    assert written.body["spec"] == held["spec"]
-    assert written.body["metadata"]["ownerReferences"] == held["metadata"]["ownerReferences"]
-    assert "finalizers" not in written.body["metadata"]
 
 
 @pytest.mark.parametrize("how", HOW)
