@@ -69,6 +69,8 @@ def test_the_controller_may_do_what_it_does_and_nothing_else(kubectl: Kubectl) -
         ("workflowexecutions.desist.dev", "get list watch"),
         ("workflows.desist.dev/status", "update"),
         ("workflowexecutions.desist.dev/status", "update"),
+        ("operations.desist.dev", "get list watch"),
+        ("operations.desist.dev/status", "update"),
         ("pods", "get list watch create patch delete"),
         ("nodes", "get list watch"),
         ("events.events.k8s.io", "create"),
