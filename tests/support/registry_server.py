@@ -19,6 +19,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 RELEASED = "/tmp/released"
+UNIQUE_BYTES = 16
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -43,6 +44,10 @@ def layer() -> bytes:
         for path in files:
             if os.path.exists(path):
                 archive.add(path, path.lstrip("/"))
+        # A node that has had a layer before does not pull it again, whatever image it is of.
+        unique = tarfile.TarInfo("unique")
+        unique.size = UNIQUE_BYTES
+        archive.addfile(unique, io.BytesIO(os.urandom(UNIQUE_BYTES)))
     return packed.getvalue()
 
 
