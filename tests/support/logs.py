@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.lab import Execution
+from tests.support.lab import Execution, Lab
 
 
 def wait_until_started(execution: Execution, seconds: int = 60) -> None:
@@ -20,14 +20,14 @@ def wait_until_started(execution: Execution, seconds: int = 60) -> None:
 def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: str = "workflow") -> None:
     """Until the container of the execution's last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
+    wait_for_line(execution.lab, pod.metadata.name, container, text, seconds)
+
+
+def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: int = 30) -> None:
+    """Until that container of any pod has printed a line with that text. Fails with what it printed."""
     printed = b""
-    stream: Any = execution.lab.core.read_namespaced_pod_log(
-        pod.metadata.name,
-        execution.lab.name,
-        container=container,
-        follow=True,
-        _preload_content=False,
-        _request_timeout=(5, seconds),
+    stream: Any = lab.core.read_namespaced_pod_log(
+        pod, lab.name, container=container, follow=True, _preload_content=False, _request_timeout=(5, seconds)
     )
     try:
         for part in stream.stream(amt=None):
@@ -36,7 +36,7 @@ def wait_for_log(execution: Execution, text: str, seconds: int = 30, container: 
                 return
     finally:
         stream.close()
-    raise AssertionError(f"container {container} of {execution.name} did not print {text!r}, but {printed!r}")
+    raise AssertionError(f"container {container} of {pod} did not print {text!r}, but {printed!r}")
 
 
 def log_of(execution: Execution, container: str = "workflow") -> str:
