@@ -35,14 +35,14 @@ def wait_until_started(execution: Execution, seconds: int = 60) -> None:
 def wait_for_log(execution: HasPods, text: str, seconds: int = 30, container: str = "workflow") -> None:
     """Until the container of its last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
+    wait_for_line(execution.lab, pod.metadata.name, container, text, seconds)
+
+
+def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: int = 30) -> None:
+    """Until that container of any pod has printed a line with that text. Fails with what it printed."""
     printed = b""
-    stream: Any = execution.lab.core.read_namespaced_pod_log(
-        pod.metadata.name,
-        execution.lab.name,
-        container=container,
-        follow=True,
-        _preload_content=False,
-        _request_timeout=(5, seconds),
+    stream: Any = lab.core.read_namespaced_pod_log(
+        pod, lab.name, container=container, follow=True, _preload_content=False, _request_timeout=(5, seconds)
     )
     try:
         for part in stream.stream(amt=None):
@@ -51,7 +51,7 @@ def wait_for_log(execution: HasPods, text: str, seconds: int = 30, container: st
                 return
     finally:
         stream.close()
-    raise AssertionError(f"container {container} of {execution.name} did not print {text!r}, but {printed!r}")
+    raise AssertionError(f"container {container} of {pod} did not print {text!r}, but {printed!r}")
 
 
 def log_of(execution: HasPods, container: str = "workflow") -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from kubernetes import client, stream, watch
 
 from tests.support.lab import Lab
+from tests.support.logs import wait_for_line
 from tests.support.programs import WORKLOAD
 
 SERVER = (Path(__file__).parent / "registry_server.py").read_text()
@@ -34,7 +35,7 @@ class SlowRegistry:
 
     def wait_until_pulled(self, seconds: int = 60) -> None:
         """Until a node waits for the image's layer."""
-        _wait_for_line(self.lab, "pulled", seconds)
+        wait_for_line(self.lab, POD, POD, "pulled", seconds)
 
     def release(self) -> None:
         """Let the pulls go on."""
@@ -48,7 +49,7 @@ def slow_registry(lab: Lab, node: str) -> Iterator[SlowRegistry]:
     port = random.choice(PORTS)
     lab.core.create_namespaced_pod(lab.name, _pod(node, port))
     _wait_until_running(lab)
-    _wait_for_line(lab, "listening", 30)
+    wait_for_line(lab, POD, POD, "listening")
     try:
         yield SlowRegistry(lab, f"127.0.0.1:{port}/{lab.name}:1")
     finally:
@@ -77,18 +78,3 @@ def _wait_until_running(lab: Lab, seconds: int = 60) -> None:
             return
         assert pod.status is None or pod.status.phase == "Pending", f"the registry's pod is {pod.status.phase}"
     raise AssertionError(f"the registry's pod did not run within {seconds} s")
-
-
-def _wait_for_line(lab: Lab, text: str, seconds: int) -> None:
-    followed: Any = lab.core.read_namespaced_pod_log(
-        POD, lab.name, follow=True, _preload_content=False, _request_timeout=(5, seconds)
-    )
-    printed = b""
-    try:
-        for part in followed.stream(amt=None):
-            printed += part
-            if text.encode() in printed:
-                return
-    finally:
-        followed.close()
-    raise AssertionError(f"the registry did not print {text!r}, but {printed!r}")

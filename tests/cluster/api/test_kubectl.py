@@ -48,7 +48,7 @@ def explained(kubectl: Kubectl, *arguments: str, until: str) -> str:
     deadline = time.monotonic() + SECONDS
     while one_line(until) not in one_line((answer := kubectl.ask("explain", *arguments)).stdout):
         assert time.monotonic() < deadline, f"not explained as {until!r}:\n{answer.stdout}{answer.stderr}"
-        time.sleep(0.2)
+        time.sleep(0.2)  # as said above, there is nothing to watch
     return "\n".join(line.rstrip() for line in answer.stdout.splitlines()).strip() + "\n"
 
 

@@ -45,6 +45,7 @@ def _once(execution: Execution, end: str) -> None:
     assert not execution.processes()
     # A starved kubelet reports the end after the backstop, which deletes the pod: then there is none left.
     assert len(execution.pods()) <= 1
+    assert "lateStarts" not in status, "a second pod was made"
     assert status["attempt"] == 1
     assert [command["status"] for command in status["commands"]] == ["Accepted"]
     types = [entry["type"] for entry in status["history"]]

@@ -142,6 +142,13 @@ TABLE: list[tuple[str, Deed, Cause, str, str]] = [
     ("over its limits, and killed before SIGTERM was seen", being(over_limits, exits(137, None)), Cause.LIMITS, F, C),
     ("over its limits, and writes Cancelled", being(over_limits, pod(says("Cancelled"))), Cause.LIMITS, F, C),
     ("over its limits, and deleted later", being(lambda p: over_limits(p).deleting(), exits(143)), Cause.LIMITS, F, C),
+    (
+        "rejected, with words as of a limit",
+        pod(rejected("UnexpectedAdmissionError: exceeds")),
+        Cause.REJECTED,
+        AGAIN,
+        C,
+    ),
     ("over its limits before its containers had any status", pod(over_limits_at_once), Cause.LIMITS, F, C),
     ("over its limits without a receipt", being(over_limits, plain(137, "")), Cause.LIMITS, F, C),
     ("out of memory", plain(137, receipt(), OOM), Cause.OUT_OF_MEMORY, F, C),

@@ -18,11 +18,10 @@ from datetime import datetime, timedelta
 from desist.api.vocabulary import FailureCategory, Phase, ProcessReason, ProcessState
 from desist.lifecycle.observed import ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.end import Cause, End, Result
-from desist.lifecycle.proof.evidence import Evidence, exit_signal
+from desist.lifecycle.proof.evidence import EVICTED, Evidence, exit_signal
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.wire import termination
 
-EVICTED = "Evicted"
 OOM_KILLED = "OOMKilled"
 KILLED = 137
 PAST_DEADLINE = "DeadlineExceeded"

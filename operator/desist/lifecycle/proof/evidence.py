@@ -22,10 +22,13 @@ from desist.lifecycle.proof.verdict import rebooted
 from desist.lifecycle.wire import termination
 from desist.lifecycle.wire.termination import Receipt, ReceivedStop
 
+EVICTED = "Evicted"
+"""`status.reason` of a pod that its kubelet has evicted, and also of one that it rejects because its node is short of
+something."""
 OVER_OWN_LIMIT = "exceed"
-"""In the message of a pod that its kubelet evicts over the pod's own storage limits, and in none of a rejection. It may
-come before any status of its containers, and has the reason of a rejection by a node that is short of something."""
-NODE_REASONS = ("Evicted", "Terminated", "NodeShutdown", "Shutdown", "Preempting")
+"""In the message of the first where the pod was over its own storage limits, and in none of the second. It may come
+before any status of the pod's containers, so that nothing else tells the two apart."""
+NODE_REASONS = (EVICTED, "Terminated", "NodeShutdown", "Shutdown", "Preempting")
 """`status.reason` of a pod that its kubelet ended."""
 BY_KUBELET = "TerminationByKubelet"
 """Reason of DisruptionTarget for the same, where it was for the node's sake."""
@@ -136,7 +139,9 @@ class Evidence:
     def rejected(self) -> bool:
         """Whether the kubelet refused the pod: it names a reason, and no container has ever been made."""
         pod = self.pod
-        if pod is None or pod.phase != "Failed" or not pod.reason or OVER_OWN_LIMIT in pod.message:
+        if pod is None or pod.phase != "Failed" or not pod.reason:
+            return False
+        if pod.reason == EVICTED and OVER_OWN_LIMIT in pod.message:
             return False
         return all(c.phase is ContainerPhase.WAITING and not c.container_id for c in pod.containers)
 
