@@ -16,7 +16,7 @@ from desist.api.operation import CreatedBy, ExecutionRef, Operation, OperationSp
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import Mode, Phase, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
-from desist.lifecycle.observed import Observed, ObservedOperation, PodView, Questions
+from desist.lifecycle.observed import CreateAnswer, Observed, ObservedOperation, PodView, Questions, Refusal
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import Action, CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, WakeAt, WriteStatus
 from desist.lifecycle.proof.process import ended
@@ -40,6 +40,10 @@ class Operations:
     earlier: int = 0
     counted_at: datetime | None = None
     creates: bool = True
+    created: CreateAnswer | None = None
+    """What the API server has said to the last create of each."""
+    refusals: tuple[Refusal, ...] = ()
+    """What it has said to postings and DELETEs of theirs."""
 
     def create(self, key: str, attempt: int | None = None, **fields: Any) -> Operation:
         """Write an operation, as the workflow process of that attempt (default: the current one)."""
@@ -173,6 +177,8 @@ class Operations:
             deleted=tuple(pod for pod in self.deleted if pod.operation == held.metadata.uid),
             nodes=tuple(self.run.nodes),
             earlier=self.earlier,
+            created=self.created,
+            refusals=self.refusals,
         )
         for _ in range(8):
             decided = decide_operation(seen, at(self.run.seconds))

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from desist.api.vocabulary import Phase
 from desist.lifecycle.operation.view import OperationView
-from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run import settle
+from desist.lifecycle.stop import sweep
 from desist.lifecycle.stop.delivery import Delivery
 from desist.lifecycle.view import Status, Step
 
@@ -31,6 +31,4 @@ def surplus(view: OperationView, status: Status) -> Delivery:
         return Delivery()
     pods = [pod for pod in view.observed.pods if ended(pod) and pod.deletion_timestamp is None]
     due = status.end_time + KEPT_FOR
-    if not pods or due > view.now:
-        return Delivery(again=(due,) if pods else ())
-    return Delivery(tuple(DeletePod(pod.name, pod.uid, None) for pod in pods))
+    return sweep.unneeded(view, pods) if due <= view.now else Delivery(again=(due,) if pods else ())

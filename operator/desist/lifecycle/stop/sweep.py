@@ -9,6 +9,7 @@ Rejected: to count on the pod garbage collector (it takes the oldest first, whoe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from desist.api.status import WorkflowExecutionStatus
@@ -31,13 +32,7 @@ AT_ONCE = 8
 
 def sweep(view: View, status: Status) -> Delivery:
     """The pods to delete now, and when to look again."""
-    surplus = _surplus(view, status)
-    waits = {pod.uid: _stuck(view, pod) for pod in surplus}
-    due = [pod for pod in surplus if backoff.due(waits[pod.uid], view.now)][:AT_ONCE]
-    return Delivery(
-        tuple(DeletePod(pod.name, pod.uid, None) for pod in due),
-        tuple(backoff.until(refusal) for refusal in waits.values()),
-    )
+    return unneeded(view, _surplus(view, status))
 
 
 def of_operations(view: RunView, status: Status) -> Delivery:
@@ -48,12 +43,21 @@ def of_operations(view: RunView, status: Status) -> Delivery:
     newest = sorted(failed, key=lambda op: (op.ended_at, op.uid))[-KEPT_FAILED:]
     kept, known = {op.uid for op in newest}, {op.uid for op in failed}
     gone = [p for p in view.observed.operation_pods if p.operation in known - kept and ended(p)]
-    due = [pod for pod in gone if pod.deletion_timestamp is None][:AT_ONCE]
-    again = (view.now + SOON,) if len(gone) > len(due) and due else ()
+    surplus = unneeded(view, gone)
+    again = (view.now + SOON,) if len(surplus.deeds) == AT_ONCE else ()
     orphans = _orphans(view, status)
+    # What may still run comes first: a DELETE that is refused ends the plan.
+    return Delivery((*orphans.deeds, *surplus.deeds), (*orphans.again, *surplus.again, *again))
+
+
+def unneeded(view: View, pods: Iterable[PodView]) -> Delivery:
+    """The DELETEs of ended pods that nobody needs, the first few, and when those that were refused are tried again."""
+    left = [pod for pod in pods if pod.deletion_timestamp is None]
+    waits = {pod.uid: _stuck(view, pod) for pod in left}
+    due = [pod for pod in left if backoff.due(waits[pod.uid], view.now)][:AT_ONCE]
     return Delivery(
-        (*(DeletePod(pod.name, pod.uid, None) for pod in due), *orphans.deeds),
-        (*again, *orphans.again),
+        tuple(DeletePod(pod.name, pod.uid, None) for pod in due),
+        tuple(backoff.until(refusal) for refusal in waits.values()),
     )
 
 
@@ -77,7 +81,7 @@ def _surplus(view: View, status: Status) -> list[PodView]:
     if not view.startable:
         return []  # The garbage collector has them all.
     earlier = sorted((pod for pod in view.observed.pods if _run_again(view, status, pod)), key=lambda pod: pod.attempt)
-    return [pod for pod in earlier[:-KEPT] if pod.deletion_timestamp is None]
+    return earlier[:-KEPT]
 
 
 def _run_again(view: View, status: Status, pod: PodView) -> bool:

@@ -1,0 +1,87 @@
+"""Reports of people who stop fan-outs elsewhere, each as a test of what operations promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from desist.api.vocabulary import ClosePolicy, HistoryType, Mode, ProcessRole
+from desist.lifecycle.observed import PodCall, Refusal
+from desist.lifecycle.operation.close import KEPT_FOR
+from desist.lifecycle.plan import DeletePod
+from desist.lifecycle.stop.sweep import KEPT_FAILED
+from tests.support.builders import at, make_pod, receipt
+from tests.unit.lifecycle.operation_world import Operations
+from tests.unit.lifecycle.world import decided
+
+
+# Argo Workflows (a policy that denies DELETEs: the controller asks for the same ones for ever)
+def _refused(pod: str, times: int = 3) -> Refusal:
+    return Refusal(pod, PodCall.DELETE, "None", "denied by a policy", at(0), times=times)
+
+
+def test_a_refused_delete_of_what_has_succeeded_is_asked_for_again_with_a_back_off() -> None:
+    world = Operations().running("a")
+    world.exits("a", 0, after=1)
+    world.run.seconds += KEPT_FOR.total_seconds()
+    refusal = _refused(world.pod("a").obj().uid)
+    world.refusals = (replace(refusal, at=at(world.run.seconds)),)
+    asked = []
+    for seconds in (1, 2, 2):
+        world.run.seconds += seconds
+        asked.append([action.uid for action in world.plan("a").actions if isinstance(action, DeletePod)])
+    assert asked == [[], [], [refusal.pod_uid]]
+
+
+def _with_surplus() -> Operations:
+    """A run with one more failed operation than it keeps pods of."""
+    world = Operations()
+    for number in range(KEPT_FAILED + 1):
+        world.running(f"f{number:02}")
+        world.exits(f"f{number:02}", 1, after=1)
+    return world
+
+
+def _run_deletes(world: Operations, refusals: tuple[Refusal, ...]) -> list[str]:
+    seen = replace(world.observe_run(), refusals=refusals)
+    return [action.uid for action in decided(seen, world.run.seconds).actions if isinstance(action, DeletePod)]
+
+
+def test_a_refused_delete_of_what_has_failed_is_asked_for_again_with_a_back_off() -> None:
+    world = _with_surplus()
+    world.pods = {name: pod.having(deletion_timestamp=None) for name, pod in world.pods.items()}
+    first = _run_deletes(world, ())
+    assert len(first) == 1
+    refusal = replace(_refused(first[0]), at=at(world.run.seconds))
+    world.run.seconds += 1
+    assert _run_deletes(world, (refusal,)) == []
+    world.run.seconds += 4
+    assert _run_deletes(world, (refusal,)) == first
+
+
+def test_a_refused_delete_of_what_has_ended_puts_off_no_delete_of_what_runs() -> None:
+    """A plan ends with the first thing that is refused."""
+    world = _with_surplus()
+    world.pods = {name: pod.having(deletion_timestamp=None) for name, pod in world.pods.items()}
+    orphan = make_pod("orphan-1", uid="uid-orphan", run_id=world.run.status.run_id or "").running()
+    world.pods["orphan-1"] = orphan.having(role=ProcessRole.OPERATION, operation="op-gone")
+    pod = world.run.pod
+    world.run.pods[pod.obj().name] = pod.exited(137, receipt(), finished=world.run.seconds).over()
+    world.run.execution = world.run.execution.cancelled(Mode.KILL)
+    world.run.apply(next(iter(decided(world.observe_run(), world.run.seconds).actions)))
+    assert _run_deletes(world, ())[0] == "uid-orphan"
+
+
+# Argo Workflows (names that are too long or not ASCII); history has to fit into one object
+def test_keys_of_two_hundred_characters_of_any_script_fit_into_history_events_and_texts() -> None:
+    world = Operations()
+    for number in range(4):
+        world.running("\U0001f4a5" * 199 + str(number), close_policy=ClosePolicy.WAIT)
+    world.end_run()
+    assert [len(text.encode()) <= 1024 for text in world.run.status.waiting_on] == [True]
+    world.stop_run(Mode.KILL, 1)
+    for key in list(world.all):
+        world.exits(key, 143, after=1)
+    closed = [entry for entry in world.run.status.history if entry.type is HistoryType.OPERATION_CANCELLED]
+    stored = [len(entry.model_dump_json(by_alias=True, exclude_none=True).encode()) for entry in closed]
+    assert len(stored) == 4
+    assert max(stored) <= 300
