@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from desist.api.vocabulary import ClosePolicy, HistoryType, Mode, ProcessRole
+import pytest
+
+from desist.api.vocabulary import ClosePolicy, CommandSource, HistoryType, Mode, Phase, ProcessRole
 from desist.lifecycle.observed import PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.plan import DeletePod
@@ -12,6 +16,31 @@ from desist.lifecycle.stop.sweep import KEPT_FAILED
 from tests.support.builders import at, make_pod, receipt
 from tests.unit.lifecycle.operation_world import Operations
 from tests.unit.lifecycle.world import decided
+
+RUN_ENDS: dict[str, Callable[[Operations], None]] = {
+    **{mode.value: partial(Operations.stop_run, mode=mode, after=1) for mode in (Mode.KILL, Mode.TERMINATE)},
+    "by itself": Operations.end_run,
+}
+
+
+# Tekton Pipelines (a task that had timed out is shown as cancelled where its pipeline was stopped too)
+@pytest.mark.parametrize("end", RUN_ENDS)
+def test_one_that_has_run_out_of_time_is_timed_out_whatever_becomes_of_its_run_meanwhile(end: str) -> None:
+    world = Operations().running("a", active_deadline_seconds=10)
+    world.settle(12)
+    RUN_ENDS[end](world)
+    assert world.status("a").commands[-1].source in (CommandSource.RUN, CommandSource.CLOSED)
+    world.exits("a", 143, after=1)
+    assert world.status("a").phase is Phase.TIMED_OUT
+
+
+@pytest.mark.parametrize("end", RUN_ENDS)
+def test_one_that_was_asked_to_cancel_is_cancelled_where_its_run_ends_before_it_does(end: str) -> None:
+    world = Operations().running("a")
+    world.stop("a", Mode.CANCEL, reason="too slow")
+    RUN_ENDS[end](world)
+    world.exits("a", 143, after=1)
+    assert world.status("a").phase is Phase.CANCELLED
 
 
 # Argo Workflows (a policy that denies DELETEs: the controller asks for the same ones for ever)

@@ -94,7 +94,10 @@ def _taken(view: OperationView, status: Status, run: RunStatus, *, late: bool) -
         target = replace(target, now=by.accepted_at)
     record = records.make(target, status, _origin(by), CommandStatus.ACCEPTED, [_words(run, by, late=late)])
     record = record.replace(id=by.id) if by is not None else record
-    taken = put_in_force(target, status, record, _grace(view, status, run)).stopping(end_mode=Mode.KILL)
+    taken = put_in_force(target, status, record, _grace(view, status, run))
+    if status.at.unstopped:
+        # What was being stopped before keeps the end that this means: a deadline of its own, TimedOut.
+        taken = taken.stopping(end_mode=Mode.KILL)
     if late and isinstance(taken, OperationStatus):
         taken = taken.replace(late=True)
     return taken.replace(phase=Phase.KILL_CANCELLING)
