@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from desist.api.operation import TimerWork
 from desist.api.vocabulary import ClosePolicy, CommandSource, HistoryType, Mode, Phase, ProcessRole
 from desist.lifecycle.observed import PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
@@ -41,6 +42,41 @@ def test_one_that_was_asked_to_cancel_is_cancelled_where_its_run_ends_before_it_
     RUN_ENDS[end](world)
     world.exits("a", 143, after=1)
     assert world.status("a").phase is Phase.CANCELLED
+
+
+# Durable Functions (timers that fire late, or never); a machine whose clock was put right meanwhile
+def test_a_timer_is_due_no_later_than_its_delay_from_now_whatever_clock_has_set_it() -> None:
+    world = Operations()
+    world.run.seconds = 7200
+    world.create("t", timer=TimerWork(delay_milliseconds=60_000))
+    world.settle_operations()
+    world.run.seconds = 1
+    world.settle_operations()
+    assert world.status("t").due_at == at(61)
+    world.settle(59)
+    assert world.status("t").phase is Phase.RUNNING
+    world.settle(1)
+    assert world.status("t").phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 315_360_000_000])
+def test_a_timer_may_be_due_at_once_or_in_ten_years(milliseconds: int) -> None:
+    world = Operations()
+    world.create("t", timer=TimerWork(delay_milliseconds=milliseconds))
+    world.settle()
+    world.settle(milliseconds / 1000)
+    assert world.status("t").phase is Phase.SUCCEEDED
+
+
+def test_a_timer_says_when_its_time_comes() -> None:
+    world = Operations()
+    world.create("t", timer=TimerWork(delay_milliseconds=60_000), close_policy=ClosePolicy.WAIT)
+    world.settle()
+    due = world.status("t").due_at
+    assert due is not None
+    assert [f"{due:%H:%M:%S}" in text for text in world.status("t").waiting_on] == [True]
+    world.end_run()
+    assert [f"{due:%H:%M:%S}" in text for text in world.run.status.waiting_on] == [True]
 
 
 # Argo Workflows (a policy that denies DELETEs: the controller asks for the same ones for ever)

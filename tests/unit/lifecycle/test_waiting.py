@@ -20,7 +20,7 @@ from desist.lifecycle.observed import (
     PodCall,
     Refusal,
 )
-from desist.lifecycle.operation.shown import ASKED_AGAIN
+from desist.lifecycle.operation.shown import ASKED_AGAIN, ITS_TIME
 from desist.lifecycle.run import operations
 from desist.lifecycle.shown.waits import Wait
 from tests.support.builders import PodBuilder, at, make_execution, make_node, receipt
@@ -241,7 +241,7 @@ def test_every_kind_of_wait_has_a_row() -> None:
     assert {wait for wait, _, _ in ROWS} == set(Wait)
 
 
-@pytest.mark.parametrize("wait", [*Wait, operations.OPEN, operations.PODS, ASKED_AGAIN])
+@pytest.mark.parametrize("wait", [*Wait, operations.OPEN, operations.PODS, ASKED_AGAIN, ITS_TIME])
 def test_every_text_is_found_in_the_docs(wait: str) -> None:
     headings = [line for line in DOCS.read_text().splitlines() if line.startswith("### ")]
     assert any(wait in line for line in headings), f"docs/troubleshooting.md has no section on {wait!r}"

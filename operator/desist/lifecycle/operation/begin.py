@@ -112,9 +112,14 @@ def _next(view: OperationView, status: Status) -> Step:
 
 
 def _timer(view: OperationView, status: OperationStatus) -> Step:
-    if status.due_at is None or status.due_at > view.now:
-        return Step(status, (status.due_at,))
-    end = End(Cause.EXITED, says=Phase.SUCCEEDED, at=status.due_at)
+    due = status.due_at
+    if due is None or view.spec.timer is None:
+        return Step(status)
+    # What is further ahead than the delay is long was set by another clock.
+    due = min(due, view.now + timedelta(milliseconds=view.spec.timer.delay_milliseconds))
+    if due > view.now:
+        return Step(status.replace(due_at=due), (due,))
+    end = End(Cause.EXITED, says=Phase.SUCCEEDED, at=due)
     return Step(closing.close(view, closing.finish(view, status, Phase.SUCCEEDED, end)))
 
 
