@@ -10,7 +10,7 @@ import pytest
 
 from desist.api.operation import TimerWork
 from desist.api.vocabulary import ClosePolicy, CommandSource, HistoryType, Mode, Phase, ProcessRole
-from desist.lifecycle.observed import PodCall, Refusal
+from desist.lifecycle.observed import Answer, CreateAnswer, PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.stop.sweep import KEPT_FAILED
@@ -18,6 +18,7 @@ from tests.support.builders import at, make_pod, receipt
 from tests.unit.lifecycle.operation_world import Operations
 from tests.unit.lifecycle.world import decided
 
+QUOTA = "pods is forbidden: exceeded quota: compute"
 RUN_ENDS: dict[str, Callable[[Operations], None]] = {
     **{mode.value: partial(Operations.stop_run, mode=mode, after=1) for mode in (Mode.KILL, Mode.TERMINATE)},
     "by itself": Operations.end_run,
@@ -42,6 +43,26 @@ def test_one_that_was_asked_to_cancel_is_cancelled_where_its_run_ends_before_it_
     RUN_ENDS[end](world)
     world.exits("a", 143, after=1)
     assert world.status("a").phase is Phase.CANCELLED
+
+
+# Tekton Pipelines (a stop takes the place of the condition that said why the pod could not be made)
+@pytest.mark.parametrize("answer", [Answer.REFUSED, Answer.TAKEN])
+@pytest.mark.parametrize("by", ["its deadline", "its own stop", "its run's stop"])
+def test_what_no_pod_could_be_made_for_says_so_also_after_its_end(answer: Answer, by: str) -> None:
+    world = Operations(creates=False, created=CreateAnswer(answer, QUOTA, at=at(0), retry_after=3600))
+    world.create("a", active_deadline_seconds=10)
+    world.settle()
+    match by:
+        case "its deadline":
+            world.settle(11)
+        case "its own stop":
+            world.stop("a", Mode.KILL)
+        case _:
+            world.stop_run(Mode.KILL)
+    status = world.status("a")
+    assert (status.open, world.pods) == (False, {})
+    assert status.failure is not None
+    assert QUOTA in status.failure.message
 
 
 # Durable Functions (timers that fire late, or never); a machine whose clock was put right meanwhile

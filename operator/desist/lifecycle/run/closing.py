@@ -25,6 +25,7 @@ from desist.lifecycle.ids import ulid
 from desist.lifecycle.proof.cause import LINE_OF
 from desist.lifecycle.proof.end import Cause, End, Result
 from desist.lifecycle.proof.process import CLOSED
+from desist.lifecycle.run import attempts
 from desist.lifecycle.run.outcome import column, modes_end, outcome
 from desist.lifecycle.view import Status, View, current, with_current
 
@@ -76,11 +77,15 @@ def refuse(view: View, status: Status, message: str, category: FailureCategory =
 
 
 def end_without_pod(view: View, status: Status, phase: Phase) -> Status:
-    """End what has no process, in one write. A pod that was never seen, and that a GET did not find, is none."""
-    process = current(status)
+    """End what has no process, in one write. A pod that was never seen, and that a GET did not find, is none.
+
+    Why there was none is said: nobody else knows it once the condition that says so is gone.
+    """
+    process, words = current(status), "no process was running"
     if process is not None and process.state not in CLOSED:
         status = with_current(status, never_created(view, process))
-    return close(view, finish(view, status, phase, End(Cause.NO_PROCESS, message="no process was running")))
+        words = f"{words}; {refused}" if (refused := attempts.refusal(view)) else words
+    return close(view, finish(view, status, phase, End(Cause.NO_PROCESS, message=words)))
 
 
 def never_created(view: View, process: ProcessStatus) -> ProcessStatus:
