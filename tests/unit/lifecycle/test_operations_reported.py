@@ -10,6 +10,7 @@ import pytest
 
 from desist.api.operation import TimerWork
 from desist.api.vocabulary import ClosePolicy, CommandSource, HistoryType, Mode, Phase, ProcessRole
+from desist.api.workflow import RetryPolicy
 from desist.lifecycle.observed import Answer, CreateAnswer, PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.plan import DeletePod
@@ -78,6 +79,21 @@ def test_a_timer_is_due_no_later_than_its_delay_from_now_whatever_clock_has_set_
     assert world.status("t").phase is Phase.RUNNING
     world.settle(1)
     assert world.status("t").phase is Phase.SUCCEEDED
+
+
+def test_a_retry_waits_no_shorter_than_its_policy_says_where_another_clock_has_set_its_time() -> None:
+    world = Operations()
+    policy = RetryPolicy(maximum_attempts=3, initial_interval_seconds=600)
+    world.run.seconds = 7200
+    world.running("a", retry_policy=policy)
+    world.exits("a", 1, after=1)
+    world.run.seconds = 1
+    world.settle_operations()
+    assert world.status("a").next_attempt_at == at(601)
+    world.settle(599)
+    assert world.status("a").attempt == 1
+    world.settle(1)
+    assert world.status("a").attempt == 2
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 315_360_000_000])

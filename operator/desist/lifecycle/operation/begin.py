@@ -102,8 +102,7 @@ def _next(view: OperationView, status: Status) -> Step:
         if not view.observed.execution_read:
             return Step(status, asks=Questions(execution=True))
         return Step(attempts.begin(view, status, status.attempt + 1))
-    if attempts.waits_too_long(view, status):
-        status = attempts.waiting(view, status)
+    status = attempts.bounded(view, status)
     if attempts.creates(view, status) and not view.observed.arguments_read:
         return Step(status, asks=Questions(arguments=True))
     if problem := arguments_problem(view.observed.arguments):

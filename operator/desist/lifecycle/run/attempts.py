@@ -59,11 +59,11 @@ def waiting(view: View, status: Status) -> Status:
     return status.replace(next_attempt_at=view.now + _back_off(view, status))
 
 
-def waits_too_long(view: View, status: Status) -> bool:
-    """Whether the next attempt is further ahead than its back-off is long: another clock has set that time."""
+def bounded(view: View, status: Status) -> Status:
+    """The status with the next attempt no further ahead than its back-off is long: another clock may have set it."""
     due, failed = status.next_attempt_at, status.failed_attempts or 0
     longest = max(_back_off(view, status), timedelta(seconds=view.retry.wait_after(failed) if failed else 0))
-    return due is not None and due > view.now + longest
+    return status if due is None else status.replace(next_attempt_at=min(due, view.now + longest))
 
 
 def _back_off(view: View, status: Status) -> timedelta:

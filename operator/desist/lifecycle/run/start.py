@@ -44,8 +44,7 @@ def advance(view: RunView, status: Status) -> Step:
         return _begin(view, status)
     if status.next_attempt_at is not None and status.next_attempt_at <= view.now:
         return Step(attempts.begin(view, status, status.attempt + 1))
-    if attempts.waits_too_long(view, status):
-        status = attempts.waiting(view, status)
+    status = attempts.bounded(view, status)
     return Step(status, (status.next_attempt_at,))
 
 
