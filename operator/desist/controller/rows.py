@@ -39,6 +39,7 @@ from desist.lifecycle.decide import accepted, accepted_operation, decide, decide
 from desist.lifecycle.observed import Observed, ObservedOperation
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.run.rest import disturbed
+from desist.lifecycle.stop.sweep import of_failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,11 @@ def execution_reconciler(means: Means, workflows: Store[WorkflowRecord]) -> Reco
     caches, executions, operations = means.caches, means.waking.executions, means.waking.operations
 
     def rests_until(resting: Resting) -> datetime | None:
-        late = sum(seen.late and seen.run_id == resting.run_id for seen in operations.seen(resting.metadata))
-        return means.clock() if disturbed(caches.of(resting)) or late > resting.late else None
+        seen, pods = operations.seen(resting.metadata), caches.of(resting)
+        late = sum(each.late and each.run_id == resting.run_id for each in seen)
+        # It was swept a few at a time, and the last of its operations may have ended with it.
+        wanted = disturbed(pods) or late > resting.late or bool(of_failed(seen, pods))
+        return means.clock() if wanted else None
 
     logic = Logic(
         kind=EXECUTION,

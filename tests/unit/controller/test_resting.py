@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from desist.controller.operation_records import OperationRecord
 from desist.controller.records import Resting, execution_record
 from desist.controller.views import PodRecord
+from desist.lifecycle.stop.sweep import AT_ONCE, KEPT_FAILED
 from tests.support.builders import make_pod
 from tests.unit.controller.fakes import SUCCEEDED, operation
 from tests.unit.controller.test_executions import ENDED
@@ -90,3 +92,30 @@ async def test_a_new_request_wakes_it_with_all_that_it_is() -> None:
     status = setting.fake.objects["order-1"]["status"]
     assert [(record["mode"], record["status"]) for record in status["commands"]] == [("Force", "Rejected")]
     assert isinstance(setting.executions.get("wfx"), Resting)
+
+
+async def test_of_the_pods_of_failed_operations_a_run_at_rest_keeps_the_last_few_as_any_other() -> None:
+    setting = resting()
+    for number in range(KEPT_FAILED + AT_ONCE + 2):
+        ended = {**SUCCEEDED, "phase": "Cancelled", "endTime": f"2026-05-01T00:01:{number:02}.000000Z"}
+        setting.operations.note(operation(f"op-{number:02}", status=ended))
+        pod = replace(
+            make_pod(uid=f"p-{number:02}").obj(), operation=f"op-{number:02}", phase="Failed", name=f"p-{number:02}"
+        )
+        setting.caches.pod_changed(PodRecord("shop", "wfx", pod))
+    left, owner = AT_ONCE + 2, setting.executions.get("wfx")
+    assert owner is not None
+    while left > 0:
+        setting.wall += 1
+        setting.fake.calls.clear()
+        due = await setting.reconciler.reconcile("wfx")
+        assert due == setting.now() + timedelta(seconds=1) or left <= AT_ONCE
+        deleted = [call.split()[1] for call in setting.fake.calls if call.startswith("delete")]
+        assert deleted == [f"p-{AT_ONCE + 2 - left + n:02}" for n in range(min(left, AT_ONCE))]
+        for name in deleted:
+            gone = next(pod for pod in setting.caches.operation_pods(owner.metadata) if pod.name == name)
+            setting.caches.pod_deleted(PodRecord("shop", "wfx", gone), seen=True)
+        left -= len(deleted)
+    setting.fake.calls.clear()
+    assert await setting.reconciler.reconcile("wfx") is None
+    assert setting.fake.calls == []

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.lifecycle.graces import SHORTEST_DELETE
-from desist.lifecycle.observed import PodCall, PodView, Refusal
+from desist.lifecycle.observed import OperationSeen, PodCall, PodView, Refusal
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.treatment import Standing, stands
@@ -39,15 +39,19 @@ def of_operations(view: RunView, status: Status) -> Delivery:
     """Of a run's operations that did not succeed: the ended pods of all but the last."""
     if not view.startable:
         return Delivery()
-    failed = [op for op in view.observed.operations if op.failed and op.ended_at is not None]
-    newest = sorted(failed, key=lambda op: (op.ended_at, op.uid))[-KEPT_FAILED:]
-    kept, known = {op.uid for op in newest}, {op.uid for op in failed}
-    gone = [p for p in view.observed.operation_pods if p.operation in known - kept and ended(p)]
-    surplus = unneeded(view, gone)
+    surplus = unneeded(view, of_failed(view.observed.operations, view.observed.operation_pods))
     again = (view.now + SOON,) if len(surplus.deeds) == AT_ONCE else ()
     orphans = _orphans(view, status)
     # What may still run comes first: a DELETE that is refused ends the plan.
     return Delivery((*orphans.deeds, *surplus.deeds), (*orphans.again, *surplus.again, *again))
+
+
+def of_failed(operations: Iterable[OperationSeen], pods: Iterable[PodView]) -> list[PodView]:
+    """The ended pods of operations that did not succeed, without those of the last and those that are being deleted."""
+    failed = [op for op in operations if op.failed and op.ended_at is not None]
+    newest = sorted(failed, key=lambda op: (op.ended_at, op.uid))[-KEPT_FAILED:]
+    known = {op.uid for op in failed} - {op.uid for op in newest}
+    return [pod for pod in pods if pod.operation in known and pod.deletion_timestamp is None and ended(pod)]
 
 
 def unneeded(view: View, pods: Iterable[PodView]) -> Delivery:
