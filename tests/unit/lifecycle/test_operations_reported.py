@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from desist.api.operation import TimerWork
-from desist.api.vocabulary import ClosePolicy, CommandSource, HistoryType, Mode, Phase, ProcessRole
+from desist.api.vocabulary import ClosePolicy, CommandSource, FailureCategory, HistoryType, Mode, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy
 from desist.lifecycle.observed import Answer, CreateAnswer, PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
@@ -187,3 +187,69 @@ def test_keys_of_two_hundred_characters_of_any_script_fit_into_history_events_an
     stored = [len(entry.model_dump_json(by_alias=True, exclude_none=True).encode()) for entry in closed]
     assert len(stored) == 4
     assert max(stored) <= 300
+
+
+# Kubernetes Jobs (an evicted pod counts against the limit of failures), Argo Workflows (it is never tried again)
+@pytest.mark.parametrize("by", ["TerminationByKubelet", "PreemptionByScheduler", "DeletionByTaintManager"])
+@pytest.mark.parametrize("mode", [None, Mode.CANCEL])
+def test_one_whose_pod_is_taken_away_is_run_again_and_no_try_is_counted_while_its_program_decides(
+    by: str, mode: Mode | None
+) -> None:
+    world = Operations().running("a")
+    if mode is not None:
+        world.stop_run(mode)
+    taken = world.pod("a").deleting().exited(143, receipt(sigterm=1.5), finished=world.run.seconds)
+    world.change_pod("a", taken.having(disruption_reason=by, phase="Failed"), 1)
+    world.settle(2)
+    status = world.status("a")
+    assert (status.phase, status.attempt, status.disruptions, status.failed_attempts) == (Phase.RUNNING, 2, 1, None)
+
+
+def test_one_that_runs_out_of_memory_uses_up_its_tries() -> None:
+    world = Operations().running("a", retry_policy=RetryPolicy(maximum_attempts=2))
+    for _ in range(2):
+        world.change_pod("a", world.pod("a").exited(137, reason="OOMKilled", finished=world.run.seconds).over(), 1)
+        world.settle(2)
+        if world.status("a").open:
+            world.change_pod("a", world.pod("a").running(world.run.seconds), 1)
+    failure = world.status("a").failure
+    assert failure is not None
+    assert (world.status("a").attempt, failure.category) == (2, FailureCategory.OUT_OF_MEMORY)
+
+
+# Argo Workflows, Tekton Pipelines (the time of a step begins anew with each try, or ends only once it runs)
+def test_the_deadline_counts_over_all_tries_also_between_them() -> None:
+    policy = RetryPolicy(maximum_attempts=9, initial_interval_seconds=60)
+    world = Operations().running("a", active_deadline_seconds=30, retry_policy=policy)
+    world.exits("a", 1, after=1)
+    world.settle(27)
+    assert world.status("a").phase is Phase.RUNNING
+    world.settle(1)
+    assert (world.status("a").phase, world.status("a").attempt) == (Phase.TIMED_OUT, 1)
+
+
+# Kubeflow Pipelines, Tekton Pipelines (an image that cannot be pulled: no stop takes effect, or none says why)
+@pytest.mark.parametrize("by", ["its deadline", "its own stop", "its run's stop", "its run's end"])
+def test_whatever_ends_one_whose_image_cannot_be_pulled_deletes_its_pod_and_says_why(by: str) -> None:
+    world = Operations()
+    world.create("a", active_deadline_seconds=10)
+    world.settle()
+    pod = world.pod("a").bound()
+    waits = [replace(each, reason="ImagePullBackOff", message="no such image") for each in pod.obj().containers]
+    world.change_pod("a", pod.having(containers=tuple(waits)), 1)
+    match by:
+        case "its deadline":
+            world.settle(10)
+        case "its own stop":
+            world.stop("a", Mode.CANCEL)
+        case "its run's stop":
+            world.stop_run(Mode.FORCE)
+        case _:
+            world.end_run()
+    assert world.pod("a").obj().deletion_timestamp is not None
+    world.change_pod("a", world.pod("a").having(phase="Failed"), 3)
+    status = world.status("a")
+    assert status.phase is (Phase.TIMED_OUT if by == "its deadline" else Phase.CANCELLED)
+    assert status.start_time is None
+    assert status.failure is not None
+    assert "no such image" in status.failure.message
