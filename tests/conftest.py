@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from hack.cluster.home import cluster_lock, home
-from tests.support.side_by_side import Gate, Kind, Scheduler, kinds_of, module_of, write_kinds
+from tests.support.side_by_side import GATE, Gate, Kind, Scheduler, kinds_of, module_of, write_kinds
 
 HELD = pytest.StashKey[ExitStack]()
 FOLDER = pytest.StashKey[Path]()
 KINDS = pytest.StashKey[Mapping[str, Kind]]()
-GATE = pytest.StashKey[Gate]()
 
 
 def pytest_configure(config: pytest.Config) -> None:

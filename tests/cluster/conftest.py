@@ -25,6 +25,7 @@ from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
 from tests.support.operator_process import Line, OperatorProcess, parsed
+from tests.support.side_by_side import all_nodes
 from tests.support.sight import fresh_name
 
 REPOSITORY = Path(__file__).parents[2]
@@ -72,18 +73,19 @@ def crds(kubectl: Callable[..., subprocess.CompletedProcess[str]]) -> None:
 
 
 @pytest.fixture(scope="session")
-def launcher_image(api: Any) -> str:
-    """This checkout's launcher image, in all nodes."""
+def launcher_image(api: Any, pytestconfig: pytest.Config) -> str:
+    """This checkout's launcher image, in all nodes, which must be up meanwhile."""
     name = images().launcher
     known = subprocess.run(
         ["docker", "image", "inspect", name], env={**os.environ, **docker_env()}, capture_output=True
     )
     progress = Progress(3)
-    if known.returncode != 0:
-        build_images(progress)
-    with progress.step("launcher image into the nodes") as step:
-        load([name], step)
-        step.result("loaded")
+    with all_nodes(pytestconfig):
+        if known.returncode != 0:
+            build_images(progress)
+        with progress.step("launcher image into the nodes") as step:
+            load([name], step)
+            step.result("loaded")
     return name
 
 
@@ -126,8 +128,11 @@ def host_operator(
 
 
 @pytest.fixture(scope="module")
-def release_operator(api: Any) -> Any:
-    """The installed release at this checkout's state, available."""
+def release_operator(api: Any, launcher_image: str) -> Any:
+    """The installed release at this checkout's state, available.
+
+    The image is there for those that come later: a module that loses a node would keep it waiting.
+    """
     # Two workers may begin at the same time, and the first one installs.
     with FileLock(home().root / "release.lock"):
         ensure_release(kubeconfig())

@@ -7,7 +7,8 @@ once. Whatever is not known to be of another kind is ALONE.
 The scheduler gives each worker of pytest-xdist whole modules, in an order that keeps both busy. That is only for speed:
 the gate, locks that each module holds from its first setup to its last teardown, keeps the rule in whatever order
 modules come; a worker that dies lets go of them.
-A session's fixtures outlive modules: they must change nothing on the cluster that an ALONE module could meet.
+A session's fixtures outlive modules: they must change nothing on the cluster that an ALONE module could meet, and one
+that touches nodes keeps them up meanwhile (`all_nodes`).
 Without -n there is one process, and nothing of this acts.
 """
 
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import IO
@@ -107,6 +109,7 @@ class Gate:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: list[IO[str]] = []
+        self._may_lose_a_node = False
 
     def enter(self, kind: Kind) -> None:
         """Wait until a module of that kind may run; does nothing while this process is inside."""
@@ -115,6 +118,7 @@ class Gate:
         company = self.COMPANY[kind]
         if kind is Kind.LOST:
             self._held.append(self._lock("node", fcntl.LOCK_EX))
+            self._may_lose_a_node = True
         # Behind the door nobody else comes in while this one looks whether the others have left.
         door = self._lock("door", fcntl.LOCK_EX)
         for other in sorted({*self.COMPANY.values()} - {company}):
@@ -128,12 +132,33 @@ class Gate:
         for lock in self._held:
             lock.close()
         self._held.clear()
+        self._may_lose_a_node = False
         Placement.steady = False
+
+    @contextmanager
+    def all_nodes(self) -> Iterator[None]:
+        """No module of another process loses a node meanwhile; waits for one that does."""
+        lock = None if self._may_lose_a_node else self._lock("node", fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.close()
 
     def _lock(self, name: str, how: int) -> IO[str]:
         file = (self._folder / f"{name}.lock").open("a")
         fcntl.flock(file, how)
         return file
+
+
+GATE = pytest.StashKey[Gate]()
+"""Where a worker's configuration has its gate; without workers there is none."""
+
+
+def all_nodes(config: pytest.Config) -> AbstractContextManager[None]:
+    """`Gate.all_nodes`, where there are workers."""
+    gate = config.stash.get(GATE, None)
+    return nullcontext() if gate is None else gate.all_nodes()
 
 
 class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

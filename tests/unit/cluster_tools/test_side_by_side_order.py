@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.side_by_side import Kind, Scheduler, write_kinds
+from tests.support.side_by_side import Gate, Kind, Scheduler, write_kinds
 
 
 class Worker:
@@ -114,3 +115,40 @@ def test_unit_tests_alone_are_for_all_workers(tmp_path: Path) -> None:
     suite.run_all([0, 1])
     assert all(suite.given(number) for number in range(2))
     assert sum(worker.done for worker in suite.workers) == len(suite.tests)
+
+
+def test_who_needs_all_nodes_waits_for_the_module_that_loses_one(tmp_path: Path) -> None:
+    loses, needs = Gate(tmp_path), Gate(tmp_path)
+    loses.enter(Kind.LOST)
+    needs.enter(Kind.OWN)
+    inside = threading.Event()
+
+    def work() -> None:
+        with needs.all_nodes():
+            inside.set()
+
+    waits = threading.Thread(target=work)
+    waits.start()
+    with loses.all_nodes():  # its own nodes are its own business
+        assert not inside.wait(0.3)
+    loses.leave()
+    assert inside.wait(30)
+    waits.join()
+    needs.leave()
+
+
+def test_a_module_does_not_lose_a_node_that_is_needed(tmp_path: Path) -> None:
+    loses, needs = Gate(tmp_path), Gate(tmp_path)
+    inside = threading.Event()
+
+    def work() -> None:
+        loses.enter(Kind.LOST)
+        inside.set()
+
+    waits = threading.Thread(target=work)
+    with needs.all_nodes():
+        waits.start()
+        assert not inside.wait(0.3)
+    assert inside.wait(30)
+    waits.join()
+    loses.leave()
