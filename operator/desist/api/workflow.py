@@ -68,6 +68,8 @@ class WorkflowSpec(Model):
     """A PodTemplateSpec with exactly one regular container, the workflow process, which must name its `command`. Helpers are native sidecars (init containers with restartPolicy Always)."""
     stop_policy: StopPolicy = StopPolicy()
     """How the workflow process likes to be stopped."""
+    retry_policy: RetryPolicy = RetryPolicy()
+    """How often a workflow process that failed is tried again; by default it is not. A stop ends all tries."""
     active_deadline_seconds: ActiveDeadlineSeconds | None = None
     """Seconds from the run's acceptance (status.acceptedAt) on, over all its attempts, also while no process can start; then the run is killed and ends as TimedOut."""
 

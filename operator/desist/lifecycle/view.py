@@ -79,9 +79,8 @@ class View(ABC):
     def startable(self) -> bool:
         """Whether anything may be started for it."""
 
-    @property
     @abstractmethod
-    def retry(self) -> RetryPolicy:
+    def retry(self, status: Status) -> RetryPolicy:
         """How often what failed is tried again."""
 
     @abstractmethod
@@ -132,7 +131,7 @@ class View(ABC):
 
     def tries_again(self, status: Status) -> bool:
         """Whether an attempt that failed is followed by another."""
-        return status.at.unstopped and (status.failed_attempts or 0) + 1 < self.retry.maximum_attempts
+        return status.at.unstopped and (status.failed_attempts or 0) + 1 < self.retry(status).maximum_attempts
 
     def runs_again(self, status: Status) -> bool:
         """Whether an attempt that a node or a drain has ended is followed by another."""
@@ -226,10 +225,10 @@ class RunView(View):
         """Whether anything may be started: not for an execution that is being deleted."""
         return self.metadata.deletion_timestamp is None
 
-    @property
-    def retry(self) -> RetryPolicy:
-        """A workflow process that failed is not tried again."""
-        return RetryPolicy()
+    def retry(self, status: Status) -> RetryPolicy:
+        """How often a workflow process that failed is tried again."""
+        spec = spec_of(status)
+        return spec.retry_policy if spec else RetryPolicy()
 
     def policy(self, status: Status) -> StopPolicy:
         """How the run likes to be stopped."""

@@ -93,6 +93,28 @@ def test_the_documented_program_writes_cancelled_on_a_drain_and_is_run_again(pla
     assert held["status"]["disruptions"] == 1
 
 
+def tried(lab: Lab, script: str, **policy: int) -> Execution:
+    spec = {"template": shell(script), "retryPolicy": policy}
+    return lab.create({"workflowSpec": spec})
+
+
+def test_a_program_that_fails_is_tried_again_as_its_workflow_says(place: Lab) -> None:
+    execution = tried(place, "exit $((DESIST_ATTEMPT < 3 ? 7 : 0))", maximumAttempts=3, backoffCoefficient=1)
+    status = execution.wait_for("Succeeded").object["status"]
+    assert (status["attempt"], status["failedAttempts"]) == (3, 2)
+    assert [entry["type"] for entry in status["history"]].count("AttemptFailed") == 2
+    assert len(execution.pods()) == 3
+
+
+@pytest.mark.conformance("B22")
+def test_a_stop_in_the_wait_after_a_failure_ends_the_run_and_nothing_is_tried_again(place: Lab) -> None:
+    execution = tried(place, "exit 7", maximumAttempts=5, initialIntervalSeconds=3600)
+    execution.wait_for(lambda seen: seen.get("status", {}).get("failedAttempts") == 1)
+    execution.stop("Cancel")
+    status = execution.wait_for("Cancelled", 15).object["status"]
+    assert (status["attempt"], len(execution.pods())) == (1, 1)
+
+
 @pytest.fixture(scope="module")
 def over_limits(place: Lab) -> dict[str, Execution]:
     """What uses more of its node's disk than it asked for; all at once, since a kubelet takes its time."""

@@ -52,6 +52,7 @@ STATUSES: list[tuple[str, dict[str, Any]]] = [
                     "signal": "SIGTERM",
                     "signalTo": "All",
                 },
+                "retryPolicy": {"maximumAttempts": 1, "initialIntervalSeconds": 1, "backoffCoefficient": 2},
             },
             "commandCount": 0,
             "historyCount": 0,

@@ -91,8 +91,7 @@ class OperationView(View):
         held = execution is None or execution.metadata.deletion_timestamp is not None
         return not held and self.metadata.deletion_timestamp is None
 
-    @property
-    def retry(self) -> RetryPolicy:
+    def retry(self, status: Status) -> RetryPolicy:
         """How often what failed is tried again."""
         return self.spec.retry_policy
 

@@ -50,7 +50,7 @@ def retry(view: View, status: Status, end: End) -> Status:
     """The attempt failed, and another follows."""
     failed = (status.failed_attempts or 0) + 1
     logged = history.add(status, HistoryType.ATTEMPT_FAILED, view.now, detail=end.message or None)
-    wait = timedelta(seconds=view.retry.wait_after(failed))
+    wait = timedelta(seconds=view.retry(status).wait_after(failed))
     return logged.replace(failed_attempts=failed, unconfirmed=(), next_attempt_at=view.now + wait)
 
 
@@ -62,7 +62,7 @@ def waiting(view: View, status: Status) -> Status:
 def bounded(view: View, status: Status) -> Status:
     """The status with the next attempt no further ahead than its back-off is long: another clock may have set it."""
     due, failed = status.next_attempt_at, status.failed_attempts or 0
-    longest = max(_back_off(view, status), timedelta(seconds=view.retry.wait_after(failed) if failed else 0))
+    longest = max(_back_off(view, status), timedelta(seconds=view.retry(status).wait_after(failed) if failed else 0))
     return status if due is None else status.replace(next_attempt_at=min(due, view.now + longest))
 
 
