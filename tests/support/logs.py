@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from kubernetes import client
+
 from tests.support.lab import Execution, Lab
 
 
@@ -59,3 +61,13 @@ def log_of(execution: HasPods, container: str = "workflow") -> str:
     pod = min(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
     text: str = execution.lab.core.read_namespaced_pod_log(pod.metadata.name, execution.lab.name, container=container)
     return text
+
+
+def log_left(execution: HasPods) -> str | None:
+    """The same; None: its pod is not there any more, as where a busy kubelet was late and the backstop deleted it."""
+    try:
+        return log_of(execution) if execution.pods() else None
+    except client.ApiException as error:
+        if error.status != 404:
+            raise
+        return None

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, template
+from tests.support.last_states import last_states
 from tests.support.logs import log_of, wait_for_log, wait_until_started
 from tests.support.receipts import ended, receipt
 
@@ -95,9 +96,10 @@ def test_sigkill_goes_to_all_under_main(lab: Lab) -> None:
     spec = {"template": template(programs.command(deaf, marker)), "stopPolicy": {"signalTo": "Main"}}
     execution = lab.create({"workflowSpec": spec}, marker)
     wait_until_started(execution)
-    execution.stop("Kill", gracePeriodSeconds=1)
-    execution.wait_for("Cancelled")
-    assert receipt(execution.pods()[0])["killed"] is True
+    with last_states(lab) as kept:
+        execution.stop("Kill", gracePeriodSeconds=1)
+        execution.wait_for("Cancelled")
+        assert receipt(kept.of(execution))["killed"] is True
     assert proof.gone_for_good(marker)
 
 

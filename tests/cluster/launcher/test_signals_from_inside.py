@@ -10,6 +10,7 @@ from kubernetes import stream
 
 from tests.support import proof
 from tests.support.lab import Execution, Lab
+from tests.support.last_states import last_states
 from tests.support.logs import wait_for_log, wait_until_started
 from tests.support.receipts import ended, receipt
 
@@ -91,9 +92,11 @@ def test_no_signal_from_inside_ends_the_launcher_and_none_lets_it_be_read(lab: L
     refused = "cat /proc/1/environ /proc/1/mem 2>&1 >/dev/null | grep -c 'denied\\|not permitted'"
     sent = f"for name in {FAULTS} KILL STOP; do kill -$name 1; done; {refused}"
     assert inside(execution, sent).strip() == "2"
-    execution.stop("Kill", gracePeriodSeconds=1)
-    execution.wait_for("Cancelled")
-    found = receipt(execution.pods()[0])
+    with last_states(lab) as kept:
+        execution.stop("Kill", gracePeriodSeconds=1)
+        execution.wait_for("Cancelled")
+        pod = kept.of(execution)
+    found = receipt(pod)
     assert (found["killed"], found["stop"]["mode"], "passed" in found) == (True, "Kill", False)
-    assert ended(execution.pods()[0]).exit_code == 137
+    assert ended(pod).exit_code == 137
     assert proof.gone_for_good(execution.marker)

