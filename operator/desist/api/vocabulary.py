@@ -166,6 +166,7 @@ class ProcessReason(StrEnum):
 
     MISSED = "PodMissed"
     FORGOTTEN = "Forgotten"
+    ENDED_LATE = "EndedAfterClose"
     NEVER_CREATED = "NeverCreated"
     PROBE_FAILED = "ProbeFailed"
     INIT_FAILED = "InitContainerFailed"

@@ -74,8 +74,7 @@ class PodView:
     phase: str
     """Pending, Running, Succeeded, Failed or Unknown."""
     containers: tuple[ContainerView, ...]
-    """All of them: init containers, sidecars (also what admission has put beside the workflow's container), and the one
-    regular container (the workflow process)."""
+    """All of them: init containers, sidecars (also what admission has added), and the workflow process's."""
     node: str = ""
     reason: str = ""
     message: str = ""
@@ -131,8 +130,7 @@ class NodeView:
     boot_id: str
     ready: bool
     ready_since: datetime
-    """When this process first saw the condition Ready as it is, whatever that is, by its own clock; a new process
-    counts anew."""
+    """When this process first saw the condition Ready as it is, by its own clock; a new process counts anew."""
     ready_changed: datetime | None = None
     """When it changed, by the clock of whoever wrote that: it tells one change from another, and nothing else."""
     out_of_service: bool = False
@@ -221,8 +219,7 @@ class Sight:
     began: datetime | None = None
     """When this process began to look at the cluster; None: it does not matter."""
     missed_since: datetime | None = None
-    """When this process first asked for the current attempt's pod in vain, without having seen it since; None: it has
-    not asked."""
+    """When this process first asked in vain for the current attempt's pod, not having seen it since; None: never."""
 
     def node(self, name: str) -> NodeView | None:
         """The node of that name; None where no such object exists."""
@@ -265,8 +262,9 @@ class OperationSeen:
     """Whether its first attempt is in its status (of a timer: when it is due); what was done locally has begun."""
     known: bool = True
     """Whether its own reconcile has judged it."""
+    attempt: int = 0
     started: bool = False
-    """Whether the current attempt has a process that was seen to run, and is not known to have ended."""
+    """Whether that attempt, the current one, has a process that was seen to run and is not known to have ended."""
     foreign: bool = False
     """Whether it was found not to be of the run that it names: it counts nowhere."""
     late: bool = False

@@ -155,3 +155,19 @@ async def test_another_pod_than_the_runs_starts_nothing() -> None:
     await setting.passes()
     assert setting.status["failure"]["category"] == "not_of_this_run"
     assert "create" not in verbs(setting)
+
+
+async def test_the_end_of_one_that_was_closed_without_proof_is_told_once_and_its_result_is_not_taken() -> None:
+    setting = Living()
+    process = {"pod": POD, "podUid": "op-pod", "role": "operation", "state": "unproven", "since": rfc3339(NOW)}
+    over = {"phase": "Cancelled", "observedGeneration": 1, "endTime": rfc3339(NOW), "runId": RUN, "attempt": 1}
+    held = setting.fake.objects[NAME]
+    held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
+    held["status"] = {**over, "processes": [process]}
+    setting.operations.note(operation_record(held))
+    outcome = json.dumps({"receipt": 1, "started": True, "outcome": "ok"}) + '\n{"outcome":"Succeeded","result":7}'
+    setting.pod(make_pod(POD, run_id=RUN, uid="op-pod").running().exited(0, message=outcome).over().obj())
+    await setting.passes()
+    assert (setting.status["phase"], setting.status.get("result")) == ("Cancelled", None)
+    assert (setting.status["processes"][0]["state"], setting.status["processes"][0]["exitCode"]) == ("gone", 0)
+    assert len([call for call in setting.fake.calls if "LateResult" in call]) == 1

@@ -119,3 +119,18 @@ async def test_of_the_pods_of_failed_operations_a_run_at_rest_keeps_the_last_few
     setting.fake.calls.clear()
     assert await setting.reconciler.reconcile("wfx") is None
     assert setting.fake.calls == []
+
+
+async def test_the_end_of_a_process_that_was_closed_without_proof_is_told_once() -> None:
+    forgotten = [{**ENDED["processes"][0], "state": "unproven", "reason": "Forgotten"}]
+    setting = Setting(spec=SPEC, status={**STATUS, "processes": forgotten})
+    held = setting.executions.get("wfx")
+    assert isinstance(held, Resting) and held.forgotten
+    pod = make_pod("order-1-x-1", uid="p").running().exited(0).over().obj()
+    with_pod(setting, **{name: getattr(pod, name) for name in ("name", "uid", "attempt", "phase", "containers")})
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.calls[:2] == ["get order-1", "status Cancelled"]
+    assert [call for call in setting.fake.calls if "LateResult" in call]
+    setting.fake.calls.clear()
+    await setting.reconciler.reconcile("wfx")
+    assert setting.fake.calls == []

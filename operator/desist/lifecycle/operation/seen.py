@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from desist.api.operation import Operation, WorkKind
 from desist.api.status import OperationStatus
-from desist.api.vocabulary import FailureCategory, Phase, ProcessState
+from desist.api.vocabulary import FailureCategory, Phase
 from desist.lifecycle.observed import OperationSeen
 from desist.lifecycle.operation.belong import begun
 from desist.lifecycle.operation.view import FROM_RUN
+from desist.lifecycle.run.rest import closed_unproven
 from desist.lifecycle.view import current
 
 
 def seen_of(operation: Operation) -> OperationSeen:
     """What its run sees of it."""
     status, spec = operation.status or OperationStatus(), operation.spec
-    failure, force, held = status.failure, status.in_force, current(status)
+    failure, force = status.failure, status.in_force
     return OperationSeen(
         uid=operation.metadata.uid,
         name=operation.metadata.name,
@@ -29,12 +30,13 @@ def seen_of(operation: Operation) -> OperationSeen:
         begun=begun(status) or operation.kind is WorkKind.LOCAL,
         known=operation.status is not None,
         started=_started(status),
+        attempt=status.attempt or 0,
         foreign=failure is not None and failure.category is FailureCategory.NOT_OF_THIS_RUN,
         late=bool(status.late),
         failed=status.at.terminal and status.at is not Phase.SUCCEEDED,
         command=force.id if force is not None and force.source in FROM_RUN else "",
         ended_at=status.end_time if status.at.terminal else None,
-        forgotten=held is not None and held.state is ProcessState.UNPROVEN,
+        forgotten=closed_unproven(status),
         unconfirmed=() if status.at.terminal else status.unconfirmed,
         waits_for=status.waiting_on[0] if status.waiting_on else "",
     )

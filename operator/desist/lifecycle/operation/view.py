@@ -21,6 +21,7 @@ from desist.lifecycle.observed import ContainerPhase, ObservedOperation, Questio
 from desist.lifecycle.plan import Plan
 from desist.lifecycle.pod.manifest import operation_manifest, operation_pod_name, operation_template
 from desist.lifecycle.proof.process import Process
+from desist.lifecycle.run.settle import given_up
 from desist.lifecycle.run.treatment import Situation, Standing, Treatment, forced, stands, treat
 from desist.lifecycle.view import RunStatus, Status, View
 from desist.lifecycle.wire import mailbox
@@ -163,6 +164,8 @@ class OperationView(View):
             return Treatment.LEAVE
         standing, situation = stands(self.run), self.situation(status)
         found = treat(standing, self.spec.close_policy, situation)
+        if standing is Standing.ENDED and found is Treatment.GO_ON and self._given_up(status):
+            return Treatment.STOP
         if found is not Treatment.LEAVE or not forced(self.run):
             return found
         if standing is Standing.CLOSED and situation is not Situation.RUNS:
@@ -181,6 +184,12 @@ class OperationView(View):
         pod = process.pod
         unstarted = pod is None or pod.workflow.phase is ContainerPhase.WAITING
         return Situation.UNSTARTED if unstarted and not _was_running(process) else Situation.RUNS
+
+    def _given_up(self, status: Status) -> bool:
+        """Whether its run, which only waits for it, does not wait for lost nodes, and its process is on one."""
+        process = self.current(status)
+        forgets = self.run is not None and bool(self.run.stop.forget_lost_nodes)
+        return forgets and process is not None and not process.closed and given_up(process)
 
     def _told(self, status: Status) -> bool:
         """Whether a stop of the run is in its mailbox: it started in the moment in which it was to be deleted."""

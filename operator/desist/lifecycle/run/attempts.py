@@ -144,4 +144,5 @@ def wait(view: View, refused: CreateAnswer) -> timedelta:
 
 
 def _awaits_pod(status: Status, process: Process) -> bool:
-    return status.at.unstopped and process.never_seen and status.next_attempt_at is None
+    awaits = process.never_seen and not process.closed and status.next_attempt_at is None
+    return status.at.unstopped and awaits

@@ -4,7 +4,7 @@ Contract: pure and total; a status that the core itself has written comes back a
 restore from a backup, an administrator with the policies off) may have put anything there that the schema allows.
 Nothing of that may end a run whose processes live on, or begin it a second time beside them:
 - while the run is open, what pods show wins over what status says of them;
-- a run whose status was lost goes on with the pod that it has;
+- a run whose status was lost goes on with the pod that it has, and one that has operations has begun;
 - numbers only rise, and stay within what can be stored.
 What status alone remembers is believed: which pod is the current one (by its UID), since when it is missed, in which
 boot of its node it started.
@@ -103,9 +103,16 @@ def _accepted(view: View, status: Status) -> Status:
 
 
 def _ids(view: View, status: Status, held: ProcessStatus | None, pod: PodView | None) -> tuple[str | None, int | None]:
-    """Run and attempt: what status says, else what the pod says, else new ones for a process that is listed."""
+    """Run and attempt: what status says, else what the pod says, else new ones for what has begun all the same."""
     run_id, attempt = status.run_id or (pod.run_id if pod else None), status.attempt or (pod.attempt if pod else None)
-    return (run_id, attempt) if held is None else (run_id or view.first_run_id(), attempt or 1)
+    begun = held is not None or _has_operations(view, run_id)
+    return (run_id or view.first_run_id(), attempt or 1) if begun else (run_id, attempt)
+
+
+def _has_operations(view: View, run_id: str | None) -> bool:
+    """Whether operations of that run have begun: so it has, whatever else is lost of it."""
+    operations = view.observed.operations if isinstance(view, RunView) else ()
+    return any(op.run_id == run_id and op.known and op.begun and not op.foreign for op in operations)
 
 
 def _not_begun(status: Status) -> Status:

@@ -17,7 +17,7 @@ from desist.api.operation import WorkKind
 from desist.api.status import OperationCounts, UnconfirmedProcess
 from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
 from desist.lifecycle import history
-from desist.lifecycle.observed import OperationSeen, PodView, Questions
+from desist.lifecycle.observed import ContainerPhase, OperationSeen, PodView, Questions
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
@@ -40,13 +40,13 @@ def of_run(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
 def awaited(view: RunView, status: RunStatus, standing: Standing) -> tuple[OperationSeen, ...]:
     """The open operations that a run which stands like that waits for."""
     open_ = (op for op in of_run(view, status) if not op.phase.terminal)
-    return tuple(op for op in open_ if not _left(status, op, standing))
+    return tuple(op for op in open_ if not _left(view, status, op, standing))
 
 
 def left_over(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
     """The open operations that it leaves running."""
     standing = stands(status)
-    return tuple(op for op in of_run(view, status) if not op.phase.terminal and _left(status, op, standing))
+    return tuple(op for op in of_run(view, status) if not op.phase.terminal and _left(view, status, op, standing))
 
 
 def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
@@ -134,19 +134,29 @@ def waits(view: RunView, shown: Status) -> Iterator[str]:
         yield f"{len(pods)} {PODS}: {names}"
 
 
-def situation(op: OperationSeen) -> Situation:
+def situation(op: OperationSeen, *, started: bool) -> Situation:
     """Where an operation is, as far as its run sees."""
     if op.kind is WorkKind.TIMER:
         return Situation.TIMER
     if not op.begun:
         return Situation.NOT_BEGUN
-    return Situation.RUNS if op.started else Situation.UNSTARTED
+    return Situation.RUNS if started else Situation.UNSTARTED
 
 
-def _left(status: RunStatus, op: OperationSeen, standing: Standing) -> bool:
-    if op.kind is WorkKind.LOCAL or (standing is Standing.CLOSED and forced(status) and not op.started):
+def _left(view: RunView, status: RunStatus, op: OperationSeen, standing: Standing) -> bool:
+    started = op.started or _runs(view, op)
+    if op.kind is WorkKind.LOCAL or (standing is Standing.CLOSED and forced(status) and not started):
         return False
-    return treat(standing, op.close_policy, situation(op)) is Treatment.LEAVE
+    return treat(standing, op.close_policy, situation(op, started=started)) is Treatment.LEAVE
+
+
+def _runs(view: RunView, op: OperationSeen) -> bool:
+    """Whether its pod shows what its status cannot: a second attempt's start is told by a boot ID, if the node has one.
+
+    What was told to stop is stopped, also where it has started meanwhile.
+    """
+    pods = (pod for pod in view.observed.operation_pods if (pod.operation, pod.attempt) == (op.uid, op.attempt))
+    return any(pod.workflow.phase is ContainerPhase.RUNNING and not pod.mailbox for pod in pods)
 
 
 def _forgotten(view: RunView, pod: PodView) -> bool:

@@ -19,7 +19,7 @@ from desist.lifecycle.proof.process import CLOSED, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import may_start, needs_live_node, needs_live_pod, next_change, verdict
 from desist.lifecycle.run.attempts import create_refused, refusal, wanted_pod
 from desist.lifecycle.run.closing import never_created, refuse
-from desist.lifecycle.run.settle import close, settle
+from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.unconfirmed import unkillable_at, with_open_entries
 from desist.lifecycle.view import Status, Step, View, current, with_current
 from desist.lifecycle.wire import termination
@@ -41,6 +41,22 @@ def report(view: View, status: Status) -> Step:
     judged = view.process(status, _judged(process, view.accepted_ids(status), view.now))
     status = _started(view, with_current(status, judged.status), judged)
     return Step(settle(view, with_open_entries(status, judged, view.now)), _again(view, judged))
+
+
+def report_late(view: View, status: Status) -> Step:
+    """Step of what has ended: a process that was closed without proof has ended after all.
+
+    It is proven now, and that is all that is taken over: what it reports came too late.
+    """
+    process = view.current(status)
+    if process is None or process.status.state is not ProcessState.UNPROVEN:
+        return Step(status)
+    pod = process.pod
+    if status.open or pod is None or not (ended(pod) and process.reported):
+        return Step(status)
+    code, signal = pod.workflow.exit_code, exit_signal(pod.workflow)
+    over = process.status.replace(state=ProcessState.GONE, reason=ProcessReason.ENDED_LATE, since=view.now)
+    return Step(with_current(status, over.replace(exit_code=code, signal=signal)))
 
 
 def _closed(view: View, status: Status, process: Process) -> Step:
@@ -79,7 +95,7 @@ def _without_pod(view: View, status: Status, process: Process) -> Step:
     refused, stopped = _refused_for_good(view), not status.at.unstopped
     if process.absent and (refused or stopped):
         never = with_current(status, never_created(view, process.status))
-        return Step(close(view, settle(view, never) if stopped else refuse(view, never, refusal(view))))
+        return Step(settle(view, never) if stopped else refuse(view, never, refusal(view)))
     patience = timedelta(seconds=view.settings.look_again_after)
     if not process.pod_live and (refused or stopped or process.status.since + patience <= view.now):
         return Step(status, asks=Questions(live_pod=wanted_pod(status, process)))

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from desist.api.execution import WorkflowExecution
+from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import PodView
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.treatment import reaping
-from desist.lifecycle.view import current
+from desist.lifecycle.view import Status, current
 
 
 def at_rest(execution: WorkflowExecution) -> bool:
@@ -28,6 +29,15 @@ def at_rest(execution: WorkflowExecution) -> bool:
     return execution.spec.cancellation == observed and not others
 
 
-def disturbed(pods: Iterable[PodView]) -> bool:
-    """Whether one of these pods of an execution at rest may be a process that nobody wants."""
-    return any(not ended(pod) for pod in pods)
+def closed_unproven(status: Status) -> bool:
+    """Whether the process of the last attempt was closed without proof."""
+    held = current(status)
+    return held is not None and held.state is ProcessState.UNPROVEN
+
+
+def disturbed(pods: Iterable[PodView], *, forgotten: bool) -> bool:
+    """Whether one of these pods of what is at rest may be a process that nobody wants, or brings late news of one.
+
+    `forgotten`: its own process was closed without proof; the end of a pod may be its end.
+    """
+    return any(forgotten or not ended(pod) for pod in pods)

@@ -56,10 +56,15 @@ def forget(view: View, status: Status) -> Step:
     process = view.current(status)
     if process is None or not status.stop.forget_lost_nodes or not status.at.stopping:
         return Step(status)
-    if process.status.state is not ProcessState.UNCONFIRMED and not _missed(process):
+    if not given_up(process):
         return Step(status)
     forgotten = process.status.replace(state=ProcessState.UNPROVEN, reason=ProcessReason.FORGOTTEN, since=view.now)
     return Step(settle(view, with_current(status, forgotten)))
+
+
+def given_up(process: Process) -> bool:
+    """Whether the process is one that a request which forgets lost nodes closes without proof."""
+    return process.status.state is ProcessState.UNCONFIRMED or _missed(process)
 
 
 def _next_attempt(view: View, status: Status, end: End, phase: Phase | None) -> Status:

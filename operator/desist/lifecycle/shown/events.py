@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from desist.api import outside
 from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry, OperationStatus
-from desist.api.vocabulary import CommandStatus, ConditionStatus, ConditionType, EventReason, HistoryType
+from desist.api.vocabulary import (
+    CommandStatus,
+    ConditionStatus,
+    ConditionType,
+    EventReason,
+    HistoryType,
+    ProcessReason,
+)
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.shown.waiting import REFUSED
-from desist.lifecycle.view import RunStatus, Status
+from desist.lifecycle.view import RunStatus, Status, current
 
 SILENT = (
     HistoryType.CANCELLATION_POSTED,
@@ -107,6 +114,11 @@ def _refusals(before: Status, after: Status) -> Iterator[EmitEvent]:
 def _late(before: Status, after: Status) -> Iterator[EmitEvent]:
     if isinstance(before, OperationStatus) and isinstance(after, OperationStatus) and after.late and not before.late:
         text = "it turned up after its run had ended: nothing of it is done, and a result is not recorded"
+        yield _event(True, EventReason.LATE_RESULT, text)
+    process = current(after)
+    if process is not None and process.reason == ProcessReason.ENDED_LATE and process != current(before):
+        code = f", with exit code {process.exit_code}" if process.exit_code is not None else ""
+        text = f"pod {process.pod}, which was closed without proof, has ended{code}: a result of it is not recorded"
         yield _event(True, EventReason.LATE_RESULT, text)
     if (after.late_starts or 0) > (before.late_starts or 0):
         yield _event(True, EventReason.LATE_START, "a pod that no attempt wants any more is being stopped")

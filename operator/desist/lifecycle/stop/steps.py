@@ -13,12 +13,12 @@ from desist.lifecycle.proof.process import Process, regular_ended
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run import operations
 from desist.lifecycle.run.attempts import wanted_pod
-from desist.lifecycle.run.closing import end_without_pod
+from desist.lifecycle.run.closing import end_without_pod, never_created
 from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
-from desist.lifecycle.view import RunView, Status, Step, View, run_status
+from desist.lifecycle.view import RunView, Status, Step, View, run_status, with_current
 from desist.lifecycle.wire import mailbox
 
 
@@ -85,8 +85,16 @@ def judge_request(view: View, status: Status) -> Step:
 
 
 def settle_again(view: View, status: Status) -> Step:
-    """Step: what a command makes of an end that was reported before it, and of which the attempt alone had ended."""
-    return Step(status if status.at.unstopped else settle(view, status))
+    """Step: what a command makes of an end that was reported before it, and of which the attempt alone had ended.
+
+    And of an attempt that there is no pod of: none follows, also where operations keep the run open.
+    """
+    process = view.current(status)
+    if status.at.unstopped or not status.open:
+        return Step(status)
+    if process is not None and process.absent and not process.closed:
+        status = with_current(status, never_created(view, process.status))
+    return Step(settle(view, status))
 
 
 def escalate(view: View, status: Status) -> Step:
