@@ -96,16 +96,9 @@ class Execution:
 
     def wait_for_event(self, reason: str, seconds: int = 15) -> str:
         """The message of the first Event about it with this reason; Events come a moment after the write."""
-        stream: Any = watch.Watch().stream(
-            self.lab.core.list_namespaced_event,
-            self.lab.name,
-            field_selector=f"involvedObject.uid={self.uid},reason={reason}",
-            timeout_seconds=seconds,
-        )
-        for event in stream:
-            message: str = event["object"].message
-            return message
-        raise AssertionError(f"no Event {reason} about {self.name} within {seconds} s: {self.events()}")
+        message = self.lab.first_event(self.uid, reason, seconds)
+        assert message is not None, f"no Event {reason} about {self.name} within {seconds} s: {self.events()}"
+        return message
 
     def processes(self) -> list[Process]:
         """What of it lives on the nodes."""
@@ -152,6 +145,16 @@ class Lab:
         execution = Execution(self, made["metadata"]["name"], made["metadata"]["uid"], marker or "no-marker-was-given")
         self.executions.append(execution)
         return execution
+
+    def first_event(self, uid: str, reason: str, seconds: int) -> str | None:
+        """The message of the first Event about that object with this reason; None: there was none in that time."""
+        stream: Any = watch.Watch().stream(
+            self.core.list_namespaced_event,
+            self.name,
+            field_selector=f"involvedObject.uid={uid},reason={reason}",
+            timeout_seconds=seconds,
+        )
+        return next((str(event["object"].message) for event in stream), None)
 
     def workflow(self, name: str, spec: dict[str, Any]) -> Object:
         """Create a Workflow."""

@@ -65,7 +65,8 @@ class LastStates:
 
     def _watch(self) -> None:
         core = self._lab.core
-        for event in watch.Watch().stream(core.list_namespaced_pod, self._lab.name, timeout_seconds=10):
+        stream: Any = watch.Watch().stream(core.list_namespaced_pod, self._lab.name, timeout_seconds=10)
+        for event in stream:
             with self._news:
                 self._note(event["object"])
                 self._news.notify_all()

@@ -109,6 +109,12 @@ class Operation:
         """Let its program, `ENDS_WHEN_ASKED`, exit with code 0."""
         signal_user(self.marker)
 
+    def wait_for_event(self, reason: str, seconds: int = 15) -> str:
+        """The message of the first Event about it with this reason."""
+        message = self.lab.first_event(self.uid, reason, seconds)
+        assert message is not None, f"no Event {reason} about {self.key} within {seconds} s: {self.describe()}"
+        return message
+
     def describe(self) -> str:
         """Where it stands, in a line."""
         seen = self.all.recorder.history(self.uid)
@@ -156,6 +162,13 @@ class Author:
         """Ask for a pod that runs one of `programs`."""
         work = {"command": programs.command(source, f"{self.execution.marker}-{key}"), **(pod or {})}
         return self.asks(key, pod=work, **spec)
+
+    def asks_again(self, operation: Operation) -> None:
+        """Ask for one that an earlier attempt has asked for. Raises ApiException where the API refuses it."""
+        spec = {"spec": {"createdBy": {"podName": self.pod, "podUid": self.pod_uid}}}
+        self.custom.patch_namespaced_custom_object(
+            GROUP, VERSION, self.execution.lab.name, PLURAL, operation.name, spec
+        )
 
     def asks(self, key: str, **spec: Any) -> Operation:
         """Ask for an operation. Raises ApiException where the API refuses it."""

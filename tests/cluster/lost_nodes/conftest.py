@@ -11,6 +11,7 @@ from kubernetes import client
 from hack.cluster.api import start_kubelet, stop_kubelet
 from tests.support.lab import Lab
 from tests.support.nodes import put_back, put_in_service, saved, wait_for_ready
+from tests.support.operations import Operations, operations_of
 from tests.support.operator_process import OperatorProcess
 from tests.support.spaces import shared
 
@@ -24,6 +25,13 @@ def place(host_operator: OperatorProcess, api: Any, request: pytest.FixtureReque
     """A namespace for the module, watched by the operator on this machine, at its default times."""
     with shared(request, api, host_operator) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def operations(place: Lab) -> Iterator[Operations]:
+    """Its operations, recorded."""
+    with operations_of(place) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
