@@ -276,6 +276,8 @@ class OperationSeen:
     ended_at: datetime | None = None
     forgotten: bool = False
     """Whether it was closed without proof."""
+    closed_pod: str = ""
+    """Of one that has ended: UID of its process's pod. What a node's end has proven, the pod itself may never show."""
     unconfirmed: tuple[UnconfirmedProcess, ...] = ()
     waits_for: str = ""
     """The first thing that it waits for, in words."""

@@ -231,3 +231,18 @@ def test_a_run_that_lost_its_attempt_before_it_had_operations_begins() -> None:
     world.settle(1)
     assert world.run.status.attempt == 1
     assert [action for action in world.run.done if isinstance(action, WriteStatus)]
+
+
+# What a node's end proves
+
+
+@pytest.mark.conformance("C14")
+def test_a_pod_that_stays_after_its_nodes_end_holds_nothing_up() -> None:
+    world = Operations().running("a")
+    lose_node(world)
+    world.stop_run(Mode.KILL)
+    world.run.nodes = [make_node(ready=False, since=world.run.seconds, out_of_service=True)]
+    world.settle(1)
+    assert world.status("a").processes[0].state is ProcessState.GONE
+    assert world.pod("a").obj().phase == "Running", "no kubelet and no pod GC has been there"
+    assert (world.status("a").phase, world.phase) == (Phase.CANCELLED, Phase.CANCELLED)

@@ -11,6 +11,7 @@ from desist.api.vocabulary import FailureCategory, Phase
 from desist.lifecycle.observed import OperationSeen
 from desist.lifecycle.operation.belong import begun
 from desist.lifecycle.operation.view import FROM_RUN
+from desist.lifecycle.proof.process import CLOSED
 from desist.lifecycle.run.rest import closed_unproven
 from desist.lifecycle.view import current
 
@@ -37,9 +38,16 @@ def seen_of(operation: Operation) -> OperationSeen:
         command=force.id if force is not None and force.source in FROM_RUN else "",
         ended_at=status.end_time if status.at.terminal else None,
         forgotten=closed_unproven(status),
+        closed_pod=_closed_pod(status),
         unconfirmed=() if status.at.terminal else status.unconfirmed,
         waits_for=status.waiting_on[0] if status.waiting_on else "",
     )
+
+
+def _closed_pod(status: OperationStatus) -> str:
+    held = current(status)
+    closed = status.at.terminal and held is not None and held.state in CLOSED
+    return (held.pod_uid or "") if held is not None and closed else ""
 
 
 def _started(status: OperationStatus) -> bool:

@@ -98,7 +98,7 @@ def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
     left = {op.uid for op in left_over(view, status)}
     others = {op.uid for op in view.observed.operations if op.foreign or op.run_id != status.run_id}
     pods = (pod for pod in view.observed.operation_pods if pod.operation not in left | others)
-    return tuple(pod for pod in pods if not ended(pod) and not _forgotten(view, pod))
+    return tuple(pod for pod in pods if not ended(pod) and not _closed(view, pod))
 
 
 def counted(view: RunView, status: RunStatus) -> RunStatus:
@@ -159,9 +159,10 @@ def _runs(view: RunView, op: OperationSeen) -> bool:
     return any(pod.workflow.phase is ContainerPhase.RUNNING and not pod.mailbox for pod in pods)
 
 
-def _forgotten(view: RunView, pod: PodView) -> bool:
-    """Whether its operation was closed without proof, as somebody asked: then nothing waits for it."""
-    return any(op.uid == pod.operation and op.forgotten for op in view.observed.operations)
+def _closed(view: RunView, pod: PodView) -> bool:
+    """Whether its operation was closed, by what its node shows or because somebody asked not to wait for it."""
+    mine = (op for op in view.observed.operations if op.uid == pod.operation)
+    return any(op.forgotten or op.closed_pod == pod.uid for op in mine)
 
 
 def _told(view: RunView, status: RunStatus, command: str) -> RunStatus:
