@@ -292,12 +292,10 @@ class ObservedOperation(Sight):
     execution: WorkflowExecution | None = None
     """The execution that spec.executionRef names by name and UID, as it is known; None: none such is known."""
     execution_read: bool = False
-    """Whether the API server was asked for that execution after the operation was seen: `execution` is what there is,
-    and None where there is none, or another one, or it is being deleted."""
+    """Whether it was asked for after the operation was seen; None: there is none then, or it is being deleted."""
     creator_read: bool = False
-    """Whether a GET made for this reconcile asked for the pod of createdBy, which is that of the current attempt."""
     creator_uid: str = ""
-    """UID of the pod that it found; empty: none of that execution, or one that has ended or is being deleted."""
+    """Of createdBy's pod, by a GET made for this reconcile; empty: none, or it has ended or is being deleted."""
     arguments: Opaque | None = None
     arguments_read: bool = False
     """Whether `arguments` are known."""

@@ -139,13 +139,12 @@ def current(held: Object) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.conformance("E11", "C16")
 def test_both_workflow_processes_live_at_once(story: Story) -> None:
     assert story.nodes == {LOST, OTHER}
     assert story.alive["asked"][story.run.marker] == 2
 
 
-@pytest.mark.conformance("D7", "C16")
+@pytest.mark.conformance("D7")
 @pytest.mark.parametrize("key", ["again", "never"])
 def test_what_an_earlier_attempt_asks_for_is_not_started_until_the_current_one_asks_again(
     story: Story, key: str
@@ -156,7 +155,6 @@ def test_what_an_earlier_attempt_asks_for_is_not_started_until_the_current_one_a
     assert story.alive["unasked"][story.asked[key].marker] == 0
 
 
-@pytest.mark.conformance("C16", "D6")
 def test_one_that_is_asked_for_again_by_the_current_attempts_token_starts_once(story: Story) -> None:
     operation = story.asked["again"]
     assert len(story.pods["again"]) == 1
@@ -166,7 +164,6 @@ def test_one_that_is_asked_for_again_by_the_current_attempts_token_starts_once(s
     assert (held["spec"]["createdBy"]["podName"], held["status"]["attempt"]) == (current(story.end)["pod"], 1)
 
 
-@pytest.mark.conformance("C16", "D6")
 def test_one_key_is_one_object_and_one_effect_whoever_asks_first(story: Story) -> None:
     assert story.refused == {"second": 409, "first": 409, "begun": 409}
     names = {key: len(pods) for key, pods in story.pods.items()}
@@ -181,7 +178,7 @@ def test_what_an_earlier_attempt_has_begun_goes_on(story: Story) -> None:
     assert story.asked["begun"].get()["status"]["attempt"] == 1
 
 
-@pytest.mark.conformance("A3", "D1", "D7", "B22")
+@pytest.mark.conformance("A3", "D1", "D6", "D7", "B22")
 def test_the_end_of_the_run_closes_what_nobody_asked_for_again_without_a_pod(story: Story) -> None:
     assert phase_of(story.end) == "Cancelled"
     assert {key: phase_of(op.get()) for key, op in story.asked.items()} == dict.fromkeys(story.asked, "Cancelled")
@@ -201,7 +198,7 @@ def test_the_administrators_word_ends_an_operation_on_that_node_and_its_run(stor
     assert "unconfirmed" not in story.fenced["status"]
 
 
-@pytest.mark.conformance("C15", "C16")
+@pytest.mark.conformance("B20", "C15", "C16")
 def test_nothing_is_left_when_the_node_is_back(story: Story) -> None:
     proof.wait_until_gone(story.run.lab.name)
     assert proof.gone_for_good(story.run.lab.name), "every marker has the namespace's name in it"

@@ -51,7 +51,7 @@ def _ends_as_told(world: Operations) -> None:
 @pytest.mark.parametrize("asked", ["with the stop", "afterwards"])
 def test_forget_of_a_cancel_counts_for_what_the_run_waits_for_on_a_lost_node(policy: ClosePolicy, asked: str) -> None:
     world = Operations().running("a", close_policy=policy)
-    world.stop_run(Mode.CANCEL, **({"on_lost_node": OnLostNode.FORGET} if asked == "with the stop" else {}))
+    world.stop_run(Mode.CANCEL, on_lost_node=OnLostNode.FORGET if asked == "with the stop" else OnLostNode.WAIT)
     _ends_as_told(world)
     lose_node(world)
     if asked == "afterwards":
