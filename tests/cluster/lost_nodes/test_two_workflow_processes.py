@@ -106,7 +106,8 @@ def story(operations: Operations, stopped_kubelet: Callable[[], None]) -> Story:
 
 def follow(seen: Story, operations: Operations) -> Author:
     """The second attempt, when its program runs."""
-    seen.run.wait_for(lambda held: held["status"].get("attempt") == 2 and bool(current(held).get("podUid")), 30)
+    # Only a container that has started has a log, and only then is the boot known in which it did.
+    seen.run.wait_for(lambda held: held["status"].get("attempt") == 2 and bool(current(held).get("bootId")), 60)
     wait_for_log(seen.run, "started", 60)
     processes = [p for p in proof.workflow_processes(seen.run.marker) if p.arguments[-1] == seen.run.marker]
     seen.nodes = {process.node for process in processes}
