@@ -1,11 +1,16 @@
 """`make figures`: what the README quotes, measured on the cluster that is up.
 
-Contract: prints minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative
-process and as many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images;
-how long the make targets took when they ran last; then what `make bench-j5` measures, with `--crowd` executions (0:
-none). All runs of a kind are started first, and then, `--idle` seconds later, stopped one at a time: most runs that
-anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon as it runs. `--output json`
-for programs. The method of each figure is in probe.py.
+Contract: prints three parts, of which `--only` measures one.
+- Stops: minimum, median, 95th percentile and maximum of each step for `--runs` Cancels of a cooperative process and as
+  many Kills of an unresponsive one (grace 5 s); memory of operator and launcher; sizes of the images; how long the make
+  targets took when they ran last. All runs of a kind are started first, and then, `--idle` seconds later, stopped one
+  at a time: most runs that anybody stops have run for a while. `--idle 0` starts and stops them in turns, each as soon
+  as it runs. The method of each figure is in probe.py.
+- Operations: a run of `--operations` operations, and `--turns` Kills of fifty pods at once, beside Jobs that are
+  deleted (0 leaves out either). The method is in fanout.py and fanout_stops.py.
+- Neighbours: what `make bench-j5` measures, with `--crowd` executions (0: leave this part out).
+
+`--output json` for programs.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from hack import timing
-from hack.bench import j5
+from hack.bench import fanout, j5
 from hack.bench.probe import DEAF, POLITE, Cluster, Stop, find_process, resident
 from hack.bench.spread import spread
 from hack.cluster.api import cluster_lock, docker_env
@@ -44,21 +49,34 @@ def main() -> None:
     parser.add_argument(
         "--crowd", type=int, default=1000, help="executions beside which others are stopped (default 1000)"
     )
+    parser.add_argument("--operations", type=int, default=fanout.OPERATIONS, help="operations of a run (default 200)")
+    parser.add_argument("--turns", type=int, default=1, help="times that each fan-out is stopped (default 1)")
+    parser.add_argument("--only", choices=("stops", "operations", "neighbours"), help="one part of it")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
     with cluster_lock():
-        figures = measure(options.runs, options.idle)
-        if options.crowd:
-            with j5.release_away():
-                figures["neighbours"] = j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()
+        figures = chosen(options)
     if options.output == "json":
         print(json.dumps(figures, indent=2))
     else:
         show(figures)
 
 
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for, as a JSON object."""
+    figures: dict[str, Any] = {}
+    if options.only in (None, "stops"):
+        figures |= measure(options.runs, options.idle)
+    if options.only in (None, "operations") and (options.operations or options.turns):
+        figures["operations"] = fanout.measure(options.operations, options.turns)
+    if options.only in (None, "neighbours") and options.crowd:
+        with j5.release_away():
+            figures["neighbours"] = j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()
+    return figures
+
+
 def measure(runs: int, idle: float) -> dict[str, Any]:
-    """All figures, as a JSON object."""
+    """Stops of single runs, memory and sizes."""
     sizes = image_sizes()
     cluster = Cluster()
     cluster.fresh_namespace()
@@ -98,6 +116,16 @@ def _size(name: str) -> float:
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures for people."""
+    if "stops" in figures:
+        show_stops(figures)
+    if "operations" in figures:
+        fanout.show(figures["operations"])
+    if "neighbours" in figures:
+        j5.show(figures["neighbours"])
+
+
+def show_stops(figures: dict[str, Any]) -> None:
+    """Print what `measure` gives."""
     for mode, steps in figures["stops"].items():
         print(f"\n{mode} of {'a cooperative' if mode == 'Cancel' else 'an unresponsive'} process, seconds")
         for step, values in steps.items():
@@ -107,8 +135,6 @@ def show(figures: dict[str, Any]) -> None:
     print(f"image sizes: operator {sizes['operator']} MB, launcher {sizes['launcher']} MB")
     for name, entry in sorted(figures["makeSeconds"].items()):
         print(f"make {name}: {entry['seconds']:.0f} s")
-    if "neighbours" in figures:
-        j5.show(figures["neighbours"])
 
 
 if __name__ == "__main__":
