@@ -21,6 +21,8 @@ pytestmark = pytest.mark.alone
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 EXECUTIONS = "/workflowexecutions"
+SOON = 15.0
+"""Seconds: about one on a machine at rest; a worker that is waited for in vain takes the pod's whole grace."""
 CRDS = ("workflowexecutions.desist.dev", "workflows.desist.dev")
 
 
@@ -70,7 +72,7 @@ def test_it_waits_for_crds_that_come_later_and_then_works(
     lab.start(programs.FINISHES).wait_for("Succeeded")
 
 
-def test_sigterm_ends_it_within_five_seconds_with_work_at_hand(fresh: OperatorProcess, lab: Lab) -> None:
+def test_sigterm_ends_it_soon_with_work_at_hand(fresh: OperatorProcess, lab: Lab) -> None:
     fresh.start()
     executions = [lab.start(programs.DEAF) for _ in range(3)]
     for execution in executions:
@@ -78,7 +80,7 @@ def test_sigterm_ends_it_within_five_seconds_with_work_at_hand(fresh: OperatorPr
     executions[0].stop("Kill", gracePeriodSeconds=3)
     executions[0].wait_for("KillCancelling")
     code, seconds = fresh.stop()
-    assert (code, seconds < 5) == (0, True), f"exit code {code} after {seconds:.1f} s"
+    assert (code, seconds < SOON) == (0, True), f"exit code {code} after {seconds:.1f} s"
     fresh.start()
     executions[0].wait_for("Cancelled")
 
@@ -89,7 +91,7 @@ def test_sigterm_ends_it_while_it_waits_for_crds(fresh: OperatorProcess, proxy: 
     fresh.wait_for_line("the API server does not answer", 20)
     _, seconds = fresh.stop()
     proxy.up()
-    assert seconds < 5
+    assert seconds < SOON
 
 
 def test_a_watch_of_kopfs_that_is_deaf_fails_the_liveness_probe_and_loses_nothing(
