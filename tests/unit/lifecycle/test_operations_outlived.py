@@ -115,3 +115,21 @@ def test_the_event_at_the_run_names_the_operation_that_its_end_has_closed() -> N
     world.exits("a", 143)
     told = [event.message for event in world.run.events if event.reason == HistoryType.OPERATION_CANCELLED.value]
     assert [message.startswith("operation a;") for message in told] == [True]
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["a run that goes on", "a run whose end is fixed"])
+def test_what_a_force_leaves_running_is_not_run_again_after_a_drain(ended: bool) -> None:
+    world = Operations().running("a", close_policy=ClosePolicy.WAIT)
+    if ended:
+        world.end_run()
+    world.stop_run(Mode.FORCE)
+    if not ended:
+        world.end_run(137)
+    assert world.run.status.operations is not None
+    assert (world.run.status.open, world.run.status.operations.left_over) == (False, 1)
+    drained = world.pod("a").having(
+        deletion_timestamp=T0, deletion_seen_at=T0, disruption_reason="EvictionByEvictionAPI"
+    )
+    world.change_pod("a", drained.exited(143, finished=world.run.seconds).over())
+    world.settle(100)
+    assert (world.status("a").phase, world.status("a").attempt) == (Phase.CANCELLED, 1)

@@ -119,6 +119,6 @@ def reaping(run: RunStatus) -> bool:
 
 
 def forced(run: RunStatus) -> bool:
-    """Whether it was ended by Force: what it left running is not run again."""
+    """Whether Force was the last stop, also after the workflow process had ended: what it left is not run again."""
     last = run.last_accepted
-    return last is not None and last.mode is Mode.FORCE and last.superseded_by is None
+    return last is not None and last.mode is Mode.FORCE
