@@ -21,7 +21,7 @@ from desist.api.operation import (
     TimerWork,
     operation_name,
 )
-from desist.api.vocabulary import ClosePolicy
+from desist.api.vocabulary import ClosePolicy, Mode
 from desist.api.workflow import RetryPolicy
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller
 from tests.unit.lifecycle_sim.kubelet import Box
@@ -174,6 +174,10 @@ class OperationSimulation(Simulation):
         for controller in self.controllers:
             assert isinstance(controller, OperationController)
             controller.wake_all()
+        # A deaf process ignores a mere Cancel for ever.
+        for which, operation in enumerate(list(self.cluster.api.operations.values())):
+            if operation.spec.cancellation is not None:
+                self.stop_one(which, Cancellation(mode=Mode.KILL))
         self.idle(LONG)
         run, held = self.status, self.cluster.api.operations.values()
         if self._must_have_ended():
