@@ -14,7 +14,10 @@ from math import inf
 
 from desist.api.cancellation import Cancellation
 from desist.api.execution import WorkflowExecution
-from desist.api.status import WorkflowExecutionStatus
+from desist.api.meta import ATTEMPT_LABEL, OPERATION_ATTEMPT_LABEL, OPERATION_UID_LABEL, RUN_ID_LABEL
+from desist.api.operation import Operation
+from desist.api.status import OperationStatus, WorkflowExecutionStatus
+from desist.api.vocabulary import ProcessRole
 from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView
 from desist.lifecycle.plan import CreatePod
 from tests.unit.lifecycle_sim import rules
@@ -41,8 +44,8 @@ class Change:
     """One entry of the log."""
 
     kind: str
-    """execution, pods or nodes."""
-    thing: WorkflowExecution | PodView | NodeView
+    """execution, operations, pods or nodes."""
+    thing: WorkflowExecution | Operation | PodView | NodeView
     deleted: bool = False
 
 
@@ -57,6 +60,8 @@ class ApiServer:
     """Whether pods have one."""
     pods: dict[str, PodView] = field(default_factory=dict)
     nodes: dict[str, NodeView] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    """By name."""
     log: list[Change] = field(default_factory=list)
     answer: Answer = Answer.PASSED
     """What it says to creates."""
@@ -99,20 +104,39 @@ class ApiServer:
         if action.name in self.pods or action.name in self.taken:
             raise Conflict(f"there is a pod {action.name}")
         labels = action.manifest.value["metadata"]["labels"]
+        operation = labels.get(OPERATION_UID_LABEL, "")
         workflow = ContainerView("workflow", ContainerKind.REGULAR)
         sidecar = (ContainerView("proxy", ContainerKind.SIDECAR),) if self.sidecar else ()
         pod = PodView(
             name=action.name,
             uid=f"uid-{self.version}",
             resource_version="",
-            run_id=labels["desist.dev/run-id"],
-            attempt=int(labels["desist.dev/attempt"]),
+            run_id=labels[RUN_ID_LABEL],
+            attempt=int(labels[OPERATION_ATTEMPT_LABEL if operation else ATTEMPT_LABEL]),
+            role=ProcessRole.OPERATION if operation else ProcessRole.WORKFLOW,
+            operation=operation,
             phase="Pending",
             containers=(*sidecar, workflow),
             created_at=self.wall.at(self.clock.now),
             grace_seconds=POD_GRACE,
         )
         return self.store(pod)
+
+    def store_operation(self, operation: Operation) -> Operation:
+        """Keep an operation's new state; a new one gets its UID."""
+        uid = operation.metadata.uid or f"op-{self.version}"
+        metadata = operation.metadata.replace(resource_version=self._next(), uid=uid)
+        kept = self.operations[metadata.name] = operation.replace(metadata=metadata)
+        self.log.append(Change("operations", kept))
+        return kept
+
+    def put_operation_status(self, judged: Operation, status: OperationStatus) -> Operation:
+        """Replace an operation's status under a version. Raises Conflict."""
+        held = self.operations[judged.metadata.name]
+        if held.metadata.resource_version != judged.metadata.resource_version:
+            raise Conflict(f"operation {held.spec.key} is at version {held.metadata.resource_version}")
+        assert OperationStatus.model_validate(status.wire()) == status, "the status changes on the wire"
+        return self.store_operation(held.replace(status=status))
 
     def find(self, name: str, uid: str, version: str = "") -> PodView:
         """The pod of that name, if it is the one. Raises Conflict, Missing."""

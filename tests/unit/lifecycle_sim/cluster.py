@@ -38,14 +38,19 @@ class SimulatedCluster:
         self.api = ApiServer(self.clock, execution, wall=walls.server, sidecar=program.sidecar is not None)
         self.api.pod_changed = self._pod_changed
         self.kubelets = {
-            name: Kubelet(name, self.api, self.clock, lambda _: program, wall)
+            name: Kubelet(name, self.api, self.clock, self._program, wall)
             for name, wall in zip(NODES, walls.nodes, strict=True)
         }
+        self.works: dict[str, Program] = {}
+        """By UID of the operation: how its program behaves."""
         self.forced: set[str] = set()
         """UIDs of pods whose object was removed by force while a process may have lived."""
         self.boxes: dict[str, Box] = {}
         for kubelet in self.kubelets.values():
             self.api.set_node(_node(kubelet, 0))
+
+    def _program(self, pod: PodView) -> Program:
+        return self.works.get(pod.operation, self.program)
 
     def alive(self) -> Iterator[Box]:
         """Every pod with a living process, wherever."""
