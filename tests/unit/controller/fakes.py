@@ -21,6 +21,7 @@ from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget, Passage
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -185,7 +186,7 @@ def operation_body(uid: str = "op", version: int = 5, **parts: Any) -> dict[str,
         "runId": RUN,
         "key": uid,
         "pod": {},
-        "createdBy": {"podName": "order-1-x-1", "podUid": "pod-uid"},
+        "createdBy": {"podName": pod_name("order-1", "wfx", RUN, 1), "podUid": "pod-uid"},
     }
     status = {"status": parts.pop("status")} if "status" in parts else {}
     metadata |= parts.pop("metadata", {})

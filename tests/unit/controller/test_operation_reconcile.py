@@ -135,7 +135,7 @@ async def test_the_pod_that_asks_for_it_is_read_and_counts_while_it_lives(
     setting = Operating(monkeypatch, Questions(creator=True))
     setting.fake.live = live
     await setting.reconcile()
-    assert setting.fake.calls == ["live order-1-x-1"]
+    assert setting.fake.calls == [f"live {operation().operation.spec.created_by.pod_name}"]
     assert (setting.seen[1].creator_read, setting.seen[1].creator_uid) == (True, uid)
 
 

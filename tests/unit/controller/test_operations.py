@@ -81,6 +81,15 @@ def test_one_that_is_found_to_be_foreign_counts_no_more() -> None:
     assert operations.earlier(last) == 0
 
 
+def test_what_another_run_has_asked_for_takes_no_place_of_the_run_before_it_was_judged() -> None:
+    operations = Operations()
+    for number in range(2000):
+        operations.note(created(f"f{number}", 1, createdBy={"podName": "order-2-abcdefghij-1", "podUid": "other"}))
+    mine = created("mine", 2)
+    operations.note(mine)
+    assert operations.earlier(mine) == 0
+
+
 def test_every_change_is_told_with_what_was_seen_before() -> None:
     told: list[tuple[Whose, OperationSeen | None, OperationSeen | None]] = []
     operations = Operations(lambda *change: told.append(change))

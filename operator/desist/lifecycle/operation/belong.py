@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from desist.api.operation import operation_name
+from desist.api.operation import OperationSpec, operation_name
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory
 from desist.lifecycle.observed import Questions
 from desist.lifecycle.operation.view import OperationView
-from desist.lifecycle.pod.manifest import pod_name
+from desist.lifecycle.pod.manifest import pod_name, run_hash
 from desist.lifecycle.run import closing
 from desist.lifecycle.view import Status, Step, current
 
@@ -48,6 +48,16 @@ def refuse(view: OperationView, status: Status) -> Step:
 def begun(status: Status) -> bool:
     """Whether its first attempt is in status, or when it is due."""
     return status.attempt is not None or (isinstance(status, OperationStatus) and status.due_at is not None)
+
+
+def plainly_foreign(spec: OperationSpec, status: Status) -> bool:
+    """Whether its creator's name alone shows that it will be refused: until then it must hold up nobody either.
+
+    Never of one that has begun: its process lives, whatever `createdBy` was changed to where no policy holds it.
+    Part of the name only, so that it says so of nothing that `word` would let begin.
+    """
+    named = spec.created_by.pod_name.rpartition("-")[0]
+    return not begun(status) and not named.endswith(f"-{run_hash(spec.execution_ref.uid, spec.run_id)}")
 
 
 def word(view: OperationView) -> Word | Questions:

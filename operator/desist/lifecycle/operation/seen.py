@@ -9,7 +9,7 @@ from desist.api.operation import Operation, WorkKind
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory, Phase
 from desist.lifecycle.observed import OperationSeen
-from desist.lifecycle.operation.belong import begun
+from desist.lifecycle.operation.belong import begun, plainly_foreign
 from desist.lifecycle.operation.view import FROM_RUN
 from desist.lifecycle.proof.process import CLOSED
 from desist.lifecycle.run.rest import closed_unproven
@@ -32,7 +32,8 @@ def seen_of(operation: Operation) -> OperationSeen:
         known=operation.status is not None,
         started=_started(status),
         attempt=status.attempt or 0,
-        foreign=failure is not None and failure.category is FailureCategory.NOT_OF_THIS_RUN,
+        foreign=plainly_foreign(spec, status)
+        or (failure is not None and failure.category is FailureCategory.NOT_OF_THIS_RUN),
         late=bool(status.late),
         failed=status.at.terminal and status.at is not Phase.SUCCEEDED,
         command=force.id if force is not None and force.source in FROM_RUN else "",

@@ -54,9 +54,14 @@ def pod_name(execution_name: str, execution_uid: str, run_id: str, attempt: int)
 
     It ends in the attempt, so that whoever sees only names can tell which pod of a run is the later one.
     """
-    end = f"-{_hash(execution_uid, run_id)}-{attempt}"
+    end = f"-{run_hash(execution_uid, run_id)}-{attempt}"
     start = execution_name.lower().replace(".", "-")[: LABEL_LIMIT - len(end)].rstrip("-")
     return start + end
+
+
+def run_hash(execution_uid: str, run_id: str) -> str:
+    """What the names of a run's workflow pods, and of nobody else's, end in before the attempt."""
+    return _hash(execution_uid, run_id)
 
 
 def pod_manifest(
