@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from desist.api.base import Model, Time
-from desist.api.vocabulary import ConditionStatus, ConditionType
+from desist.api.conditions import ConditionStatus, ConditionType
 
 GROUP = "desist.dev"
 VERSION = "v1alpha1"

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from desist.api.conditions import StallReason
 from desist.api.meta import ObjectMeta
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus
-from desist.api.vocabulary import StallReason
 from desist.controller.records import field_manager, nodes_of, same_spec
 from desist.lifecycle.observed import OperationSeen, TooLarge
 from desist.lifecycle.operation.seen import seen_of

@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from desist.api import outside
+from desist.api.conditions import ConditionStatus, ConditionType
 from desist.api.execution import WorkflowExecution, WorkflowExecutionSpec
 from desist.api.meta import Condition
-from desist.api.vocabulary import ConditionStatus, ConditionType
 from desist.api.workflow import Workflow, WorkflowStatus
 from desist.controller import log
 from desist.controller.cluster import Cluster, Outdated, Vanished

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from desist.api.base import Opaque
+from desist.api.conditions import StallReason
 from desist.api.execution import WorkflowExecution
 from desist.api.operation import Operation, WorkKind
 from desist.api.status import UnconfirmedProcess
-from desist.api.vocabulary import ClosePolicy, Phase, ProcessRole, StallReason
+from desist.api.vocabulary import ClosePolicy, Phase, ProcessRole
 from desist.api.workflow import Workflow
 from desist.lifecycle.settings import Settings
 
@@ -274,10 +275,10 @@ class OperationSeen:
     command: str = ""
     """Of one that was closed by its run's stop or end: id of the command by which that was."""
     ended_at: datetime | None = None
-    forgotten: bool = False
-    """Whether it was closed without proof."""
-    closed_pod: str = ""
-    """Of one that has ended: UID of its process's pod. What a node's end has proven, the pod itself may never show."""
+    unproven_pod: str = ""
+    """UID of its process's pod, where that was closed without proof."""
+    proven_pod: str = ""
+    """The same, where not the pod has proven its end but its node: the pod itself may never show it."""
     unconfirmed: tuple[UnconfirmedProcess, ...] = ()
     waits_for: str = ""
     """The first thing that it waits for, in words."""

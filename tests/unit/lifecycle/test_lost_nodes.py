@@ -9,7 +9,8 @@ import pytest
 
 from desist.api import outside
 from desist.api.base import Opaque
-from desist.api.vocabulary import ConditionStatus, ConditionType, Mode, OnLostNode, Phase, ProcessState
+from desist.api.conditions import ConditionStatus, ConditionType
+from desist.api.vocabulary import Mode, OnLostNode, Phase, ProcessState
 from desist.lifecycle.observed import NodeView
 from desist.lifecycle.plan import DeletePod, WakeAt
 from desist.lifecycle.wire import mailbox

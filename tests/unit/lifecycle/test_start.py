@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from desist.api.base import Opaque
+from desist.api.conditions import ConditionStatus, ConditionType, StallReason
 from desist.api.meta import Condition
-from desist.api.vocabulary import ConditionStatus, ConditionType, HistoryType, Mode, Phase, StallReason
+from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.lifecycle.decide import decide
 from desist.lifecycle.observed import Answer, CreateAnswer, Observed, Questions, TooLarge, WantedPod
 from desist.lifecycle.plan import CreatePod, WakeAt, WriteStatus

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from desist.api.conditions import ConditionStatus
 from desist.api.status import HistoryEntry
-from desist.api.vocabulary import Bucket, ConditionStatus, HistoryType, Mode, Phase
+from desist.api.vocabulary import Bucket, HistoryType, Mode, Phase
 from desist.lifecycle.history import LIMIT, fold
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from desist.api.base import rfc3339
+from desist.api.conditions import StallReason
 from desist.api.status import OperationStatus
-from desist.api.vocabulary import Phase, StallReason
+from desist.api.vocabulary import Phase
 from desist.lifecycle.operation.belong import Word, begun, word
 from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.run import attempts

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from desist.api.vocabulary import StallReason
+from desist.api.conditions import StallReason
 from desist.lifecycle.observed import TooLarge
 
 TEMPLATE_BYTES = 256 * 1024

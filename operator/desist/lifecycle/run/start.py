@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desist.api.base import Opaque
-from desist.api.vocabulary import HistoryType, Phase, StallReason
+from desist.api.conditions import StallReason
+from desist.api.vocabulary import HistoryType, Phase
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle import history
 from desist.lifecycle.observed import Answer, Questions

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desist.api import outside
+from desist.api.conditions import ConditionStatus, ConditionType
 from desist.api.meta import Condition
-from desist.api.vocabulary import ConditionStatus, ConditionType, Phase, UnconfirmedReason
+from desist.api.vocabulary import Phase, UnconfirmedReason
 from desist.lifecycle.run.start import Stall
 from desist.lifecycle.view import RunStatus, RunView, S, Status, View
 

@@ -9,16 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from desist.api import outside
+from desist.api.conditions import ConditionStatus, ConditionType, EventReason
 from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry, OperationStatus
-from desist.api.vocabulary import (
-    CommandStatus,
-    ConditionStatus,
-    ConditionType,
-    EventReason,
-    HistoryType,
-    ProcessReason,
-)
+from desist.api.vocabulary import CommandStatus, HistoryType, ProcessReason
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.shown.waiting import REFUSED
 from desist.lifecycle.view import RunStatus, Status, current
