@@ -20,7 +20,7 @@ from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.api.workflow import Workflow
 from desist.lifecycle.observed import TooLarge
 from desist.lifecycle.pod import limits
-from desist.lifecycle.run.rest import closed_unproven
+from desist.lifecycle.run.rest import unproven_pod
 from desist.lifecycle.view import current
 
 
@@ -121,8 +121,8 @@ class Resting:
     run_id: str = ""
     late: int = 0
     """How many late operations of that run its status has counted."""
-    forgotten: bool = False
-    """Whether its process was closed without proof."""
+    unproven_pod: str = ""
+    """UID of its process's pod, where that was closed without proof."""
 
     @staticmethod
     def of(record: ExecutionRecord) -> Resting:
@@ -136,7 +136,7 @@ class Resting:
             generation=metadata.generation,
             run_id=status.run_id or "",
             late=status.operations.late if status.operations is not None else 0,
-            forgotten=closed_unproven(status),
+            unproven_pod=unproven_pod(status),
         )
 
     @property

@@ -99,8 +99,7 @@ def execution_reconciler(means: Means, workflows: Store[WorkflowRecord]) -> Reco
         seen, pods = operations.seen(resting.metadata), caches.of(resting)
         late = sum(each.late and each.run_id == resting.run_id for each in seen)
         # It was swept a few at a time, and the last of its operations may have ended with it.
-        unswept = bool(of_failed(seen, pods))
-        wanted = disturbed(pods, forgotten=resting.forgotten) or late > resting.late or unswept
+        wanted = disturbed(pods, resting.unproven_pod) or late > resting.late or bool(of_failed(seen, pods))
         return means.clock() if wanted else None
 
     logic = Logic(
@@ -132,7 +131,7 @@ def operation_reconciler(means: Means) -> Reconciler[OperationRecord, ObservedOp
 
     def rests_until(ended: Ended) -> datetime | None:
         pods = caches.of(ended)
-        if disturbed(pods, forgotten=ended.seen.forgotten):
+        if disturbed(pods, ended.seen.unproven_pod):
             return means.clock()
         kept = any(pod.deletion_timestamp is None for pod in pods)
         return ended.seen.ended_at + KEPT_FOR if kept and not ended.seen.failed and ended.seen.ended_at else None

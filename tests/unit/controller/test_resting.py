@@ -125,7 +125,7 @@ async def test_the_end_of_a_process_that_was_closed_without_proof_is_told_once()
     forgotten = [{**ENDED["processes"][0], "state": "unproven", "reason": "Forgotten"}]
     setting = Setting(spec=SPEC, status={**STATUS, "processes": forgotten})
     held = setting.executions.get("wfx")
-    assert isinstance(held, Resting) and held.forgotten
+    assert isinstance(held, Resting) and held.unproven_pod
     pod = make_pod("order-1-x-1", uid="p").running().exited(0).over().obj()
     with_pod(setting, **{name: getattr(pod, name) for name in ("name", "uid", "attempt", "phase", "containers")})
     await setting.reconciler.reconcile("wfx")

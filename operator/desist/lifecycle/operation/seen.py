@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from desist.api.operation import Operation, WorkKind
 from desist.api.status import OperationStatus
-from desist.api.vocabulary import FailureCategory, Phase
+from desist.api.vocabulary import FailureCategory, Phase, ProcessState
 from desist.lifecycle.observed import OperationSeen
 from desist.lifecycle.operation.belong import begun, plainly_foreign
 from desist.lifecycle.operation.view import FROM_RUN
-from desist.lifecycle.proof.process import CLOSED
-from desist.lifecycle.run.rest import closed_unproven
+from desist.lifecycle.run.rest import unproven_pod
 from desist.lifecycle.view import current
 
 
@@ -38,17 +37,17 @@ def seen_of(operation: Operation) -> OperationSeen:
         failed=status.at.terminal and status.at is not Phase.SUCCEEDED,
         command=force.id if force is not None and force.source in FROM_RUN else "",
         ended_at=status.end_time if status.at.terminal else None,
-        forgotten=closed_unproven(status),
-        closed_pod=_closed_pod(status),
+        unproven_pod=unproven_pod(status),
+        proven_pod=_proven_pod(status),
         unconfirmed=() if status.at.terminal else status.unconfirmed,
         waits_for=status.waiting_on[0] if status.waiting_on else "",
     )
 
 
-def _closed_pod(status: OperationStatus) -> str:
+def _proven_pod(status: OperationStatus) -> str:
     held = current(status)
-    closed = status.at.terminal and held is not None and held.state in CLOSED
-    return (held.pod_uid or "") if held is not None and closed else ""
+    by_node = held is not None and held.state is ProcessState.GONE and held.exit_code is None
+    return (held.pod_uid or "") if held is not None and by_node and status.at.terminal else ""
 
 
 def _started(status: OperationStatus) -> bool:

@@ -39,14 +39,12 @@ def of_run(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
 
 def awaited(view: RunView, status: RunStatus, standing: Standing) -> tuple[OperationSeen, ...]:
     """The open operations that a run which stands like that waits for."""
-    open_ = (op for op in of_run(view, status) if not op.phase.terminal)
-    return tuple(op for op in open_ if not _left(view, status, op, standing))
+    return tuple(op for op, left in _open(view, status, standing) if not left)
 
 
 def left_over(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
     """The open operations that it leaves running."""
-    standing = stands(status)
-    return tuple(op for op in of_run(view, status) if not op.phase.terminal and _left(view, status, op, standing))
+    return tuple(op for op, left in _open(view, status, stands(status)) if left)
 
 
 def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
@@ -97,8 +95,9 @@ def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
     """Pods of operations that may run, beside those of operations that are left over."""
     left = {op.uid for op in left_over(view, status)}
     others = {op.uid for op in view.observed.operations if op.foreign or op.run_id != status.run_id}
+    closed = {uid for op in view.observed.operations for uid in (op.unproven_pod, op.proven_pod)}
     pods = (pod for pod in view.observed.operation_pods if pod.operation not in left | others)
-    return tuple(pod for pod in pods if not ended(pod) and not _closed(view, pod))
+    return tuple(pod for pod in pods if not ended(pod) and pod.uid not in closed)
 
 
 def counted(view: RunView, status: RunStatus) -> RunStatus:
@@ -143,26 +142,28 @@ def situation(op: OperationSeen, *, started: bool) -> Situation:
     return Situation.RUNS if started else Situation.UNSTARTED
 
 
-def _left(view: RunView, status: RunStatus, op: OperationSeen, standing: Standing) -> bool:
-    started = op.started or _runs(view, op)
+def _open(view: RunView, status: RunStatus, standing: Standing) -> Iterator[tuple[OperationSeen, bool]]:
+    """The open operations, each with whether a run that stands like that leaves it running."""
+    runs = _running(view)
+    for op in of_run(view, status):
+        if not op.phase.terminal:
+            yield op, _left(status, op, standing, started=op.started or (op.uid, op.attempt) in runs)
+
+
+def _left(status: RunStatus, op: OperationSeen, standing: Standing, *, started: bool) -> bool:
     if op.kind is WorkKind.LOCAL or (standing is Standing.CLOSED and forced(status) and not started):
         return False
     return treat(standing, op.close_policy, situation(op, started=started)) is Treatment.LEAVE
 
 
-def _runs(view: RunView, op: OperationSeen) -> bool:
-    """Whether its pod shows what its status cannot: a second attempt's start is told by a boot ID, if the node has one.
+def _running(view: RunView) -> frozenset[tuple[str, int]]:
+    """Operations, by UID and attempt, whose pod shows what their status cannot: that a second attempt has started.
 
-    What was told to stop is stopped, also where it has started meanwhile.
+    Status tells that by a boot ID, if the node has one. What was told to stop is stopped, started or not.
     """
-    pods = (pod for pod in view.observed.operation_pods if (pod.operation, pod.attempt) == (op.uid, op.attempt))
-    return any(pod.workflow.phase is ContainerPhase.RUNNING and not pod.mailbox for pod in pods)
-
-
-def _closed(view: RunView, pod: PodView) -> bool:
-    """Whether its operation was closed, by what its node shows or because somebody asked not to wait for it."""
-    mine = (op for op in view.observed.operations if op.uid == pod.operation)
-    return any(op.forgotten or op.closed_pod == pod.uid for op in mine)
+    pods = view.observed.operation_pods
+    running = (pod for pod in pods if pod.workflow.phase is ContainerPhase.RUNNING and not pod.mailbox)
+    return frozenset((pod.operation, pod.attempt) for pod in running)
 
 
 def _told(view: RunView, status: RunStatus, command: str) -> RunStatus:

@@ -29,15 +29,16 @@ def at_rest(execution: WorkflowExecution) -> bool:
     return execution.spec.cancellation == observed and not others
 
 
-def closed_unproven(status: Status) -> bool:
-    """Whether the process of the last attempt was closed without proof."""
+def unproven_pod(status: Status) -> str:
+    """UID of the last attempt's pod, where its process was closed without proof; else empty."""
     held = current(status)
-    return held is not None and held.state is ProcessState.UNPROVEN
+    unproven = held is not None and held.state is ProcessState.UNPROVEN
+    return (held.pod_uid or "") if held is not None and unproven else ""
 
 
-def disturbed(pods: Iterable[PodView], *, forgotten: bool) -> bool:
+def disturbed(pods: Iterable[PodView], unproven: str) -> bool:
     """Whether one of these pods of what is at rest may be a process that nobody wants, or brings late news of one.
 
-    `forgotten`: its own process was closed without proof; the end of a pod may be its end.
+    `unproven`: see `unproven_pod`.
     """
-    return any(forgotten or not ended(pod) for pod in pods)
+    return any(pod.uid == unproven or not ended(pod) for pod in pods)
