@@ -11,12 +11,14 @@ from urllib.parse import quote
 import pytest
 from kubernetes import client, watch
 
+from desist.lifecycle.pod.manifest import pod_name
 from hack.image.release import CHART, HOST_OPERATOR
 from tests.cluster.admission.accounts import API, DRY, MALLORY, MASTERS, Account, Answer, acting_as
 from tests.cluster.admission.conftest import allow_workflows, bind, named_pod
 from tests.cluster.admission.processes import (
     POD_NAME,
     POD_UID,
+    RUN,
     Body,
     Process,
     denied,
@@ -48,12 +50,15 @@ def test_a_workflow_process_creates_an_operation_of_its_run(process: Process, ru
 
 
 ASKS = """
-import base64, json, ssl, sys, urllib.request
+import base64, json, os, ssl, sys, urllib.request
 place = "/var/run/secrets/kubernetes.io/serviceaccount/"
 token = open(place + "token").read()
 claims = token.split(".")[1]
 me = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["kubernetes.io"]
 body = json.loads(sys.argv[1])
+execution = {"name": os.environ["DESIST_EXECUTION"], "uid": os.environ["DESIST_EXECUTION_UID"]}
+body["spec"]["executionRef"] = execution
+body["metadata"]["ownerReferences"][0].update(execution)
 body["spec"]["createdBy"] = {"podName": me["pod"]["name"], "podUid": me["pod"]["uid"]}
 url = "https://kubernetes.default.svc/apis/desist.dev/v1alpha1/namespaces/" + me["namespace"] + "/operations"
 asked = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": "Bearer " + token,
@@ -165,6 +170,48 @@ def test_it_cannot_say_that_another_pod_of_its_name_creates_it(process: Process,
     assert denied(created(process.account, process.lab, body), "created-by", *NOT_ITSELF, process.uid)
 
 
+NOT_ITS_OWN = ("only by the workflow process of its own execution", "is none of", "$DESIST_EXECUTION_UID")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_process_of_another_run_does_not_take_the_name_of_one(given: Given, running: Execution, how: str) -> None:
+    """It says who it is, and the truth: without the policy the run whose operation that would be gets 409."""
+    body = given.other.asks_for(running, "a/5")
+    assert denied(created(given.other.account, given.lab, body, how), "created-by", *NOT_ITS_OWN, running.name)
+
+
+LONG = f"much-longer{'.than-a-label' * 8}"
+CUT_AT_A_HYPHEN = f"{'a' * 49}-b{'c' * 20}"
+UID = "4f0b7a52-0000-4000-8000-000000000000"
+CALLED = {
+    "as its execution": ("order", "order", True),
+    "with dots": ("order.of.may", "order.of.may", True),
+    "cut": (LONG, LONG, True),
+    "cut at a hyphen": (CUT_AT_A_HYPHEN, CUT_AT_A_HYPHEN, True),
+    "shorter": ("orders", "order", False),
+    "longer": ("order", "orders", False),
+    "with an end of a longer one": ("order", "order-of", False),
+    "as another long one": (LONG, LONG.replace("than", "then"), False),
+}
+
+
+@pytest.mark.parametrize("case", CALLED)
+def test_a_pod_is_of_the_execution_after_which_it_is_called(team: Lab, case: str) -> None:
+    name, pods, may = CALLED[case]
+    made = named_pod(team, pod_name(pods, UID, RUN, 12))
+    process = Process.of(team, made)
+    answer = created(process.account, team, process.asks_for(Execution(team, name, UID, "none"), case))
+    team.core.delete_namespaced_pod(made.metadata.name, team.name)
+    assert (answer.status == 201) is may, answer.message
+    assert may or denied(answer, "created-by", *NOT_ITS_OWN)
+
+
+def test_a_pod_that_is_called_as_no_workflow_pod_creates_none(team: Lab) -> None:
+    process = Process.of(team, named_pod(team, "order"))
+    answer = created(process.account, team, process.asks_for(Execution(team, "order", UID, "none"), "a/6"))
+    assert denied(answer, "created-by", *NOT_ITS_OWN)
+
+
 def owners(execution: Execution, **changes: Any) -> Body:
     return {"ownerReferences": [owner_of(execution) | changes]}
 
@@ -221,7 +268,7 @@ def test_a_process_without_the_right_is_told_so_and_the_namespaces_admin_gives_i
     lab: Lab, kubectl: Any, mallory: Account
 ) -> None:
     execution = lab.start(programs.WORKS)
-    process = Process.of(lab, named_pod(lab, "order-1-aaaaaaaaaa-1"))
+    process = Process.of(lab, named_pod(lab, pod_name(execution.name, execution.uid, RUN, 1)))
     refused = created(process.account, lab, process.asks_for(execution, "a/1"))
     assert refused.status == 403
     page = (CHART.parents[1] / "docs" / "permission.md").read_text()
