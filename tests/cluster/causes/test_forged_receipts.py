@@ -18,7 +18,7 @@ from tests.support.spaces import shared
 
 LOST = "desist-worker2"
 FORGES = """
-import json, signal, time
+import json, signal
 stop = {"sequence": 1, "commandId": "01K0ZJ5S9N8D4C3B2A1QRSTVWX", "mode": "Cancel", "at": "2030-01-01T00:00:00Z"}
 def forge(*_):
     with open("/dev/termination-log", "w") as message:
@@ -27,7 +27,7 @@ def forge(*_):
 signal.signal(signal.SIGUSR1, forge)
 print("started", flush=True)
 while True:
-    time.sleep(0.1)
+    signal.pause()
 """
 
 

@@ -39,6 +39,16 @@ def without_run_attempt(world: Operations) -> Operations:
     return world
 
 
+def in_its_second_attempt(boot_id: str) -> Operations:
+    """A run on a node that says this of its boot; the pod of its operation was drained, and the next one is made."""
+    world = Operations()
+    world.run.nodes = [make_node(boot_id=boot_id)]
+    world.running("a")
+    world.change_pod("a", world.pod("a").deleting().exited(143, receipt(sigterm=1)).over(), 1)
+    world.settle(2)
+    return world
+
+
 def _ends_as_told(world: Operations) -> None:
     world.end_run(0, message=receipt(stop=world.run.command().id))
 
@@ -128,11 +138,7 @@ def test_what_was_given_up_stays_unproven_for_as_long_as_nothing_tells_of_its_en
 
 @pytest.mark.parametrize("boot_id", ["boot-1", ""])
 def test_force_leaves_a_second_attempt_running_whatever_its_node_says_of_its_boot(boot_id: str) -> None:
-    world = Operations()
-    world.run.nodes = [make_node(boot_id=boot_id)]
-    world.running("a")
-    world.change_pod("a", world.pod("a").deleting().exited(143, receipt(sigterm=1)).over(), 1)
-    world.settle(2)
+    world = in_its_second_attempt(boot_id)
     assert world.status("a").attempt == 2
     world.change_pod("a", world.pod("a").running(world.run.seconds), 1)
     world.stop_run(Mode.FORCE)
@@ -145,11 +151,7 @@ def test_force_leaves_a_second_attempt_running_whatever_its_node_says_of_its_boo
 
 @pytest.mark.parametrize("boot_id", ["boot-1", ""])
 def test_force_waits_for_the_end_of_a_second_attempt_that_has_not_started(boot_id: str) -> None:
-    world = Operations()
-    world.run.nodes = [make_node(boot_id=boot_id)]
-    world.running("a")
-    world.change_pod("a", world.pod("a").deleting().exited(143, receipt(sigterm=1)).over(), 1)
-    world.settle(2)
+    world = in_its_second_attempt(boot_id)
     world.change_pod("a", world.pod("a").bound(), 1)
     world.stop_run(Mode.FORCE)
     world.end_run(137)
