@@ -24,7 +24,7 @@ from hack.image.build import build_images, images
 from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
-from tests.support.operator_process import Line, OperatorProcess, parsed
+from tests.support.operator_process import Line, OperatorProcess, fresh_log, parsed
 from tests.support.side_by_side import all_nodes
 from tests.support.sight import fresh_name
 
@@ -118,8 +118,7 @@ def host_operator(
     request: pytest.FixtureRequest,
 ) -> Iterator[OperatorProcess]:
     """The operator as a process on this machine, ready. Its log is in the state folder's logs."""
-    log = home().log(f"operator-{request.module.__name__.rpartition('.')[2]}")
-    log.unlink(missing_ok=True)
+    log = fresh_log(request.module.__name__)
     environment = {"DESIST_LAUNCHER_IMAGE": launcher_image, **operator_environment}
     operator = OperatorProcess(kubeconfig(), log, environment)
     operator.start()

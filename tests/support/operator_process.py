@@ -34,6 +34,17 @@ DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv
 """A run of the tests that is killed leaves no operator behind: it would act on every execution of the next one."""
 
 
+def fresh_log(module: str) -> Path:
+    """Where the operator of a test module logs, and keeps what it was started with; nothing is there yet.
+
+    By the module's whole name: two of one name in two folders may run side by side, and each operator that is started
+    again reads whose namespaces it sees from there.
+    """
+    log = home().log(f"operator-{module.removeprefix('tests.cluster.')}")
+    log.unlink(missing_ok=True)
+    return log
+
+
 class OperatorProcess:
     """One operator process at a time; `start` may be called again after `stop` or `kill`."""
 

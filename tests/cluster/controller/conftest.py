@@ -9,10 +9,9 @@ import pytest
 
 from desist.kube.connection import Connection
 from hack.cluster.api import kubeconfig
-from hack.cluster.home import home
 from tests.support import sight
 from tests.support.apiproxy import ApiProxy
-from tests.support.operator_process import OperatorProcess
+from tests.support.operator_process import OperatorProcess, fresh_log
 
 ENVIRONMENT = {
     "DESIST_RESYNC_SECONDS": "2",
@@ -48,9 +47,7 @@ def host_operator(
     request: pytest.FixtureRequest,
 ) -> Iterator[OperatorProcess]:
     """The operator as a process here, behind the proxy."""
-    log = home().log(f"operator-{request.module.__name__.rpartition('.')[2]}")
-    log.unlink(missing_ok=True)
-    operator = OperatorProcess(through_proxy, log, environment)
+    operator = OperatorProcess(through_proxy, fresh_log(request.module.__name__), environment)
     operator.start()
     yield operator
     operator.kill()

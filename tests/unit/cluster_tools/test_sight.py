@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.support.lab import template
+from tests.support.operator_process import fresh_log
 from tests.support.sight import HOSTNAME, STEADY_NODE, Placement, Sight
 
 MINE, OTHERS, PLAIN = "t-gw0-0123abcd", "t-gw1-0123abcd", "t-0123abcd"
@@ -50,3 +52,11 @@ def test_beside_a_module_that_loses_a_node_pods_go_to_the_other_one(monkeypatch:
     chosen = template(["true"], nodeSelector={"disk": "fast"})["spec"]
     assert chosen["nodeSelector"] == {"disk": "fast"}
     assert "nodeSelector" not in template(["true"], affinity={})["spec"]
+
+
+def test_modules_of_one_name_start_operators_that_share_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESIST_HOME", str(tmp_path))
+    one, other = (fresh_log(f"tests.cluster.{folder}.test_operator_killed") for folder in ("stops", "operations"))
+    assert one.with_suffix(".kubeconfig") != other.with_suffix(".kubeconfig")
