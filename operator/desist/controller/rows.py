@@ -97,9 +97,11 @@ def execution_reconciler(means: Means, workflows: Store[WorkflowRecord]) -> Reco
 
     def rests_until(resting: Resting) -> datetime | None:
         seen, pods = operations.seen(resting.metadata), caches.of(resting)
+        gone = caches.deleted(resting.metadata)
         late = sum(each.late and each.run_id == resting.run_id for each in seen)
         # It was swept a few at a time, and the last of its operations may have ended with it.
-        wanted = disturbed(pods, resting.unproven_pod) or late > resting.late or bool(of_failed(seen, pods))
+        known = late > resting.late or bool(of_failed(seen, pods))
+        wanted = known or disturbed(pods, gone, resting.unproven_pod)
         return means.clock() if wanted else None
 
     logic = Logic(
@@ -130,8 +132,8 @@ def operation_reconciler(means: Means) -> Reconciler[OperationRecord, ObservedOp
         return bearing(known.execution) == bearing(execution)
 
     def rests_until(ended: Ended) -> datetime | None:
-        pods = caches.of(ended)
-        if disturbed(pods, ended.seen.unproven_pod):
+        pods, gone = caches.of(ended), caches.deleted(ended.metadata, ended.owner.uid)
+        if disturbed(pods, gone, ended.seen.unproven_pod):
             return means.clock()
         kept = any(pod.deletion_timestamp is None for pod in pods)
         return ended.seen.ended_at + KEPT_FOR if kept and not ended.seen.failed and ended.seen.ended_at else None

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from desist.api.base import rfc3339
 from desist.api.operation import operation_name
 from desist.controller.kinds import EXECUTION, OPERATION
@@ -64,6 +66,12 @@ class Living(Setting):
         )
         self.fake.live = labelled
         self.caches.pod_changed(PodRecord("shop", "wfx", labelled))
+
+    def pod_gone(self) -> None:
+        """The pod is taken away before anybody has looked at its last state."""
+        assert self.fake.live is not None
+        self.caches.pod_deleted(PodRecord("shop", "wfx", self.fake.live), seen=True)
+        self.fake.live = None
 
     def killed(self) -> None:
         """Somebody asks for a Kill of the run."""
@@ -157,7 +165,10 @@ async def test_another_pod_than_the_runs_starts_nothing() -> None:
     assert "create" not in verbs(setting)
 
 
-async def test_the_end_of_one_that_was_closed_without_proof_is_told_once_and_its_result_is_not_taken() -> None:
+@pytest.mark.parametrize("gone", [False, True])
+async def test_the_end_of_one_that_was_closed_without_proof_is_told_once_and_its_result_is_not_taken(
+    gone: bool,
+) -> None:
     setting = Living()
     process = {"pod": POD, "podUid": "op-pod", "role": "operation", "state": "unproven", "since": rfc3339(NOW)}
     over = {"phase": "Cancelled", "observedGeneration": 1, "endTime": rfc3339(NOW), "runId": RUN, "attempt": 1}
@@ -167,6 +178,8 @@ async def test_the_end_of_one_that_was_closed_without_proof_is_told_once_and_its
     setting.operations.note(operation_record(held))
     outcome = json.dumps({"receipt": 1, "started": True, "outcome": "ok"}) + '\n{"outcome":"Succeeded","result":7}'
     setting.pod(make_pod(POD, run_id=RUN, uid="op-pod").running().exited(0, message=outcome).over().obj())
+    if gone:
+        setting.pod_gone()
     await setting.passes()
     assert (setting.status["phase"], setting.status.get("result")) == ("Cancelled", None)
     assert (setting.status["processes"][0]["state"], setting.status["processes"][0]["exitCode"]) == ("gone", 0)

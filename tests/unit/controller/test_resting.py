@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from desist.controller.operation_records import OperationRecord
 from desist.controller.records import Resting, execution_record
 from desist.controller.views import PodRecord
@@ -121,13 +123,17 @@ async def test_of_the_pods_of_failed_operations_a_run_at_rest_keeps_the_last_few
     assert setting.fake.calls == []
 
 
-async def test_the_end_of_a_process_that_was_closed_without_proof_is_told_once() -> None:
+@pytest.mark.parametrize("gone", [False, True])
+async def test_the_end_of_a_process_that_was_closed_without_proof_is_told_once(gone: bool) -> None:
     forgotten = [{**ENDED["processes"][0], "state": "unproven", "reason": "Forgotten"}]
     setting = Setting(spec=SPEC, status={**STATUS, "processes": forgotten})
     held = setting.executions.get("wfx")
     assert isinstance(held, Resting) and held.unproven_pod
     pod = make_pod("order-1-x-1", uid="p").running().exited(0).over().obj()
     with_pod(setting, **{name: getattr(pod, name) for name in ("name", "uid", "attempt", "phase", "containers")})
+    if gone:
+        (last,) = setting.caches.pods(held.metadata)
+        setting.caches.pod_deleted(PodRecord("shop", "wfx", last), seen=True)
     await setting.reconciler.reconcile("wfx")
     assert setting.fake.calls[:2] == ["get order-1", "status Cancelled"]
     assert [call for call in setting.fake.calls if "LateResult" in call]

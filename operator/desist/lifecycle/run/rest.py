@@ -36,9 +36,11 @@ def unproven_pod(status: Status) -> str:
     return (held.pod_uid or "") if held is not None and unproven else ""
 
 
-def disturbed(pods: Iterable[PodView], unproven: str) -> bool:
+def disturbed(pods: Iterable[PodView], gone: Iterable[PodView], unproven: str) -> bool:
     """Whether one of these pods of what is at rest may be a process that nobody wants, or brings late news of one.
 
+    `gone`: last states of pods that are there no more. A kubelet reports an end and takes the pod away in one breath,
+    so that the news may be there only.
     `unproven`: see `unproven_pod`.
     """
-    return any(pod.uid == unproven or not ended(pod) for pod in pods)
+    return any(pod.uid == unproven or not ended(pod) for pod in pods) or any(pod.uid == unproven for pod in gone)
