@@ -172,6 +172,22 @@ def test_a_stop_is_strengthened_and_told_otherwise_by_the_stronger_modes_verb(
     assert patched(people["edit"], lab, held, other).status == 200
 
 
+KILLS: dict[str, Body] = {
+    "becomes a Kill by itself": {"killAfterSeconds": 1},
+    "ends it without proof": {"onLostNode": "Forget"},
+}
+
+
+@pytest.mark.parametrize("case", KILLS)
+def test_a_cancel_that_can_do_more_than_ask_needs_the_verb_of_a_kill(
+    process: Process, people: dict[str, Account], waits: Body, case: str
+) -> None:
+    asked = cancellation("Cancel", **KILLS[case])
+    assert denied(patched(people["canceller"], process.lab, waits, asked), "changed-by", "the verb kill")
+    for account in (people["edit"], process.account):
+        assert patched(account, process.lab, waits, asked).status == 200
+
+
 def test_a_request_is_taken_back_of_an_ended_one_by_whoever_may_cancel(
     process: Process, people: dict[str, Account], running: Execution
 ) -> None:

@@ -180,14 +180,39 @@ def test_a_process_of_another_run_does_not_take_the_name_of_one(given: Given, ru
     assert denied(created(given.other.account, given.lab, body, how), "created-by", *NOT_ITS_OWN, running.name)
 
 
+DIGITS = "5f0c6a1be2d94c83a7f1"
+NAMES = {
+    "another execution's": "other-{digits}",
+    "a longer one": "{own}-b-{digits}",
+    "a shorter one": "{shorter}-{digits}",
+    "fewer digits": "{own}-{fewer}",
+    "no digits": "{own}-abcdefghijklmnopqrst",
+    "digits alone": "{digits}",
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_process_takes_no_name_of_another_execution_for_an_operation_of_its_own(
+    process: Process, running: Execution, case: str
+) -> None:
+    """All else that it says is true; a name that is taken is one that its owner can never ask for."""
+    own = running.name
+    body = process.asks_for(running, "a/7")
+    body["metadata"]["name"] = NAMES[case].format(own=own, shorter=own[:-1], digits=DIGITS, fewer=DIGITS[:-1])
+    answer = created(process.account, process.lab, body)
+    assert denied(answer, "created-by", "it begins with that of execution", own)
+
+
 LONG = f"much-longer{'.than-a-label' * 8}"
 CUT_AT_A_HYPHEN = f"{'a' * 49}-b{'c' * 20}"
 UID = "4f0b7a52-0000-4000-8000-000000000000"
+OPERATIONS_CUT_AT_A_HYPHEN = f"{'a' * 33}-1.0"
 CALLED = {
     "as its execution": ("order", "order", True),
     "with dots": ("order.of.may", "order.of.may", True),
     "cut": (LONG, LONG, True),
     "cut at a hyphen": (CUT_AT_A_HYPHEN, CUT_AT_A_HYPHEN, True),
+    "whose operations' names are cut at a hyphen": (OPERATIONS_CUT_AT_A_HYPHEN, OPERATIONS_CUT_AT_A_HYPHEN, True),
     "shorter": ("orders", "order", False),
     "longer": ("order", "orders", False),
     "with an end of a longer one": ("order", "order-of", False),
@@ -224,6 +249,7 @@ MALFORMED: dict[str, tuple[Callable[[Execution], Body], tuple[str, ...]]] = {
     "another execution's name": (lambda it: owners(it, name="other"), OWNER),
     "another kind": (lambda it: owners(it, kind="Workflow"), OWNER),
     "another group": (lambda it: owners(it, apiVersion="desist.dev.example.com/v1"), OWNER),
+    "a version that nobody serves": (lambda it: owners(it, apiVersion="desist.dev/v9"), OWNER),
     "not as controller": (lambda it: owners(it, controller=False), OWNER),
     "held by it": (lambda it: owners(it, blockOwnerDeletion=True), OWNER),
     "two owners": (
