@@ -17,7 +17,16 @@ from desist.api.base import LEFT_OUT_EMPTY, Model, Opaque
 from desist.api.cancellation import Cancellation
 from desist.api.markers import ListMap, rules
 from desist.api.meta import ObjectMeta
-from desist.api.rules import ONE_COMMAND, ONE_WORK, OPERATION_MODE, OPERATION_RULES, OPERATION_RUN, PRINTABLE, RUN_ID
+from desist.api.rules import (
+    ONE_COMMAND,
+    ONE_WORK,
+    OPERATION_MODE,
+    OPERATION_RULES,
+    OPERATION_RUN,
+    PRINTABLE,
+    PRINTABLE_KEY,
+    RUN_ID,
+)
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import ClosePolicy
 from desist.api.workflow import ActiveDeadlineSeconds, RetryPolicy, StopPolicy
@@ -89,7 +98,7 @@ class CreatedBy(Model):
 class OperationSpec(Model):
     """What to do, for which run, and whether it shall be stopped."""
 
-    model_config = ConfigDict(json_schema_extra=rules(ONE_WORK))
+    model_config = ConfigDict(json_schema_extra=rules(ONE_WORK, PRINTABLE_KEY))
 
     execution_ref: ExecutionRef
     """The execution that it belongs to: $DESIST_EXECUTION and $DESIST_EXECUTION_UID. The object's only owner reference names the same one."""

@@ -180,6 +180,7 @@ def _printable(field: str) -> Rule:
 
 
 PRINTABLE = tuple(_printable(field) for field in ("reason", "details", "requestId"))
+PRINTABLE_KEY = _printable("key")
 
 ONE_WORKFLOW = Rule(
     rule="has(self.workflowRef) != has(self.workflowSpec)",
