@@ -17,11 +17,13 @@ from desist.controller.cluster import Cluster, Vanished
 from desist.controller.creates import Creates
 from desist.controller.intake import Intake
 from desist.controller.kinds import EXECUTION, OPERATION, Key
+from desist.controller.memory import Memory
 from desist.controller.operation_records import with_age
 from desist.controller.operations import Operations
 from desist.controller.records import ExecutionRecord
 from desist.lifecycle.observed import CreateAnswer, Observed, Questions
 from desist.lifecycle.pod.manifest import dry_run_manifest
+from desist.lifecycle.run.operations import end_is_stored
 
 AT_A_TIME = 16
 """Operations that are read side by side."""
@@ -36,6 +38,7 @@ class RunQuestions:
     cluster: Cluster
     creates: Creates
     caches: Caches
+    memory: Memory
     operations: Operations
     intake: Callable[[], Intake]
     """Told late: the intake needs the table that this is a part of."""
@@ -61,11 +64,16 @@ class RunQuestions:
         for uid in found.gone:
             self.intake().forget(OPERATION, uid)
         await self._read(found.behind)
+        run_id = record.status.run_id if record.status is not None else None
+        # By what was decided from, not by what is stored by now: the LIST was made after that.
+        if run_id and end_is_stored(record.execution, run_id):
+            self.memory.listed(execution.uid, run_id, frozenset(listed))
         return replace(
             observed,
             operations=self.operations.seen(execution),
             operation_pods=self.caches.operation_pods(execution),
             operations_listed=True,
+            listed_at_end=self.memory.at_end(execution.uid, run_id),
         )
 
     async def _read(self, behind: Iterable[tuple[str, str]]) -> None:

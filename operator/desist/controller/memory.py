@@ -1,11 +1,12 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: eight things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
+Contract: nine things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
 done again): refusals of a create, and of a posting or a DELETE, which the core turns into words and waits;
 expectations: after a create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is
 over; what was posted last; the UID of the pod that was created last (status has it once the pod was seen); since when
 its pod is missed, as far as this process has asked; how often in a row something was otherwise than judged, so that a
-cache that stays behind leads to no storm; and when the counts of an execution's operations were written last.
+cache that stays behind leads to no storm; when the counts of an execution's operations were written last; and which
+operations of a run there were when its stop, or its end, had been stored.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -50,6 +51,7 @@ class Memory:
         self._expected: dict[str, tuple[Expectation, ...]] = {}
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
         self._counted: dict[str, datetime] = {}
+        self._at_end: dict[str, tuple[str, frozenset[str]]] = {}
 
     def pod_refused(self, of: str, refusal: Refusal) -> Refusal:
         """Remember that a posting or a DELETE was refused; gives it with the number of times in a row."""
@@ -140,8 +142,19 @@ class Memory:
         """When they were written here last; None: they were not."""
         return self._counted.get(of)
 
+    def listed(self, of: str, run_id: str, operations: frozenset[str]) -> None:
+        """A LIST that was made once that run's stop, or its end, was stored has found those; the first one counts."""
+        if self.at_end(of, run_id) is None:
+            self._at_end[of] = (run_id, operations)
+
+    def at_end(self, of: str, run_id: str | None) -> frozenset[str] | None:
+        """UIDs of the operations that it has found; None: none was made."""
+        known, found = self._at_end.get(of, (None, None))
+        return found if known == run_id else None
+
     def forget(self, of: str) -> None:
         """It has ended or is gone."""
+        self._at_end.pop(of, None)
         self._counted.pop(of, None)
         self._refusals.pop(of, None)
         self._expected.pop(of, None)

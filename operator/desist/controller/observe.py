@@ -89,6 +89,7 @@ class Observer:
     def assemble(self, record: ExecutionRecord) -> Observed:
         """The observation, from memory alone."""
         workflow, caches = self._workflow(record), self.sights.caches
+        run_id = record.status.run_id if record.status is not None else None
         return Observed(
             **self.sights.of(record),
             execution=record.execution,
@@ -96,6 +97,7 @@ class Observer:
             too_large=record.too_large or _of_workflow(workflow),
             operations=self.operations.seen(record.metadata),
             operation_pods=caches.operation_pods(record.metadata),
+            listed_at_end=self.sights.memory.at_end(record.metadata.uid, run_id),
             counted_at=self.sights.memory.counted_at(record.metadata.uid),
         )
 

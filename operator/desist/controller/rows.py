@@ -114,7 +114,7 @@ def execution_reconciler(means: Means, workflows: Store[WorkflowRecord]) -> Reco
         awaits_stop=_urgency(means).awaits_stop,
         rests_until=rests_until,
     )
-    own = RunQuestions(means.cluster, means.creates, caches, operations, means.intake)
+    own = RunQuestions(means.cluster, means.creates, caches, means.memory, operations, means.intake)
     return _reconciler(means, logic, own.answer)
 
 

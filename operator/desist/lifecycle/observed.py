@@ -242,6 +242,11 @@ class Observed(Sight):
     """All operations whose executionRef has its UID, of whichever run they say that they are."""
     operations_listed: bool = False
     """Whether a LIST made for this reconcile has found all of them: `operations` holds what was newer or missing."""
+    listed_at_end: frozenset[str] | None = None
+    """UIDs of the operations that a LIST has found which was made once the run's stop, or its end, was stored.
+
+    The first such LIST of this process counts: what was created after it does not begin. None: none was made.
+    """
     operation_pods: tuple[PodView, ...] = ()
     """Pods of its operations, also of operations that are not there any more (`PodView.operation` is their UID)."""
     counted_at: datetime | None = None

@@ -9,9 +9,10 @@ import pytest
 
 from desist.controller.ask_run import RunQuestions
 from desist.controller.kinds import OPERATION, Key
+from desist.controller.records import execution_record
 from desist.lifecycle.observed import Observed, Questions
 from desist.lifecycle.settings import Settings
-from tests.unit.controller.fakes import NOW, SUCCEEDED, operation, operation_body
+from tests.unit.controller.fakes import NOW, RUN, SUCCEEDED, body, operation, operation_body
 from tests.unit.controller.test_reconcile import Setting
 
 
@@ -21,7 +22,7 @@ def stored(setting: Setting, *bodies: dict[str, Any]) -> None:
 
 async def listed(setting: Setting) -> Observed:
     means = setting.means
-    own = RunQuestions(means.cluster, means.creates, means.caches, setting.operations, means.intake)
+    own = RunQuestions(means.cluster, means.creates, means.caches, means.memory, setting.operations, means.intake)
     seen = Observed(execution=setting.known.execution, settings=Settings())
     return await own.answer(Questions(operations=True), setting.known, seen)
 
@@ -77,3 +78,17 @@ async def test_one_that_the_list_has_shown_first_is_as_old_as_the_api_server_say
     await listed(setting)
     record = setting.operations.get("timer")
     assert getattr(record, "age", None) == timedelta(seconds=age)
+
+
+async def test_the_first_list_after_a_stop_was_stored_is_remembered() -> None:
+    setting = Setting(status={"phase": "Running", "runId": RUN})
+    stored(setting, operation_body("first"))
+    assert (await listed(setting)).listed_at_end is None, "no stop is stored"
+    stopping = body(status={"phase": "KillCancelling", "runId": RUN})
+    stopping["metadata"]["resourceVersion"] = "8"
+    setting.executions.note(execution_record(stopping))
+    assert (await listed(setting)).listed_at_end == frozenset({"first"})
+    stored(setting, operation_body("later"))
+    assert (await listed(setting)).listed_at_end == frozenset({"first"})
+    setting.memory.forget("wfx")
+    assert (await listed(setting)).listed_at_end == frozenset({"first", "later"})

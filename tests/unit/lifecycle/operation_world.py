@@ -39,6 +39,8 @@ class Operations:
     execution_there: bool = True
     earlier: int = 0
     counted_at: datetime | None = None
+    listed_at_end: frozenset[str] | None = None
+    """What the controller remembers of the LIST that it made when the run's end had been stored."""
     creates: bool = True
     created: CreateAnswer | None = None
     """What the API server has said to the last create of each."""
@@ -155,7 +157,12 @@ class Operations:
         """What the run's reconcile sees."""
         pods = tuple(pod.obj() for pod in self.pods.values())
         operations = tuple(seen_of(operation) for operation in self.all.values())
-        self.run.extra = {"operations": operations, "operation_pods": pods, "counted_at": self.counted_at}
+        self.run.extra = {
+            "operations": operations,
+            "operation_pods": pods,
+            "counted_at": self.counted_at,
+            "listed_at_end": self.listed_at_end,
+        }
         return self.run.observe()
 
     def _once(self, key: str) -> bool:

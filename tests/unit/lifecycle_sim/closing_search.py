@@ -32,6 +32,7 @@ from desist.lifecycle.observed import ContainerPhase, Observed, ObservedOperatio
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import AFTER_POST, Action, CreatePod, DeletePod, Plan, PostMailbox, WriteStatus
 from desist.lifecycle.proof.process import ended
+from desist.lifecycle.run.operations import end_is_stored
 from desist.lifecycle.settings import Settings
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
 from tests.unit.lifecycle.operation_world import Operations
@@ -140,15 +141,23 @@ class Search:
         sees, listed = state.sees[who], False
         operation = sees.operation
         while True:
-            decided = self._of_run(sees.execution, operation, state.run_pod, state.pod, listed)
+            decided = self._of_run(state, sees.execution, operation, listed)
             if isinstance(decided, tuple):
                 planned = Sees(sees.execution, operation, decided, "run", sees.execution)
                 return _with(state, who, planned) if decided else state
             assert decided.operations and not listed, decided
             listed, operation = True, state.operation
+            state = self._listed(state, self.kept[sees.execution])
 
-    def _of_run(self, execution: int, operation: int, run_pod: int, pod: int, listed: bool) -> Any:
-        key = (execution, self._seen(operation), run_pod, pod, listed)
+    def _listed(self, state: State, execution: WorkflowExecution) -> State:
+        """What the leader remembers of a LIST, by what it saw of the execution before."""
+        run_id = execution.status.run_id if execution.status is not None else None
+        first = state.listed == NONE and end_is_stored(execution, run_id)
+        return state._replace(listed=int(state.operation != NONE)) if first else state
+
+    def _of_run(self, state: State, execution: int, operation: int, listed: bool) -> Any:
+        run_pod, pod = state.run_pod, state.pod
+        key = (execution, self._seen(operation), run_pod, pod, listed, state.listed)
         if key not in self.decided:
             found, held = self.kept[pod], self.kept[self._seen(operation)]
             seen = Observed(
@@ -158,11 +167,17 @@ class Search:
                 operations=() if held is None else (held,),
                 operation_pods=() if found is None else (found,),
                 operations_listed=listed,
+                listed_at_end=self._at_end(state),
                 nodes=NODES,
                 live_nodes=("node-1",),
             )
             self.decided[key] = self._acts(decide(seen, NOW))
         return self.decided[key]
+
+    def _at_end(self, state: State) -> frozenset[str] | None:
+        if state.listed == NONE:
+            return None
+        return frozenset([self.kept[state.operation].metadata.uid] if state.listed else ())
 
     def _seen(self, operation: int) -> int:
         """Number of what a run sees of that operation."""

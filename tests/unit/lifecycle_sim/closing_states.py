@@ -71,6 +71,8 @@ class State(NamedTuple):
     """Whether a live GET has found no pod of the operation since its attempt was written."""
     late: bool = False
     """Whether its pod was made after that."""
+    listed: int = NONE
+    """How many operations the first LIST has found that the leader made once a stop, or the end, was stored."""
 
 
 class Kept:

@@ -4,6 +4,8 @@ Contract: an operation is closed in its own reconcile, under its own version. He
 that it must wait for, and closed once a consistent LIST, made in the same reconcile and after the workflow process had
 ended, shows that none is. What the run leaves running on purpose it counts, and does not wait for. `treatment` says
 which is which.
+Whoever holds the token of the workflow's pod can ask for operations without end, also when that has ended. So a run
+that is to close them waits only for what was there when its stop, or its end, was stored, and for what has begun.
 Why the LIST alone would prove nothing: a create that is on its way may commit later. Such an operation is closed
 without a pod, because only the controller makes pods, and its reconcile reads the run first.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from desist.api.execution import WorkflowExecution
 from desist.api.operation import WorkKind
 from desist.api.status import OperationCounts, UnconfirmedProcess
 from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
@@ -20,7 +23,7 @@ from desist.lifecycle import history
 from desist.lifecycle.observed import ContainerPhase, OperationSeen, PodView, Questions
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run import settle
-from desist.lifecycle.run.treatment import Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
+from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
 from desist.lifecycle.view import RunStatus, RunView, Status, Step, run_status
 
 OPEN = "which are open and which the run waits for"
@@ -67,7 +70,10 @@ def close(view: RunView, status: Status) -> Step:
     if not settle.closable(status):
         return Step(status)
     run = run_status(status)
-    if awaited(view, run, stands(run)):
+    waits_for = _held_up_by(view, run, stands(run))
+    if isinstance(waits_for, Questions):
+        return Step(status, asks=waits_for)
+    if waits_for:
         return Step(status)
     if not view.observed.operations_listed:
         return Step(status, asks=Questions(operations=True))
@@ -89,6 +95,30 @@ def reap(view: RunView, status: Status) -> Step:
     reaped = record.replace(outcome=CommandOutcome.REAPED)
     commands = tuple(reaped if r is record else r for r in run.commands)
     return Step(_told(view, run.replace(commands=commands), record.id))
+
+
+def end_is_stored(execution: WorkflowExecution, run_id: str | None) -> bool:
+    """Whether all who read the execution from now on see a stop, or the end, of that run: nothing new begins then."""
+    stored = execution.status
+    return stored is not None and stored.run_id == run_id and stands(stored) is not Standing.OPEN
+
+
+def _held_up_by(view: RunView, status: RunStatus, standing: Standing) -> tuple[OperationSeen, ...] | Questions:
+    """What it waits for, or what must be known first.
+
+    What this closes before it begins, and was created after the run's end was stored, is closed by its own reconcile.
+    """
+    open_ = awaited(view, status, standing)
+    if all(op.begun for op in open_) or not end_is_stored(view.observed.execution, status.run_id):
+        return open_
+    listed = view.observed.listed_at_end
+    if listed is None:
+        return open_ if view.observed.operations_listed else Questions(operations=True)
+    return tuple(op for op in open_ if op.begun or op.uid in listed or not _closes(op, standing))
+
+
+def _closes(op: OperationSeen, standing: Standing) -> bool:
+    return treat(standing, op.close_policy, situation(op, started=False)) in ENDS
 
 
 def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
