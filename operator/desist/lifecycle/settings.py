@@ -45,7 +45,7 @@ class Settings:
     look_again_after: float = 5.0
     """A pod that no watch shows, though it is or should be there, is looked at again after so long."""
     push_key_id: str = ""
-    """Id of the key by which pushes to new pods are signed; empty: push is off."""
+    """Id of the key by which pushes to new pods are signed; empty: push is off, also to the pods that are there."""
     push_key: str = ""
     """Its public half, 32 bytes in base64."""
     push_port: int = 7633
