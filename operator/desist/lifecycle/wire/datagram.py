@@ -9,6 +9,7 @@ network between a controller and a pod has to carry a fragment. An answer is rea
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,7 +21,7 @@ SIZE_LIMIT = 1200
 BEFORE_BODY = 24 + 64
 """Bytes of the header (magic and pod UID) and of the signature."""
 NONCE_DIGITS = 32
-"""Lower-case hexadecimal digits of a nonce."""
+NONCE = re.compile(r"[0-9a-f]{32}")
 REASON_LIMIT = 256
 """Bytes of a reason, as JSON has it between the quotes."""
 
@@ -45,6 +46,9 @@ def parse_answer(data: bytes, at: datetime) -> tuple[str, str, PushAnswer] | Non
 
 
 def _answer(found: fields.Json, at: datetime) -> tuple[str, str, PushAnswer]:
+    nonce = fields.name(found, "nonce", NONCE_DIGITS)
+    if not NONCE.fullmatch(nonce) or "mainEnded" not in found:
+        raise fields.Malformed("not an answer")
     answer = PushAnswer(
         command_id=fields.name(found, "commandId", 64),
         sequence=fields.count(found, "sequence", mailbox.HIGHEST_SEQUENCE),
@@ -55,7 +59,7 @@ def _answer(found: fields.Json, at: datetime) -> tuple[str, str, PushAnswer]:
         left=fields.number(found, "left"),
         at=at,
     )
-    return fields.name(found, "nonce", NONCE_DIGITS), fields.name(found, "podUid", 64), answer
+    return nonce, fields.name(found, "podUid", 64), answer
 
 
 def _cut(reason: str | None) -> str | None:

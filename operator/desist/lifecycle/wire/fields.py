@@ -113,8 +113,8 @@ def count(found: Json, key: str, most: int = 2**63 - 1) -> int:
 
 
 def number(found: Json, key: str, most: int = 2**31 - 1) -> int:
-    """An integer from 0 to `most`; absent: 0."""
-    value = found.get(key, 0)
+    """An integer from 0 to `most` that must be there."""
+    value = found.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise Malformed(f"{key} is not a number from 0 to {most}")
     return value
