@@ -14,11 +14,18 @@ from math import inf
 
 from desist.api.cancellation import Cancellation
 from desist.api.execution import WorkflowExecution
-from desist.api.meta import ATTEMPT_LABEL, OPERATION_ATTEMPT_LABEL, OPERATION_UID_LABEL, RUN_ID_LABEL
+from desist.api.meta import (
+    ATTEMPT_LABEL,
+    OPERATION_ATTEMPT_LABEL,
+    OPERATION_UID_LABEL,
+    PUSH_KEY_ANNOTATION,
+    PUSH_PORT_ANNOTATION,
+    RUN_ID_LABEL,
+)
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import ProcessRole
-from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView
+from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView, PushTo
 from desist.lifecycle.plan import CreatePod
 from tests.unit.lifecycle_sim import rules
 from tests.unit.lifecycle_sim.clock import EXACT, Clock, Wall
@@ -119,6 +126,7 @@ class ApiServer:
             containers=(*sidecar, workflow),
             created_at=self.wall.at(self.clock.now),
             grace_seconds=POD_GRACE,
+            push=_push_to(action.manifest.value["metadata"]["annotations"]),
         )
         return self.store(pod)
 
@@ -212,3 +220,8 @@ class ApiServer:
     def _next(self) -> str:
         self.version += 1
         return str(self.version)
+
+
+def _push_to(annotations: dict[str, str]) -> PushTo | None:
+    key = annotations.get(PUSH_KEY_ANNOTATION)
+    return PushTo(key, int(annotations[PUSH_PORT_ANNOTATION])) if key else None

@@ -14,7 +14,7 @@ from datetime import timedelta
 from desist.api.execution import WorkflowExecution
 from desist.api.status import WorkflowExecutionStatus
 from desist.lifecycle.observed import ContainerPhase, Observed, PodView
-from desist.lifecycle.plan import DeletePod, Plan, PostMailbox
+from desist.lifecycle.plan import DeletePod, Plan, PostMailbox, PushStop
 from desist.lifecycle.wire import mailbox
 from tests.unit.lifecycle_sim.check_clocks import CLOCK_CHECKS
 from tests.unit.lifecycle_sim.check_plan import PLAN_CHECKS
@@ -43,6 +43,8 @@ class Audit:
         """False to save time: most of it goes into what plans would lead to."""
         self.writes: list[Write] = []
         self.times = Times(cluster.clock)
+        self.asked: dict[tuple[str, int], str] = {}
+        """By UID of the pod and sequence: what was pushed and posted under it."""
 
     @property
     def apart(self) -> set[str]:
@@ -77,10 +79,30 @@ class Audit:
             assert known.status is not None, "a pod is created before its attempt is in status"
             assert _asks_for(known.status, pod), f"a pod is created while the run is {known.status.phase}"
 
+    def pushes(self, push: PushStop) -> None:
+        """A stop is about to be pushed."""
+        self.shares_no_sequence(push)
+        stop, pod = mailbox.parse(push.text), self.cluster.api.pods.get(push.pod)
+        assert stop is not None and stop.sequence == push.sequence
+        if pod is None or pod.uid != push.uid or pod.uid in self._unwanted(pod):
+            return
+        status = self._stored()
+        assert status.phase in RANK and RANK[status.phase] >= RANK["Cancelling"], "a stop that nobody asked for"
+        assert stop.command_id in {record.id for record in status.commands}, "a stop without a command in status"
+        assert stop.grace_seconds is None or status.phase != "Cancelling", "a Cancel with a deadline"
+
+    def shares_no_sequence(self, deed: PushStop | PostMailbox) -> None:
+        """A launcher takes each sequence once."""
+        stop = mailbox.parse(deed.text)
+        assert stop is not None, "a malformed stop"
+        known = self.asked.setdefault((deed.uid, stop.sequence), deed.asks)
+        assert known == deed.asks, f"{known} and {deed.asks} have one sequence"
+
     def posts(self, pod: PodView, action: PostMailbox, wall: Wall) -> None:
         """A mailbox is about to be written."""
         old, new = mailbox.parse(pod.mailbox), mailbox.parse(action.text)
         assert new is not None, "a malformed stop is posted"
+        self.shares_no_sequence(action)
         if old is not None and new == replace(old, repeated_at=new.repeated_at):
             self._repeats(pod, new, old)
             return

@@ -10,8 +10,9 @@ from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
 from desist.lifecycle.decide import decide
 from desist.lifecycle.observed import Observed
-from desist.lifecycle.plan import CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, WakeAt, WriteStatus
+from desist.lifecycle.plan import CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 from tests.support.builders import at
+from tests.unit.lifecycle_sim.check_pushes import pushes_decide_nothing
 from tests.unit.lifecycle_sim.rules import ENDS, expected
 
 Answered = Callable[[Observed], Observed]
@@ -26,7 +27,7 @@ def has_one_order(judged: Observed, plan: Plan, _: Answered, now: float) -> None
     kinds = [type(action) for action in plan.actions]
     assert kinds.count(WriteStatus) <= 1
     assert WriteStatus not in kinds[1:], "something comes before the status write"
-    touches = [i for i, kind in enumerate(kinds) if kind in (CreatePod, PostMailbox, DeletePod)]
+    touches = [i for i, kind in enumerate(kinds) if kind in (CreatePod, PushStop, PostMailbox, DeletePod)]
     events = [i for i, kind in enumerate(kinds) if kind is EmitEvent]
     assert not touches or not events or max(events) < min(touches), "a conflict at a pod may lose an Event"
     assert all(action.when > at(now) for action in plan.actions if isinstance(action, WakeAt)), "a wake in the past"
@@ -36,8 +37,22 @@ def names_what_it_saw(judged: Observed, plan: Plan, _: Answered, now: float) -> 
     """Pods are changed and deleted under the UID that was judged, and only this execution's."""
     seen = {(pod.name, pod.uid) for pod in judged.pods}
     for action in plan.actions:
-        if isinstance(action, PostMailbox | DeletePod):
+        if isinstance(action, PushStop | PostMailbox | DeletePod):
             assert action.uid and (action.pod, action.uid) in seen
+
+
+def pushes_what_it_posts(judged: Observed, plan: Plan, _: Answered, now: float) -> None:
+    """Each push is followed by its posting, but in a pod that is being deleted, where nothing else arrives."""
+    deleted = {pod.uid for pod in judged.pods if pod.deletion_timestamp is not None}
+    for action, following in zip(plan.actions, (*plan.actions[1:], None), strict=True):
+        if isinstance(action, PushStop) and action.uid not in deleted:
+            assert isinstance(following, PostMailbox)
+            assert (following.uid, following.asks) == (action.uid, action.asks)
+
+
+def answers_decide_nothing(judged: Observed, plan: Plan, answered: Answered, now: float) -> None:
+    if judged.pushes:
+        pushes_decide_nothing(judged, plan, decided(answered(replace(judged, pushes=())), now))
 
 
 def starts_nothing_while_it_stops(judged: Observed, plan: Plan, _: Answered, now: float) -> None:
@@ -124,6 +139,8 @@ PLAN_CHECKS = (
     is_repeatable,
     has_one_order,
     names_what_it_saw,
+    pushes_what_it_posts,
+    answers_decide_nothing,
     starts_nothing_while_it_stops,
     comes_to_rest,
     shows_what_it_would_accept,

@@ -27,6 +27,7 @@ from desist.lifecycle.plan import (
     EmitEvent,
     Plan,
     PostMailbox,
+    PushStop,
     WakeAt,
     WriteStatus,
 )
@@ -37,6 +38,8 @@ from tests.unit.lifecycle_sim.api import ApiServer, Change, Conflict, Missing
 from tests.unit.lifecycle_sim.audit import Audit
 from tests.unit.lifecycle_sim.check_plan import decided
 from tests.unit.lifecycle_sim.clock import EXACT, Wall
+from tests.unit.lifecycle_sim.network import Network
+from tests.unit.lifecycle_sim.pushing import Pushes
 
 KINDS = ("execution", "pods", "nodes")
 BACK_OFF = 1.0
@@ -61,6 +64,7 @@ class Controller:
 
     api: ApiServer
     audit: Audit
+    network: Network
     wall: Wall = EXACT
     """Its clock; `set_to` sets the machine's, which it takes with its next start."""
     set_to: Wall | None = None
@@ -88,10 +92,15 @@ class Controller:
         self.refusal: tuple[str, CreateAnswer] | None = None
         self.made: tuple[str, str] = ("", "")
         self.posted: dict[str, str] = {}
+        self.pushes = Pushes(self.network, self.now, self.wake_all)
         self.contention: Contention | None = None
         self.cursors = dict.fromkeys(KINDS, len(self.api.log))
         for kind in KINDS:
             self.relist(kind)
+        self.wake = self.api.clock.now
+
+    def wake_all(self) -> None:
+        """Something has arrived, that bears on whatever it may."""
         self.wake = self.api.clock.now
 
     def now(self) -> datetime:
@@ -156,6 +165,7 @@ class Controller:
             created=answer if refused == attempt else None,
             made=self.made[1] if self.made[0] == attempt else "",
             field_manager="somebody",
+            pushes=tuple(self.pushes.last.values()),
             began=self.began,
         )
         if attempt in {pod.name for pod in seen.pods}:
@@ -235,7 +245,7 @@ class Controller:
         except (Conflict, Missing):
             self._again()
             return
-        if fate is not Fate.DONE and not isinstance(action, WakeAt | EmitEvent):
+        if fate is not Fate.DONE and not isinstance(action, WakeAt | EmitEvent | PushStop):
             self._again()
 
     def run(self) -> None:
@@ -264,6 +274,9 @@ class Controller:
                 self._note(stored)
             case CreatePod():
                 self._create(action)
+            case PushStop():
+                self.audit.pushes(action)
+                self.pushes.send(action)
             case PostMailbox():
                 pod = self.api.find(action.pod, action.uid, action.resource_version)
                 self.audit.posts(pod, action, self.wall)

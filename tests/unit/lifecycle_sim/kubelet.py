@@ -22,6 +22,7 @@ LAG = 0.25
 START = 1.0
 """Seconds from a pod's admission to its container's start."""
 SHORTEST_GRACE = 2
+ADDRESS = "10.244.1.7"
 LOOKS_AGAIN = 90
 """Seconds until a kubelet brings a mailbox up to date by itself that it has missed."""
 
@@ -184,7 +185,7 @@ class Kubelet:
         containers = tuple(_container(c, process, box) for c in pod.containers)
         over = all(c.phase is ContainerPhase.TERMINATED for c in containers)
         phase = ("Succeeded" if process.code == 0 else "Failed") if over else "Running"
-        self._api.store(replace(pod, containers=containers, phase=phase))
+        self._api.store(replace(pod, containers=containers, phase=phase, address=ADDRESS))
 
 
 def _container(view: ContainerView, process: Process, box: Box) -> ContainerView:

@@ -10,7 +10,7 @@ from desist.api.execution import WorkflowExecution
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.lifecycle.observed import Observed, PodView
-from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.plan import DeletePod, PostMailbox, PushStop
 from tests.unit.lifecycle_sim.audit import Audit
 from tests.unit.lifecycle_sim.clock import Wall
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
@@ -74,6 +74,10 @@ class OperationAudit(Audit):
         self.begun[key] = pod.uid
         abandoned = operation.spec.close_policy == "Abandon"
         assert run is not None and (run.phase not in ENDS or abandoned), "an operation begins after its run's end"
+
+    def pushes(self, push: PushStop) -> None:
+        """A stop is about to be pushed, of the run or of an operation."""
+        self.shares_no_sequence(push)
 
     def posts(self, pod: PodView, action: PostMailbox, wall: Wall) -> None:
         """A mailbox is about to be written by the run's reconcile."""

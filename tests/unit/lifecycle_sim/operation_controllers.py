@@ -23,6 +23,7 @@ from desist.lifecycle.plan import (
     EmitEvent,
     Plan,
     PostMailbox,
+    PushStop,
     WakeAt,
     WriteStatus,
 )
@@ -93,7 +94,7 @@ class Worker:
         except (Conflict, Missing):
             self._again()
             return
-        if fate is not Fate.DONE:
+        if fate is not Fate.DONE and not isinstance(action, PushStop):
             self._again()
 
     def _again(self) -> None:
@@ -125,6 +126,7 @@ class Worker:
             nodes=self.of.caches.nodes(named),
             created=answer if refused == attempt else None,
             made=self.made[1] if self.made[0] == attempt else "",
+            pushes=tuple(self.of.pushes.last.values()),
             began=self.of.began,
         )
 
@@ -160,8 +162,12 @@ class Worker:
                 self.of.note_operation(stored)
             case CreatePod():
                 self._create(action)
+            case PushStop():
+                audit.pushes(action)
+                self.of.pushes.send(action)
             case PostMailbox():
                 pod = api.find(action.pod, action.uid, action.resource_version)
+                audit.shares_no_sequence(action)
                 self.posted[action.uid] = api.store(replace(pod, mailbox=action.text)).resource_version
             case DeletePod():
                 version = action.resource_version

@@ -51,11 +51,7 @@ class OperationSimulation(Simulation):
         self.asked: list[tuple[OperationSpec, Program]] = []
 
     def _controller(self) -> Controller:
-        return OperationController(self.cluster.api, self.audit)
-
-    def second_controller(self) -> None:
-        """Another one is started."""
-        self.controllers.append(self._controller())
+        return OperationController(self.cluster.api, self.audit, self.network, settings=self.settings)
 
     def ask(self, kind: str, policy: ClosePolicy, work: Program, tries: int, flight: float) -> None:
         """The workflow process that runs now asks for an operation."""

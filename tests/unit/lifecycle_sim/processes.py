@@ -61,6 +61,16 @@ PROGRAMS = (
 )
 
 
+@dataclass(frozen=True)
+class Heard:
+    """A launcher's answer to a push."""
+
+    command_id: str
+    sequence: int
+    main_ended: bool
+    left: int
+
+
 class Process:
     """A launcher and its command, from its start to its death."""
 
@@ -91,7 +101,7 @@ class Process:
     def begin(self, mailbox: str) -> None:
         """Start the command, unless the mailbox holds a stop already."""
         if mailbox:
-            self._note(json.loads(mailbox))
+            self._note(json.loads(mailbox), "mailbox")
             self._end(SIGTERMED)
             return
         self.ran = True
@@ -100,10 +110,22 @@ class Process:
 
     def read(self, mailbox: str) -> None:
         """The mailbox changed."""
-        stop = json.loads(mailbox)
+        self._take(json.loads(mailbox), "mailbox")
+
+    def hear(self, text: str) -> Heard | None:
+        """A push arrives; None: nobody answers. It is the same to whoever has read it already, by whichever way."""
+        stop = json.loads(text)
+        if not self.alive:
+            return None
+        self._take(stop, "push")
+        # As with a shell in front, which is dead while the program cleans up.
+        main_ended = self._signalled and self.program.cleanup is not None
+        return Heard(stop["commandId"], stop["sequence"], main_ended=main_ended, left=1)
+
+    def _take(self, stop: dict[str, Any], by: str) -> None:
         if not self.alive or (self.last is not None and stop["sequence"] <= self.last["sequence"]):
             return
-        self._note(stop)
+        self._note(stop, by)
         grace = stop.get("graceSeconds")
         if grace is not None:
             self._kill_by(self._clock.now + grace)
@@ -140,9 +162,9 @@ class Process:
             receipt["says"] = self.says
         return "\n".join([json.dumps(receipt), *([json.dumps({"outcome": self.says})] if self.says else [])])
 
-    def _note(self, stop: dict[str, Any]) -> None:
+    def _note(self, stop: dict[str, Any], by: str) -> None:
         read = {key: stop[key] for key in ("sequence", "commandId", "mode")}
-        self.last = {**read, "at": rfc3339(self.wall.at(self._clock.now)), "by": "mailbox"}
+        self.last = {**read, "at": rfc3339(self.wall.at(self._clock.now)), "by": by}
         self.first = self.first or self.last
 
     def _signal(self) -> None:

@@ -13,6 +13,7 @@ from desist.api.cancellation import Cancellation
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
 from desist.lifecycle.observed import Answer
+from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_spec
 from tests.unit.lifecycle_sim import rules
 from tests.unit.lifecycle_sim.api import Refused
@@ -20,6 +21,7 @@ from tests.unit.lifecycle_sim.audit import Audit
 from tests.unit.lifecycle_sim.clock import Walls
 from tests.unit.lifecycle_sim.cluster import NODES, SimulatedCluster
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller
+from tests.unit.lifecycle_sim.network import FAIR, Network
 from tests.unit.lifecycle_sim.processes import Program
 
 PASSES = 60
@@ -39,13 +41,16 @@ class Simulation:
         deadline: int | None = None,
         kill_after: int | None = None,
         walls: Walls | None = None,
+        push: bool = True,
     ) -> None:
         spec = make_spec(active_deadline_seconds=deadline, kill_after=kill_after)
         execution = make_execution(workflow_ref=None, workflow_spec=spec).obj()
         self.walls = walls or Walls()
         self.cluster = SimulatedCluster(execution, program, self.walls)
         self.audit = Audit(self.cluster)
-        self.controllers = [Controller(self.cluster.api, self.audit, wall=self.walls.controllers[0])]
+        self.network = Network(self.cluster)
+        self.settings = Settings(push_key_id="0a1b2c3d", push_key="x") if push else Settings()
+        self.controllers = [self._controller()]
         self.requests = 0
 
     @property
@@ -57,6 +62,10 @@ class Simulation:
     def now(self) -> float:
         return self.cluster.clock.now
 
+    def _controller(self) -> Controller:
+        wall = self.walls.controllers[len(getattr(self, "controllers", ()))]
+        return Controller(self.cluster.api, self.audit, self.network, wall=wall, settings=self.settings)
+
     def request(self, mode: Mode, **fields: Any) -> bool:
         """Patch `spec.cancellation`; tells whether the API took it."""
         self.requests += 1
@@ -64,7 +73,7 @@ class Simulation:
 
     def second_controller(self) -> None:
         """Another one is started, on another machine."""
-        self.controllers.append(Controller(self.cluster.api, self.audit, wall=self.walls.controllers[1]))
+        self.controllers.append(self._controller())
 
     def names_newest_pod(self) -> bool:
         """Whether the stored status names the newest pod: what it does not name can be found by its label alone."""
@@ -146,6 +155,7 @@ class Simulation:
         """All faults cease."""
         self.cluster.api.answer = Answer.PASSED
         self.cluster.api.taken.clear()
+        self.network.weather = FAIR
         for controller in self.controllers:
             controller.paused.clear()
             controller.wake = self.now

@@ -18,7 +18,7 @@ def differing() -> Simulation:
     """Two controllers, one of which is not shown an init container that runs for long."""
     sim = Simulation(PROGRAMS[0])
     sim.idle(5)
-    other = Controller(sim.cluster.api, sim.audit)
+    other = Controller(sim.cluster.api, sim.audit, sim.network, settings=sim.settings)
     sim.controllers.append(other)
     other.paused.add("pods")
     (pod,) = sim.cluster.api.pods.values()

@@ -131,6 +131,13 @@ SCENARIOS = (
     Scenario(
         "a drain, then a cancel in back-off", "cooperative", "Cancelled", ((5, drain), (8, ask(Mode.CANCEL))), ACCEPTED
     ),
+    Scenario(
+        "a drain, then a cancel and a kill, which are pushed",
+        "deaf",
+        "Cancelled",
+        ((5, drain), (6, ask(Mode.CANCEL)), (8, ask(Mode.KILL, grace_period_seconds=5))),
+        ("Accepted", "Accepted"),
+    ),
     *(
         Scenario(f"the label is taken off {when}, then a {m}", program, "Cancelled", steps(m), ACCEPTED)
         for m, program in ((Mode.CANCEL, "slow to clean up"), (Mode.KILL, "deaf"))
@@ -172,7 +179,7 @@ class Faulty(Controller):
             return
         self.calls.append(type(self.plan[0]))
         if self.fault == "other" and len(self.calls) == self.at_call - 1:
-            self.other = Controller(self.api, self.audit)
+            self.other = Controller(self.api, self.audit, self.network, settings=self.settings)
             self.other.begin()
         if len(self.calls) != self.at_call:
             super().act(fate)
@@ -210,7 +217,7 @@ def play(scenario: Scenario, fault: str | Fate = Fate.DONE, at_call: int = -1) -
     """The scenario from its start to its end, and the calls that were made."""
     sim = Simulation(PROGRAM[scenario.program], **scenario.options)
     sim.audit.judges_plans = at_call < 0
-    controller = Faulty(sim.cluster.api, sim.audit)
+    controller = Faulty(sim.cluster.api, sim.audit, sim.network, settings=sim.settings)
     controller.fault, controller.at_call = fault, at_call
     sim.controllers = [controller]
     for moment, step in scenario.steps:
@@ -244,7 +251,7 @@ def test_a_fault_at_any_action_changes_nothing_about_the_end(scenario: Scenario)
 def test_a_second_request_during_the_terminal_write_changes_nothing_about_the_end(mode: Mode) -> None:
     """The request is stored between the decision that ends the run and its write."""
     sim = Simulation(PROGRAM["cooperative"])
-    controller = Hurried(sim.cluster.api, sim.audit)
+    controller = Hurried(sim.cluster.api, sim.audit, sim.network, settings=sim.settings)
     controller.meanwhile = lambda: sim.request(mode)
     sim.controllers = [controller]
     sim.idle(5)

@@ -15,6 +15,7 @@ from desist.api.cancellation import Cancellation
 from desist.api.vocabulary import ClosePolicy, Mode
 from tests.unit.lifecycle_sim.cluster import NODES
 from tests.unit.lifecycle_sim.controllers import KINDS, Fate
+from tests.unit.lifecycle_sim.network import WEATHERS, Weather
 from tests.unit.lifecycle_sim.operation_controllers import OPERATIONS, OperationController
 from tests.unit.lifecycle_sim.operation_simulation import WORKS, OperationSimulation
 from tests.unit.lifecycle_sim.processes import PROGRAMS
@@ -121,6 +122,10 @@ class AnythingHappens(RuleBasedStateMachine):
     @rule(node=st.sampled_from(NODES))
     def recover(self, node: str) -> None:
         self.sim.cluster.recover(node)
+
+    @rule(weather=st.sampled_from(WEATHERS))
+    def what_becomes_of_datagrams(self, weather: Weather) -> None:
+        self.sim.network.weather = weather
 
     def teardown(self) -> None:
         if hasattr(self, "sim"):

@@ -19,6 +19,7 @@ from desist.lifecycle.observed import Answer
 from tests.unit.lifecycle_sim.clock import Wall, Walls
 from tests.unit.lifecycle_sim.cluster import NODES
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller, Fate
+from tests.unit.lifecycle_sim.network import WEATHERS, Weather
 from tests.unit.lifecycle_sim.processes import PROGRAMS
 from tests.unit.lifecycle_sim.simulation import Simulation
 
@@ -56,9 +57,12 @@ class AnythingHappens(RuleBasedStateMachine):
         kill_after=st.sampled_from([None, None, 40]),
         begun=st.booleans(),
         walls=walls,
+        push=st.booleans(),
     )
-    def begin(self, program: Any, deadline: int | None, kill_after: int | None, begun: bool, walls: Walls) -> None:
-        self.sim = Simulation(program, deadline=deadline, kill_after=kill_after, walls=walls)
+    def begin(
+        self, program: Any, deadline: int | None, kill_after: int | None, begun: bool, walls: Walls, push: bool
+    ) -> None:
+        self.sim = Simulation(program, deadline=deadline, kill_after=kill_after, walls=walls, push=push)
         if begun:
             self.sim.idle(5)
 
@@ -176,6 +180,10 @@ class AnythingHappens(RuleBasedStateMachine):
     @rule(node=nodes)
     def reboot(self, node: str) -> None:
         self.sim.cluster.reboot(node)
+
+    @rule(weather=st.sampled_from(WEATHERS))
+    def what_becomes_of_datagrams(self, weather: Weather) -> None:
+        self.sim.network.weather = weather
 
     @rule(answer=st.sampled_from(Answer))
     def api_answers(self, answer: Answer) -> None:
