@@ -36,7 +36,6 @@ REFUSED = {
     'networkPolicy.apiServerCidrs=["10.0.0.1"]': "at '/networkPolicy/apiServerCidrs/0'",
     "push.port=80": "at '/push/port': minimum: got 80, want 1,024",
     "push.rotateAfterDays=-1": "at '/push/rotateAfterDays'",
-    "push.rotateAfterDays=0.5": "at '/push/rotateAfterDays': got number, want integer",
     "push.enabled=yes": "at '/push/enabled': got string, want boolean",
     "image.repository=": "at '/image/repository'",
     'controller.extraEnv=[{"name":"A","value":1}]': "at '/controller/extraEnv/0/value': got number, want string",
