@@ -20,6 +20,7 @@ from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.operation_records import with_age
 from desist.controller.operations import Operations
 from desist.controller.records import ExecutionRecord
+from desist.kube.lanes import Budget
 from desist.lifecycle.observed import CreateAnswer, Observed, Questions
 from desist.lifecycle.pod.manifest import dry_run_manifest
 
@@ -56,7 +57,7 @@ class RunQuestions:
     async def _with_operations(self, record: ExecutionRecord, observed: Observed) -> Observed:
         execution = record.metadata
         selector = OF_EXECUTION.format(execution.uid)
-        listed, version = await self.cluster.list_metadata(OPERATION, execution.namespace, selector)
+        listed, version = await self.cluster.list_metadata(OPERATION, execution.namespace, selector, Budget.STOP)
         found = self.operations.differ(execution, listed, version)
         for uid in found.gone:
             self.intake().forget(OPERATION, uid)

@@ -107,16 +107,16 @@ class Cluster:
                 yield msgspec.json.decode(item)
 
     async def list_metadata(
-        self, kind: Kind[Any], namespace: str = "", fields: str = ""
+        self, kind: Kind[Any], namespace: str = "", fields: str = "", budget: Budget = Budget.START
     ) -> tuple[dict[str, Listed], int]:
         """Objects of one of our kinds by UID, names and versions only; and the list's version.
 
-        All of them, or those of a namespace, that a field selector names.
+        All of them, or those of a namespace, that a field selector names. `budget`: STOP where an end waits for it.
         """
         listed: dict[str, Listed] = {}
         version = ""
         query = Query(namespace, fields=fields, limit=PAGE, metadata_only=True)
-        async for page in pages(self.client, kind.resource, query):
+        async for page in pages(self.client, kind.resource, query, budget):
             version = page.resource_version
             for each in map(identity, page.items):
                 listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
@@ -221,7 +221,7 @@ class Cluster:
             "annotations": {STOP_ANNOTATION: action.text},
         }
         address = PODS.at(action.pod, namespace)
-        call = self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP, answer_within=STOP_ANSWER)
+        call = self.client.patch(address, {"metadata": metadata}, budget=Budget.TELL, answer_within=STOP_ANSWER)
         body = await _one(call)
         return str(body["metadata"]["resourceVersion"])
 
@@ -229,7 +229,7 @@ class Cluster:
         """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""
         deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)
         address = PODS.at(action.pod, namespace)
-        await _one(self.client.delete(address, deletion, budget=Budget.STOP, answer_within=STOP_ANSWER))
+        await _one(self.client.delete(address, deletion, budget=Budget.TELL, answer_within=STOP_ANSWER))
 
     async def secret(self, namespace: str, name: str) -> SecretData:
         """A Secret as it is now. Raises Vanished."""

@@ -95,7 +95,7 @@ class FakeCluster:
         return ObjectMeta.model_validate(self.objects[name]["metadata"])
 
     async def list_metadata(
-        self, kind: Kind[Any], namespace: str = "", fields: str = ""
+        self, kind: Kind[Any], namespace: str = "", fields: str = "", budget: Budget = Budget.START
     ) -> tuple[dict[str, Listed], int]:
         self._call("list", f"{kind.resource.plural} {namespace} {fields}")
         found = [each["metadata"] for each in self.objects.values() if each.get("kind") == kind.name]
