@@ -64,6 +64,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{- end }}
 {{- end }}
 
+{{/* The Secret that holds the keys of push. */}}
+{{- define "desist.pushSecret" -}}
+{{- printf "%s-push" (include "desist.fullname" .) }}
+{{- end }}
+
 {{/* The usernames of the accounts that may do what the controller does, as a JSON list. */}}
 {{- define "desist.operators" -}}
 {{- $own := printf "system:serviceaccount:%s:%s" .Release.Namespace (include "desist.serviceAccountName" .) }}

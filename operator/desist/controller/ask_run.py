@@ -21,6 +21,7 @@ from desist.controller.memory import Memory
 from desist.controller.operation_records import with_age
 from desist.controller.operations import Operations
 from desist.controller.records import ExecutionRecord
+from desist.kube.lanes import Budget
 from desist.lifecycle.observed import CreateAnswer, Observed, Questions
 from desist.lifecycle.pod.manifest import dry_run_manifest
 from desist.lifecycle.run.operations import end_is_stored
@@ -59,7 +60,7 @@ class RunQuestions:
     async def _with_operations(self, record: ExecutionRecord, observed: Observed) -> Observed:
         execution = record.metadata
         selector = OF_EXECUTION.format(execution.uid)
-        listed, version = await self.cluster.list_metadata(OPERATION, execution.namespace, selector)
+        listed, version = await self.cluster.list_metadata(OPERATION, execution.namespace, selector, Budget.STOP)
         found = self.operations.differ(execution, listed, version)
         for uid in found.gone:
             self.intake().forget(OPERATION, uid)

@@ -9,8 +9,8 @@ verbs that these calls use, and no others.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ from desist.kube.errors import (
 )
 from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
-from desist.kube.resource import EVENTS, NODES, PODS, Query
+from desist.kube.resource import EVENTS, NODES, PODS, SECRETS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -65,6 +65,15 @@ class Outdated(Exception):
 
 class Vanished(Exception):
     """404: the object is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretData:
+    """A Secret's data, as the API server has them, and its version."""
+
+    version: str
+    data: Mapping[str, str] = field(repr=False)
+    """Values in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +107,16 @@ class Cluster:
                 yield msgspec.json.decode(item)
 
     async def list_metadata(
-        self, kind: Kind[Any], namespace: str = "", fields: str = ""
+        self, kind: Kind[Any], namespace: str = "", fields: str = "", budget: Budget = Budget.START
     ) -> tuple[dict[str, Listed], int]:
         """Objects of one of our kinds by UID, names and versions only; and the list's version.
 
-        All of them, or those of a namespace, that a field selector names.
+        All of them, or those of a namespace, that a field selector names. `budget`: STOP where an end waits for it.
         """
         listed: dict[str, Listed] = {}
         version = ""
         query = Query(namespace, fields=fields, limit=PAGE, metadata_only=True)
-        async for page in pages(self.client, kind.resource, query):
+        async for page in pages(self.client, kind.resource, query, budget):
             version = page.resource_version
             for each in map(identity, page.items):
                 listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
@@ -212,7 +221,7 @@ class Cluster:
             "annotations": {STOP_ANNOTATION: action.text},
         }
         address = PODS.at(action.pod, namespace)
-        call = self.client.patch(address, {"metadata": metadata}, budget=Budget.STOP, answer_within=STOP_ANSWER)
+        call = self.client.patch(address, {"metadata": metadata}, budget=Budget.TELL, answer_within=STOP_ANSWER)
         body = await _one(call)
         return str(body["metadata"]["resourceVersion"])
 
@@ -220,7 +229,18 @@ class Cluster:
         """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""
         deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)
         address = PODS.at(action.pod, namespace)
-        await _one(self.client.delete(address, deletion, budget=Budget.STOP, answer_within=STOP_ANSWER))
+        await _one(self.client.delete(address, deletion, budget=Budget.TELL, answer_within=STOP_ANSWER))
+
+    async def secret(self, namespace: str, name: str) -> SecretData:
+        """A Secret as it is now. Raises Vanished."""
+        return _secret(await _one(self.client.get(SECRETS.at(name, namespace))))
+
+    async def change_secret(
+        self, namespace: str, name: str, version: str, changes: Mapping[str, str | None]
+    ) -> SecretData:
+        """PATCH entries of a Secret's data under its version; None takes one away. Raises Outdated, Vanished."""
+        patch = {"metadata": {"resourceVersion": version}, "data": changes}
+        return _secret(await _one(self.client.patch(SECRETS.at(name, namespace), patch)))
 
     async def create_event(self, subject: Subject, notice: Notice, now: datetime) -> None:
         """Make an Event; a failure is logged and that is all."""
@@ -241,6 +261,10 @@ async def _one(call: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         raise Vanished(str(error)) from error
     except Conflict as error:
         raise Outdated(str(error)) from error
+
+
+def _secret(body: Body) -> SecretData:
+    return SecretData(str(body["metadata"]["resourceVersion"]), body.get("data") or {})
 
 
 def _added(asked: Body, made: Body) -> str:

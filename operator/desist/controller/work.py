@@ -19,6 +19,10 @@ from desist.kube.queue import QueueOptions, WorkQueue
 
 LONGEST_RECONCILE = 120.0
 """Seconds; every request of a reconcile ends long before, one way or the other."""
+FOR_STOPS = 24
+"""Places that only urgent reconciles may take, beside `workers`. Each is held until its PATCH is answered: with 4, the
+last of forty that were stopped at once waited for the PATCHes of the first before it was accepted, and its push went
+out after 466 ms instead of 309 (at an API server with two cores)."""
 STOP_GRACE = 2.0
 """Seconds that running reconciles may take to end when the process stops."""
 
@@ -52,7 +56,7 @@ class Work:
         self._release = release
         self._interrupt = interrupt
         self._queue: WorkQueue[Key] = WorkQueue(
-            self._run, QueueOptions(workers=workers), self._namespace, self._is_urgent, steady
+            self._run, QueueOptions(workers=workers, reserved=FOR_STOPS), self._namespace, self._is_urgent, steady
         )
         self._held: dict[Key, None] | None = None
         self._running: dict[Key, float] = {}

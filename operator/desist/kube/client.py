@@ -35,7 +35,9 @@ from desist.kube.server_time import ServerTime
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
 logger = logging.getLogger(__name__)
-STOPS = Allowance(at_a_time=32, a_second=400, burst=400)
+STOPS = Allowance(at_a_time=40, a_second=400, burst=400)
+"""As many at a time as there are places for urgent reconciles, and more: none of them waits for a seat."""
+TELLS = STOPS
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
 MERGE_PATCH = "application/merge-patch+json"
@@ -78,6 +80,7 @@ class ClientOptions:
     patience: float = 2.0
     """How long one call may go on trying; 0: one try."""
     stops: Allowance = STOPS
+    tells: Allowance = TELLS
     starts: Allowance = STARTS
     events: Allowance = EVENTS
     user_agent: str = "desist"
@@ -106,6 +109,7 @@ class Client:
         self.options = options or ClientOptions()
         self._lanes = {
             Budget.STOP: Lane(self.options.stops),
+            Budget.TELL: Lane(self.options.tells),
             Budget.START: Lane(self.options.starts),
             Budget.EVENT: Lane(self.options.events),
         }
@@ -153,11 +157,11 @@ class Client:
         headers = {"Accept": METADATA} if metadata_only else None
         return _object(await self._call(_Call("GET", address.path(), {}, headers=headers, budget=budget)))
 
-    async def list(self, resource: Resource, query: Query) -> Page:
+    async def list(self, resource: Resource, query: Query, *, budget: Budget = Budget.START) -> Page:
         """One page. Raises Gone where the continue token has expired."""
         headers = {"Accept": METADATA_LIST} if query.metadata_only else None
         path = resource.collection(query.namespace)
-        return Page.decode(await self._call(_Call("GET", path, query.parameters(), headers=headers)))
+        return Page.decode(await self._call(_Call("GET", path, query.parameters(), headers=headers, budget=budget)))
 
     async def create(
         self,

@@ -1,10 +1,14 @@
-"""Three budgets of requests, so that a storm of starts never delays a stop, and Events never delay anything.
+"""Four budgets of requests, so that a storm of starts never delays a stop, and Events never delay anything.
 
 Contract: each `Budget` has a lane of its own: so many requests at a time, so many a second (with a burst). `Lane.enter`
 is a context manager around one request. A lane that was told to wait (429 with Retry-After) lets nothing in until
-then; the other lanes go on. Watches take no lane. Rejected: one budget with priorities inside (requests on the wire
-cannot be overtaken), Events among the starts (an API server that is slow with them, or limits them, would hold up
-creates, lists and reads), and no budget at all (API priority and fairness sees one account, stops and starts alike).
+then; the other lanes go on. Watches take no lane.
+Rejected:
+- one budget with priorities inside: requests on the wire cannot be overtaken;
+- one for all of a stop: pods' admission that hangs, or is limited, would hold up other runs' acceptance, and what is
+  pushed to their pods then;
+- Events among the starts: an API server that is slow with them, or limits them, would hold up creates, lists and reads;
+- no budget at all: API priority and fairness sees one account, stops and starts alike.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ class Budget(Enum):
     """What a request is for."""
 
     STOP = "stop"
-    """What brings a stop forward: acceptance, mailbox, DELETE, and the reads that these wait for."""
+    """What a stop waits for before it is told: acceptance, and the reads that this waits for; and a run's end."""
+    TELL = "tell"
+    """What tells a pod: mailbox and DELETE."""
     START = "start"
     """Everything else that a reconcile needs."""
     EVENT = "event"

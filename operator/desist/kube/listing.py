@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from desist.kube.client import Client
+from desist.kube.lanes import Budget
 from desist.kube.resource import Query, Resource
 from desist.kube.wire import Identity, Page
 
@@ -63,10 +64,10 @@ def diff(store: Mapping[str, Entry[Record]], listed: Mapping[str, Entry[Record]]
             yield Change(ChangeKind.MODIFIED, entry.identity, known.record, entry.record, seen=False)
 
 
-async def pages(client: Client, resource: Resource, query: Query) -> AsyncIterator[Page]:
+async def pages(client: Client, resource: Resource, query: Query, budget: Budget = Budget.START) -> AsyncIterator[Page]:
     """The pages of one consistent list; all bear its resourceVersion. Raises ApiError; Gone: begin again."""
     while True:
-        page = await client.list(resource, query)
+        page = await client.list(resource, query, budget=budget)
         yield page
         if not page.continue_token:
             return

@@ -80,6 +80,8 @@ def test_a_digest_is_used_instead_of_the_tag(find: Find) -> None:
     [
         ("launcher.delivery=InitContainer", "DESIST_LAUNCHER_DELIVERY", "InitContainer"),
         ("launcher.image.pullPolicy=Always", "DESIST_LAUNCHER_PULL_POLICY", "Always"),
+        ("push.port=7000", "DESIST_PUSH_PORT", "7000"),
+        ("push.rotateAfterDays=0", "DESIST_PUSH_ROTATE_AFTER_DAYS", "0"),
         ("controller.logging.level=DEBUG", "DESIST_LOG_LEVEL", "DEBUG"),
         ("controller.logging.format=Text", "DESIST_LOG_FORMAT", "Text"),
         ('controller.extraEnv=[{"name":"DESIST_WORKERS","value":"3"}]', "DESIST_WORKERS", "3"),

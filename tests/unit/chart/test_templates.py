@@ -25,6 +25,9 @@ def test_it_installs_with_no_values(helm: Helm) -> None:
         "CustomResourceDefinition": 3,
         "ClusterRole": 5,
         "ClusterRoleBinding": 1,
+        "Role": 1,
+        "RoleBinding": 1,
+        "Secret": 1,
         "ServiceAccount": 1,
         "Deployment": 1,
         "ValidatingAdmissionPolicy": 5,
@@ -78,7 +81,7 @@ def test_the_network_policy_lets_the_controller_speak_to_the_api_server_and_the_
     helm: Helm, find: Find
 ) -> None:
     assert all(manifest["kind"] != "NetworkPolicy" for manifest in helm.rendered())
-    values = ("networkPolicy.enabled=true", "controller.probePort=9000")
+    values = ("networkPolicy.enabled=true", "controller.probePort=9000", "push.enabled=false")
     spec = find("NetworkPolicy", "desist", *values)["spec"]
     labels = find("Deployment", "desist")["spec"]["selector"]["matchLabels"]
     assert spec == {
@@ -170,8 +173,8 @@ def test_an_admin_binds_the_role_for_workflow_processes_and_no_other(find: Find)
 
 
 def test_the_role_for_workflow_processes_is_bound_in_the_namespaces_that_are_named(helm: Helm, find: Find) -> None:
-    assert not [it for it in helm.rendered() if it["kind"] == "RoleBinding"]
-    rendered = helm.rendered('workflowNamespaces=["team-a","123"]', release="stops")
+    assert not [it for it in helm.rendered("push.enabled=false") if it["kind"] == "RoleBinding"]
+    rendered = helm.rendered('workflowNamespaces=["team-a","123"]', "push.enabled=false", release="stops")
     bindings = {it["metadata"]["namespace"]: it for it in rendered if it["kind"] == "RoleBinding"}
     assert bindings.keys() == {"team-a", "123"}
     for namespace, binding in bindings.items():

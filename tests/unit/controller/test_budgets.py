@@ -84,6 +84,30 @@ async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, 
         await cluster.replace_status(EXECUTION, METADATA, {}, Budget.STOP)
 
 
+@pytest.mark.parametrize("answer", [silent, BUSY], ids=["slow", "limited"])
+async def test_pods_whose_admission_hangs_or_is_limited_hold_up_no_acceptance(server: Server, answer: Handler) -> None:
+    """What is pushed to a pod waits for the acceptance alone."""
+    server.answers(f"{PODS}/x", answer)
+    async with Client(server.connection) as client, asyncio.timeout(5):
+        cluster = Cluster(client, "me", Clock())
+        postings = [asyncio.ensure_future(post(cluster)) for _ in range(60)]
+        await server.wait_for(40 if answer is silent else 1)
+        await cluster.replace_status(EXECUTION, METADATA, {}, Budget.STOP)
+        await read(cluster)
+        for each in postings:
+            each.cancel()
+        await asyncio.gather(*postings, return_exceptions=True)
+
+
+async def test_an_end_waits_for_no_start(server: Server) -> None:
+    server.answers(f"{WORKFLOWS}/x/status", BUSY)
+    async with Client(server.connection) as client, asyncio.timeout(5):
+        cluster = Cluster(client, "me", Clock())
+        with pytest.raises(TooManyRequests):
+            await cluster.replace_status(WORKFLOW, METADATA, {}, Budget.START)
+        await cluster.list_metadata(WORKFLOW, budget=Budget.STOP)
+
+
 @pytest.mark.parametrize(("stop", "budget"), [(CancellationStatus(), Budget.STOP), (None, Budget.START)])
 async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_stop(
     stop: CancellationStatus | None, budget: Budget
