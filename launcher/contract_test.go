@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,5 +120,50 @@ func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestEveryDatagramExampleIsReadAsTheContractSays(t *testing.T) {
+	var pod pushPod
+	must(json.Unmarshal(readExample(t, "push", "pod.json"), &pod))
+	key, err := base64.StdEncoding.DecodeString(pod.Key)
+	must(err)
+	uid, known := uuidBytes(pod.PodUID)
+	if !known {
+		t.Fatal(pod.PodUID)
+	}
+	reader := newDatagramReader(uid, key, pod.RunID)
+	for _, example := range readIndex[pushExample](t, "push") {
+		t.Run(example.File, func(t *testing.T) {
+			raw, err := hex.DecodeString(strings.TrimSpace(string(readExample(t, "push", example.File))))
+			must(err)
+			got, err := reader.read(raw)
+			if example.Read == nil {
+				if err == nil {
+					t.Fatalf("%s read as %+v", example.About, got)
+				}
+				return
+			}
+			want, wrong := parseStop(example.Read.Stop)
+			if must(wrong); err != nil {
+				t.Fatalf("%s refused: %v", example.About, err)
+			}
+			if !reflect.DeepEqual(got, request{example.Read.Nonce, want}) {
+				t.Errorf("%s read as %+v, want %+v", example.About, got, want)
+			}
+		})
+	}
+}
+
+func TestEveryAnswerIsWrittenAsTheContractSays(t *testing.T) {
+	var examples []answerExample
+	must(json.Unmarshal(readExample(t, "push", "answers.json"), &examples))
+	for _, example := range examples {
+		if !example.Written {
+			continue
+		}
+		if got := string(example.Read.text(datagramLimit)); got != example.Text {
+			t.Errorf("%s\n got %s\nwant %s", example.About, got, example.Text)
+		}
 	}
 }

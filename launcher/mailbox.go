@@ -32,6 +32,7 @@ const (
 // stop is one posting of the controller.
 type stop struct {
 	sequence  int64
+	runID     string
 	commandID string
 	mode      string
 	signal    syscall.Signal
@@ -46,7 +47,7 @@ func parseStop(raw []byte) (stop, error) {
 		return stop{}, err
 	}
 	var s stop
-	var runID, signalName, postedAt, reason, details string
+	var signalName, postedAt, reason, details string
 	var grace float64
 	steps := []struct {
 		name     string
@@ -54,7 +55,7 @@ func parseStop(raw []byte) (stop, error) {
 		required bool
 	}{
 		{"sequence", &s.sequence, true},
-		{"runId", &runID, true},
+		{"runId", &s.runID, true},
 		{"commandId", &s.commandID, true},
 		{"mode", &s.mode, true},
 		{"signal", &signalName, true},
@@ -78,7 +79,7 @@ func parseStop(raw []byte) (stop, error) {
 		return stop{}, fmt.Errorf("signal %.20q is unknown", signalName)
 	case !isPostingTime(postedAt):
 		return stop{}, errors.New("postedAt is not a time in RFC 3339 between 1970 and 9000")
-	case longer(runID, longestID), longer(s.commandID, longestID), longer(reason, longestText), longer(details, longestText):
+	case longer(s.runID, longestID), longer(s.commandID, longestID), longer(reason, longestText), longer(details, longestText):
 		return stop{}, errors.New("a text is too long")
 	}
 	return s, s.check()
