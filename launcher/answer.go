@@ -16,7 +16,7 @@ const (
 	countFor = 50 * time.Millisecond
 	// countKeeps is how old a count may be: one datagram that somebody repeats
 	// a hundred times a second is to cost few walks.
-	countKeeps = 100 * time.Millisecond
+	countKeeps = 500 * time.Millisecond
 )
 
 // answer is what the sender of a datagram hears, once the signal is out.
@@ -56,12 +56,8 @@ func (s *supervisor) did() string {
 func (s *supervisor) answer(asked pushed, did string) {
 	a := answer{Nonce: asked.nonce, PodUID: s.config.push.podUID, CommandID: asked.stop.commandID, Sequence: asked.stop.sequence, Did: did,
 		Told: s.reached, Refused: s.receipt.Refused, MainEnded: s.ended, Left: s.countLeft(time.Now())}
-	text := a.text(asked.size)
-	if text == nil {
-		return
-	}
-	if err := asked.back.send(text); err != nil {
-		s.log.printf("an answer cannot be sent: %v", err)
+	if text := a.text(asked.size); text != nil {
+		asked.back.send(text)
 	}
 }
 

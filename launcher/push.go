@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"fmt"
 	"os"
 	"runtime"
 	"syscall"
@@ -115,7 +114,8 @@ func (l *listener) work() {
 	}
 }
 
-// drain reads what is there; it is called again when there is more.
+// drain reads what is there; where that is all, it is called again when there
+// is more.
 func (l *listener) drain(fd uintptr) (done bool) {
 	for range pushBatch {
 		size, err := l.from.receive(fd, l.buffer[:])
@@ -130,17 +130,16 @@ func (l *listener) drain(fd uintptr) (done bool) {
 	return true
 }
 
+// judge hands a true one on. All else gets not a word: who sends garbage, or
+// too much, learns nothing.
 func (l *listener) judge(datagram []byte) {
-	if !l.reader.plausible(datagram) {
-		return
-	}
 	from := l.from.address()
-	if !l.limiter.allows(from, time.Since(l.began)) {
+	if !l.reader.plausible(datagram) || !l.limiter.allows(from, time.Since(l.began)) {
 		return
 	}
 	asked, err := l.reader.read(datagram)
 	if err != nil {
-		return // and not a word: who sends garbage learns nothing
+		return
 	}
 	l.limiter.proves(from)
 	select {
@@ -167,16 +166,12 @@ func (n *socketName) address() address {
 	return mapped
 }
 
-// send does not wait either. An answer that is lost is no loss.
-func (s sender) send(text []byte) error {
-	var failed syscall.Errno
-	err := s.socket.Write(func(fd uintptr) bool {
-		_, _, failed = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&text[0])), uintptr(len(text)),
+// send does not wait either, and does not say where it cannot: an answer that
+// is lost is no loss.
+func (s sender) send(text []byte) {
+	_ = s.socket.Write(func(fd uintptr) bool {
+		_, _, _ = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&text[0])), uintptr(len(text)),
 			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&s.name.raw)), uintptr(s.name.size))
 		return true
 	})
-	if err == nil && failed != 0 {
-		err = fmt.Errorf("sendto: %w", failed)
-	}
-	return err
 }

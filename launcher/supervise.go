@@ -142,7 +142,7 @@ func (s *supervisor) take(which int) (pid int, err error) {
 		}
 	}
 	if err == nil && pid == s.command {
-		s.ended, s.code = true, exitCode(status)
+		s.ended, s.code, s.left = true, exitCode(status), leftCount{}
 	}
 	return pid, err
 }
