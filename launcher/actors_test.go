@@ -169,7 +169,7 @@ func reaperRole() {
 	}
 }
 
-// lateRole is a launcher that was held up: its command has ended, and a stop,
+// lateRole is a launcher that was held up: its command has ended, and two stops,
 // SIGTERM, another signal and the deadline have come since, all to be read now.
 func lateRole() {
 	for range 20 {
@@ -183,6 +183,9 @@ func lateRole() {
 		s.mailbox, s.tree = newMailbox(os.Args[1], s.log), &tree{self: os.Getpid(), command: s.command, log: s.log}
 		s.deadline = time.NewTimer(0)
 		mark(s.watch.mailbox)
+		pushes := make(chan pushed, 1)
+		pushes <- pushed{request: request{stop: stop{sequence: 1, mode: "Cancel", signal: syscall.SIGTERM}}}
+		s.pushed = pushes
 		s.signals.child <- syscall.SIGCHLD
 		s.signals.term <- syscall.SIGTERM
 		s.signals.other <- syscall.SIGQUIT

@@ -1,11 +1,22 @@
 package main
 
+import "time"
+
 // What an answer says that was done.
 const (
 	didTold         = "told"          // the stop signal was sent, because of this stop or before it
 	didKilling      = "killing"       // its grace is over: SIGKILL was sent
 	didRefusedStart = "refused-start" // the command is never started
 	didNote         = "noted"         // it was read, and nobody was there to be told
+)
+
+const (
+	// countFor bounds the walk of /proc for an answer; what it has not come to
+	// is not counted.
+	countFor = 50 * time.Millisecond
+	// countKeeps is how old a count may be: one datagram that somebody repeats
+	// a hundred times a second is to cost few walks.
+	countKeeps = 500 * time.Millisecond
 )
 
 // answer is what the sender of a datagram hears, once the signal is out.
@@ -29,4 +40,55 @@ func (a answer) text(limit int) []byte {
 		return line
 	}
 	return nil
+}
+
+func (s *supervisor) did() string {
+	switch {
+	case s.receipt.Killed:
+		return didKilling
+	case s.reached > 0:
+		return didTold
+	default:
+		return didNote
+	}
+}
+
+func (s *supervisor) answer(asked pushed, did string) {
+	a := answer{Nonce: asked.nonce, PodUID: s.config.push.podUID, CommandID: asked.stop.commandID, Sequence: asked.stop.sequence, Did: did,
+		Told: s.reached, Refused: s.receipt.Refused, MainEnded: s.ended, Left: s.countLeft(time.Now())}
+	if text := a.text(asked.size); text != nil {
+		asked.back.send(text)
+	}
+}
+
+// leftCount is how many there were at a time.
+type leftCount struct {
+	processes int
+	at        time.Time
+}
+
+// countLeft counts the command's processes that live, but the command. Where
+// /proc cannot be read they are one, as where signals are sent blindly.
+func (s *supervisor) countLeft(now time.Time) int {
+	if s.command == 0 {
+		return 0
+	}
+	if now.Sub(s.left.at) > countKeeps {
+		s.left = leftCount{s.tree.others(now.Add(countFor), s.ended), now}
+	}
+	return s.left.processes
+}
+
+func (t *tree) others(until time.Time, commandEnded bool) (living int) {
+	table, err := snapshot(until)
+	if err != nil {
+		return 1
+	}
+	mine, _ := own(table, t.self)
+	for _, p := range mine {
+		if !p.dead && (commandEnded || p.id.pid != t.command) {
+			living++
+		}
+	}
+	return living
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"math"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +21,7 @@ type config struct {
 	messageLimit   int            // bytes, of outcome and receipt together
 	stopSignal     syscall.Signal // sent when a SIGTERM comes before any stop
 	toMain         bool           // the stop signal goes to the command alone
+	push           *pushTo        // nil: stops come by the mailbox alone
 	commandPath    string         // PATH, for the look-up of the command
 	badEnvironment []string       // what was ignored, for the log
 }
@@ -58,7 +62,30 @@ func configFrom(environ []string) config {
 	default:
 		c.badEnvironment = append(c.badEnvironment, "DESIST_SIGNAL_TO="+text)
 	}
+	c.readPush(env)
 	return c
+}
+
+// readPush finds out whether stops are pushed: a damaged setting turns that off.
+func (c *config) readPush(env map[string]string) {
+	key, port := env["DESIST_PUSH_KEY"], env["DESIST_PUSH_PORT"]
+	if key == "" || port == "" || port == "0" {
+		return
+	}
+	to := pushTo{podUID: env["DESIST_POD_UID"], runID: env["DESIST_RUN_ID"]}
+	var err error
+	var known bool
+	if to.key, err = base64.StdEncoding.DecodeString(key); err != nil || len(to.key) != ed25519.PublicKeySize {
+		c.badEnvironment = append(c.badEnvironment, "DESIST_PUSH_KEY="+key)
+	} else if to.port, err = strconv.Atoi(port); err != nil || to.port < 0 || to.port > math.MaxUint16 {
+		c.badEnvironment = append(c.badEnvironment, "DESIST_PUSH_PORT="+port)
+	} else if to.header, known = uuidBytes(to.podUID); !known {
+		c.badEnvironment = append(c.badEnvironment, "DESIST_POD_UID="+to.podUID)
+	} else if to.runID == "" {
+		c.badEnvironment = append(c.badEnvironment, "DESIST_RUN_ID=")
+	} else {
+		c.push = &to
+	}
 }
 
 func or(value, fallback string) string {

@@ -185,12 +185,12 @@ func field(fields map[string]json.RawMessage, name string, into any, required bo
 	return nil
 }
 
-// mailbox hands out each stop once, in rising sequence.
+// mailbox hands out each content that is a stop. Whether that is a new one, the
+// inbox knows.
 type mailbox struct {
 	path    string
 	log     *logger
 	seen    string // the content last judged: one change raises several events
-	last    int64
 	failure string // why it cannot be read; empty while it can
 	waiting bool   // for a lease's end, in a goroutine of its own
 	waited  chan content
@@ -251,10 +251,6 @@ func (m *mailbox) judge(raw []byte, err error) (s stop, ok bool) {
 		m.log.printf("the mailbox holds no valid stop: %v", err)
 		return stop{}, false
 	}
-	if s.sequence <= m.last && s.sequence < highestSequence {
-		return stop{}, false
-	}
-	m.last = s.sequence
 	return s, true
 }
 

@@ -4,6 +4,7 @@
 // pod (the mailbox), tells the command and everything it has started, and
 // leaves a receipt in the container's termination message. It needs no token,
 // no network, no capability and no user of its own, and works in any image.
+// Where there is a network, stops may come sooner, as datagrams (push).
 //
 // Contract: docs/mailbox.md. The examples that both sides' tests read are in
 // tests/contract.

@@ -168,7 +168,7 @@ func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 	for _, sequence := range []int64{1, highestSequence - 2} {
 		r := r
 		for n := range int64(3) {
-			r.read(stop{sequence: sequence + n, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now)
+			r.read(stop{sequence: sequence + n, commandID: strings.Repeat("I", 26), mode: "Terminate"}, now, byMailbox)
 		}
 		line := string(r.line(receiptLimit))
 		for _, name := range []string{"stop", "last", "passed", "deadline", "refused", "sigterm"} {
@@ -188,7 +188,7 @@ func TestTheReceiptNeverOutgrowsItsPlace(t *testing.T) {
 	for limit := 64; limit <= receiptLimit; limit += 29 {
 		r := r
 		r.Error, r.Mailbox = hostile, hostile
-		r.read(stop{sequence: 1, commandID: hostile, mode: "Kill"}, now)
+		r.read(stop{sequence: 1, commandID: hostile, mode: "Kill"}, now, byMailbox)
 		if line := r.line(limit); len(line) > limit {
 			t.Errorf("%d bytes for %d: %s", len(line), limit, line)
 		}
@@ -209,7 +209,7 @@ func TestAMessageFitsWhateverTheUserWrites(t *testing.T) {
 func TestTheReceiptComesFirstAndNamesTheOutcomeThatMayBeCutOff(t *testing.T) {
 	now := time.Now()
 	r := receipt{Receipt: receiptVersion, Started: true}
-	r.read(stop{sequence: 1, commandID: "command", mode: "Cancel"}, now)
+	r.read(stop{sequence: 1, commandID: "command", mode: "Cancel"}, now, byMailbox)
 	o := judgeOutcome([]byte(`{"result":"` + strings.Repeat("r", 3000) + `","outcome":"Failed"}`))
 	whole := compose(r, o, kubeletMessageBytes)
 	for containers := 5; containers <= 16; containers++ { // in a pod that was made with one

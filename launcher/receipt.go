@@ -11,8 +11,6 @@ const (
 	receiptLimit = 511
 	// commandIDShown is more than a ULID; a longer id is cut in the receipt.
 	commandIDShown = 64
-	// byMailbox is the way by which a stop was read.
-	byMailbox = "mailbox"
 )
 
 // receipt is the first line of the termination message: what was read and
@@ -34,7 +32,8 @@ type receipt struct {
 	Says        string       `json:"says,omitempty"` // the value of a valid outcome
 }
 
-// receiptStop is a stop that was read; By is given for the first one.
+// receiptStop is a stop that was read; By is left out where a later one came by
+// the mailbox.
 type receiptStop struct {
 	Sequence  int64  `json:"sequence"`
 	CommandID string `json:"commandId"`
@@ -54,14 +53,16 @@ func timestamp(t time.Time) string {
 }
 
 // read notes a stop: the first one stays, of later ones the last.
-func (r *receipt) read(s stop, at time.Time) {
-	entry := &receiptStop{Sequence: s.sequence, CommandID: cut(s.commandID, commandIDShown), Mode: s.mode, At: timestamp(at)}
+func (r *receipt) read(s stop, at time.Time, by string) {
+	entry := &receiptStop{Sequence: s.sequence, CommandID: cut(s.commandID, commandIDShown), Mode: s.mode, At: timestamp(at), By: by}
 	if r.Stop == nil {
-		entry.By = byMailbox
 		r.Stop = entry
-	} else {
-		r.Last = entry
+		return
 	}
+	if by == byMailbox {
+		entry.By = ""
+	}
+	r.Last = entry
 }
 
 // sigterm notes a SIGTERM: the first one stays, of later ones the last.

@@ -60,6 +60,7 @@ func newSupervisor(c config, log *logger) *supervisor {
 		log.printf("orphans will be missed: %v", err)
 	}
 	s.watch = startWatcher(c, log) // before the first look, so that no change is missed
+	s.pushed = listen(c.push, log)
 	return s
 }
 
@@ -111,36 +112,50 @@ func (s *supervisor) stoppedBefore(wait time.Duration) bool {
 	if wait > 0 {
 		s.log.printf("a late start: a stop may be on its way, waiting for at most %v", wait)
 	}
-	stop, ok := s.mailbox.next()
-	for over := time.After(wait); ; {
-		if ok {
-			s.log.printf("%s (sequence %d) was asked before the start", stop.mode, stop.sequence)
-			s.receipt.read(stop, time.Now())
-			return true
-		}
+	stopped := s.readBeforeStart(s.mailbox.next())
+	for over := time.After(wait); !stopped; {
 		s.receipt.Mailbox = s.mailbox.failure
 		select {
 		case number := <-s.signals.term:
-			if s.stopsBeforeStart(number) {
-				return true
-			}
+			stopped = s.stopsBeforeStart(number)
 		case number := <-s.signals.other:
-			if s.stopsBeforeStart(number) {
-				return true
-			}
+			stopped = s.stopsBeforeStart(number)
+		case asked := <-s.pushed:
+			stopped = s.pushedBeforeStart(asked)
 		case <-s.watch.mailbox:
-			stop, ok = s.mailbox.next()
+			stopped = s.readBeforeStart(s.mailbox.next())
 		case found := <-s.mailbox.waited:
-			stop, ok = s.mailbox.take(found)
+			stopped = s.readBeforeStart(s.mailbox.take(found))
 		case <-over:
-			return s.signalledMeanwhile()
+			return s.stoppedMeanwhile()
 		}
 	}
+	return true
 }
 
-// signalledMeanwhile asks for the signals that came before the time was over:
-// of several events that are ready, any may have been chosen.
-func (s *supervisor) signalledMeanwhile() bool {
+// readBeforeStart is for what the mailbox holds, if it is a stop.
+func (s *supervisor) readBeforeStart(stop stop, ok bool) bool {
+	return ok && s.refuseStart(stop, byMailbox)
+}
+
+func (s *supervisor) pushedBeforeStart(asked pushed) bool {
+	stopped := s.refuseStart(asked.stop, byPush)
+	s.answer(asked, didRefusedStart)
+	return stopped
+}
+
+func (s *supervisor) refuseStart(stop stop, by string) bool {
+	if s.inbox.take(stop, by) != newStop {
+		return false
+	}
+	s.log.printf("%s (sequence %d, %s) was asked before the start", stop.mode, stop.sequence, by)
+	s.receipt.read(stop, time.Now(), by)
+	return true
+}
+
+// stoppedMeanwhile asks for what came before the time was over: of several
+// events that are ready, any may have been chosen. The mailbox is watched on.
+func (s *supervisor) stoppedMeanwhile() bool {
 	for {
 		select {
 		case number := <-s.signals.term:
@@ -149,6 +164,8 @@ func (s *supervisor) signalledMeanwhile() bool {
 			if s.stopsBeforeStart(number) {
 				return true
 			}
+		case asked := <-s.pushed:
+			return s.pushedBeforeStart(asked)
 		default:
 			return false
 		}

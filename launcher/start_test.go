@@ -87,6 +87,19 @@ func TestASignalThatCameWhenTheWaitEndsCounts(t *testing.T) {
 	}
 }
 
+func TestAPushThatCameWhenTheWaitEndsCounts(t *testing.T) {
+	for range 50 {
+		s := &supervisor{log: newLogger(io.Discard), mailbox: newMailbox(t.TempDir(), nil), watch: &watcher{}}
+		s.config.push = &pushTo{podUID: examplePod}
+		pushes := make(chan pushed, 1)
+		pushes <- pushed{request: request{stop: stop{sequence: 1, commandID: "command", mode: "Cancel"}}} // of no size: it is not answered
+		s.pushed = pushes
+		if !s.stoppedBefore(0) || s.receipt.Stop == nil || s.receipt.Stop.By != byPush {
+			t.Fatal("it was not heard")
+		}
+	}
+}
+
 // A launcher without a command is held up where it says how it is used: by a
 // pipe that is full. So long it has done nothing yet but to begin.
 func TestALauncherTakesSignalsBeforeItDoesAnythingElse(t *testing.T) {

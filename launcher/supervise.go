@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 )
@@ -30,6 +29,8 @@ type supervisor struct {
 	config   config
 	log      *logger
 	mailbox  *mailbox
+	pushed   <-chan pushed // nil: none come
+	inbox    inbox
 	watch    *watcher
 	signals  signals
 	reporter *reporter
@@ -41,6 +42,8 @@ type supervisor struct {
 	asked     bool        // a stop or a SIGTERM was read
 	signalled bool        // the stop signal was sent, for whichever reason
 	told      bool        // a stop was read, and its signal sent
+	reached   int         // processes that took the stop signal, when it was sent last
+	left      leftCount   // as it was last told in an answer
 	command   int
 	ended     bool
 	code      int
@@ -80,6 +83,8 @@ func (s *supervisor) next() func() {
 		return s.onMailbox
 	case found := <-s.mailbox.waited:
 		return func() { s.onWaited(found) }
+	case asked := <-s.pushed:
+		return func() { s.onPush(asked) }
 	case <-s.mailboxRetry():
 		s.retry = nil
 		return s.onMailbox
@@ -137,7 +142,7 @@ func (s *supervisor) take(which int) (pid int, err error) {
 		}
 	}
 	if err == nil && pid == s.command {
-		s.ended, s.code = true, exitCode(status)
+		s.ended, s.code, s.left = true, exitCode(status), leftCount{}
 	}
 	return pid, err
 }
@@ -159,86 +164,9 @@ func (s *supervisor) onSIGTERM() {
 	}
 }
 
-func (s *supervisor) onMailbox() {
-	before := s.mailbox.failure
-	stop, ok := s.mailbox.next()
-	s.receipt.Mailbox = s.mailbox.failure
-	if ok {
-		s.obey(stop)
-	} else if s.mailbox.failure != before {
-		s.reporter.report(s.receipt)
-	}
-}
-
-// onWaited is for a content that could be read only after a while.
-func (s *supervisor) onWaited(found content) {
-	if stop, ok := s.mailbox.take(found); ok {
-		s.obey(stop)
-	}
-}
-
-// obey tells a stop once in the launcher's life: what was started later is
-// clean-up, or has to wait for a deadline. What was sent because of a SIGTERM
-// from who knows whom is not a stop's.
-func (s *supervisor) obey(stop stop) {
-	now := time.Now()
-	s.asked = true
-	s.receipt.read(stop, now)
-	s.bringForward(stop.grace, now)
-	if !s.told && (stop.grace == nil || *stop.grace > 0) {
-		s.told = true
-		s.tell(stop.signal, fmt.Sprintf("%s (sequence %d)", stop.mode, stop.sequence))
-	}
-	if s.deadline == nil || s.due.After(time.Now()) { // else the kill comes first
-		s.reporter.report(s.receipt)
-	}
-}
-
-// tell sends the stop signal to whom it goes to, and counts who refused it.
-func (s *supervisor) tell(signal syscall.Signal, why string) {
-	s.signalled = true
-	told, refused := 0, 0
-	switch {
-	case !s.config.toMain:
-		told, refused = s.tree.tell(signal, s.due)
-	case !s.ended:
-		told, refused = s.tree.tellMain(signal)
-	}
-	s.log.printf("%s: %s sent to %d processes, refused by %d", why, signalName(signal), told, refused)
-	s.receipt.Refused = refused
-	s.receipt.Error = ""
-	if told == 0 && refused > 0 { // the stop was read, and is no reason for the end
-		s.receipt.Error = fmt.Sprintf("%s could not be sent to any of %d processes", signalName(signal), refused)
-	}
-}
-
-// bringForward keeps the earliest deadline. The grace counts from now, by the
-// monotonic clock that Go's times carry.
-func (s *supervisor) bringForward(grace *time.Duration, now time.Time) {
-	if grace == nil {
-		return
-	}
-	due := now.Add(*grace)
-	if s.deadline != nil && !due.Before(s.due) {
-		return
-	}
-	if s.deadline != nil {
-		s.deadline.Stop()
-	}
-	s.due, s.deadline = due, time.NewTimer(time.Until(due))
-	s.receipt.Deadline = timestamp(due)
-}
-
-func (s *supervisor) deadlineReached() <-chan time.Time {
-	if s.deadline == nil {
-		return nil
-	}
-	return s.deadline.C
-}
-
 // kill is the deadline's: what may not be signalled ends with the launcher.
 func (s *supervisor) kill() {
-	s.receipt.Killed = true
+	s.receipt.Killed, s.left = true, leftCount{}
 	s.log.printf("deadline: SIGKILL sent to all processes")
 	s.killRest()
 }

@@ -63,7 +63,8 @@ def said(receipt: Receipt) -> dict[str, Any]:
     fields = {
         "started": receipt.started,
         "stop": receipt.stop and {**received(receipt.stop), "by": receipt.stop.by},
-        "last": receipt.last and received(receipt.last),
+        "last": receipt.last
+        and received(receipt.last) | ({} if receipt.last.by == "mailbox" else {"by": receipt.last.by}),
         "sigterm": receipt.sigterm and rfc3339(receipt.sigterm),
         "lastSigterm": receipt.last_sigterm and rfc3339(receipt.last_sigterm),
         "passed": receipt.passed and {"signal": receipt.passed.signal, "at": rfc3339(receipt.passed.at)},
