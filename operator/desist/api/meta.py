@@ -25,6 +25,8 @@ OPERATION_ATTEMPT_LABEL = f"{GROUP}/operation-attempt"
 ROLE_LABEL = f"{GROUP}/role"
 STOP_ANNOTATION = f"{GROUP}/stop"
 ARGUMENTS_ANNOTATION = f"{GROUP}/arguments"
+PUSH_KEY_ANNOTATION = f"{GROUP}/push-key"
+PUSH_PORT_ANNOTATION = f"{GROUP}/push-port"
 
 
 class ObjectMeta(Model):

@@ -36,6 +36,7 @@ from desist.lifecycle.plan import (
     EmitEvent,
     Plan,
     PostMailbox,
+    PushStop,
     WakeAt,
     WriteStatus,
 )
@@ -126,6 +127,8 @@ class _Run:
                 return await self._write(action)
             case CreatePod():
                 return await self._create(action)
+            case PushStop():
+                return Outcome.DONE
             case PostMailbox():
                 return await self._post(action)
             case DeletePod():

@@ -64,6 +64,15 @@ class ContainerView:
 
 
 @dataclass(frozen=True, slots=True)
+class PushTo:
+    """How a pod's launcher takes a push, as the pod was made."""
+
+    key_id: str
+    """Of the key by which it verifies."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class PodView:
     """One pod of the execution, any attempt's."""
 
@@ -109,6 +118,10 @@ class PodView:
     """UID of the operation that it belongs to; empty: it is the workflow process's."""
     launched: bool = True
     """Whether the launcher stands in the command line of a regular container, as in all pods that Desist makes."""
+    address: str = ""
+    """Its IP address; empty: it has none yet."""
+    push: PushTo | None = None
+    """None: it takes no push."""
 
     @property
     def deletion_due(self) -> datetime | None:
@@ -187,6 +200,39 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class PushAnswer:
+    """What a launcher answered to a push: good for words, for history, and for sparing a repeat; it proves nothing."""
+
+    command_id: str
+    sequence: int
+    did: str
+    """As the launcher spells it: told, killing, noted."""
+    told: int
+    """How many processes it has signalled."""
+    refused: int
+    """How many of them refused the signal."""
+    main_ended: bool
+    """Whether the command itself has exited."""
+    left: int
+    """How many other processes still live."""
+    at: datetime
+    """When the answer came, by the controller's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What this process pushed last to a pod. It is kept in memory only, and may be lost."""
+
+    pod_uid: str
+    sequence: int
+    asks: str
+    """Mode and grace, as `plan.PushStop.asks` had it."""
+    sent_at: datetime
+    answer: PushAnswer | None = None
+    """The last that this pod's launcher gave, whichever of the pushes to it that answers; None: none came."""
+
+
+@dataclass(frozen=True, slots=True)
 class TooLarge:
     """A template or arguments that are larger than they may be; nothing else of them was read."""
 
@@ -213,6 +259,8 @@ class Sight:
     """Answer to the last real create of the current attempt's pod, where it was refused."""
     refusals: tuple[Refusal, ...] = ()
     """Postings and DELETEs that were refused, the last answer of each pod and call."""
+    pushes: tuple[Pushed, ...] = ()
+    """What was pushed, the last to each pod."""
     made: str = ""
     """UID of the current attempt's pod, where this process has made it; empty: it has not, or does not know."""
     field_manager: str | None = None

@@ -50,6 +50,26 @@ class PostMailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class PushStop:
+    """Send the stop as one signed datagram to the pod's launcher, and go on at once: nothing waits for its answer.
+
+    That it was sent goes into `Sight.pushes`, also where it could not be: it fails no plan.
+    """
+
+    pod: str
+    uid: str
+    address: str
+    key_id: str
+    port: int
+    text: str
+    """The stop as a datagram carries it (wire/datagram.py): JSON, cut."""
+    sequence: int
+    """Of the stop."""
+    asks: str
+    """Mode and grace, which tells one stop of a sequence from another."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeletePod:
     """DELETE under the pod's UID."""
 
@@ -81,7 +101,7 @@ class WakeAt:
     when: datetime
 
 
-Action = WriteStatus | CreatePod | PostMailbox | DeletePod | EmitEvent | WakeAt
+Action = WriteStatus | CreatePod | PushStop | PostMailbox | DeletePod | EmitEvent | WakeAt
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,14 @@ class Settings:
     """A first pod that the API server calls invalid is tried again after so long, doubling too."""
     look_again_after: float = 5.0
     """A pod that no watch shows, though it is or should be there, is looked at again after so long."""
+    push_key_id: str = ""
+    """Id of the key by which pushes to new pods are signed; empty: push is off, also to the pods that are there."""
+    push_key: str = ""
+    """Its public half, 32 bytes in base64."""
+    push_port: int = 7633
+    """The launcher's UDP port in new pods."""
+    push_every: float = 1.0
+    """A stop is pushed again after so long to a pod that is being deleted, where no mailbox arrives any more."""
     repeat_after: tuple[float, ...] = (3.0, 20.0)
     """A posting is repeated so long after it to a container that still runs: its kubelet may have missed it. Rising.
     The first is so far below `delete_after` that a grace which begins with it ends before the pod is deleted."""

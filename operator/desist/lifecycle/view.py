@@ -183,6 +183,7 @@ class View(ABC):
             missed_since=self.observed.missed_since if held.role in ROLES else None,
             began=self.observed.began,
             refusals=tuple(r for r in self.observed.refusals if pod is not None and r.pod_uid == pod.uid),
+            pushed=next((p for p in self.observed.pushes if pod is not None and p.pod_uid == pod.uid), None),
         )
 
     def _find(self, status: Status, held: ProcessStatus, pods: Iterable[PodView]) -> PodView | None:

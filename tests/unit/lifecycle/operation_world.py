@@ -18,7 +18,17 @@ from desist.api.vocabulary import Mode, Phase, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
 from desist.lifecycle.observed import CreateAnswer, Observed, ObservedOperation, PodView, Questions, Refusal
 from desist.lifecycle.operation.seen import seen_of
-from desist.lifecycle.plan import Action, CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, WakeAt, WriteStatus
+from desist.lifecycle.plan import (
+    Action,
+    CreatePod,
+    DeletePod,
+    EmitEvent,
+    Plan,
+    PostMailbox,
+    PushStop,
+    WakeAt,
+    WriteStatus,
+)
 from desist.lifecycle.proof.process import ended
 from tests.support.builders import PodBuilder, at, make_pod, receipt
 from tests.unit.lifecycle.world import World
@@ -179,6 +189,7 @@ class Operations:
             earlier=self.earlier,
             created=self.created,
             refusals=self.refusals,
+            pushes=tuple(self.run.pushes.values()),
         )
         for _ in range(8):
             decided = decide_operation(seen, at(self.run.seconds))
@@ -214,6 +225,8 @@ class Operations:
                 self._create(key, action)
             case PostMailbox():
                 self._change(action.pod, mailbox=action.text)
+            case PushStop():
+                self.run.apply(action)
             case DeletePod():
                 self._delete(action)
             case EmitEvent():

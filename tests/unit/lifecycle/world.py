@@ -23,6 +23,9 @@ from desist.lifecycle.observed import (
     NodeView,
     Observed,
     PodView,
+    PushAnswer,
+    Pushed,
+    PushTo,
     Questions,
     Refusal,
     TooLarge,
@@ -35,6 +38,7 @@ from desist.lifecycle.plan import (
     EmitEvent,
     Plan,
     PostMailbox,
+    PushStop,
     WakeAt,
     WriteStatus,
 )
@@ -69,6 +73,8 @@ class World:
     """What the watch has shown of the nodes, where it lags behind `nodes`."""
     seconds: float = 0
     field_manager: str | None = None
+    pushes: dict[str, Pushed] = field(default_factory=dict)
+    """By UID of the pod: what was pushed to it last."""
     refusals: tuple[Refusal, ...] = ()
     """What the API server has said to postings and DELETEs."""
     events: list[EmitEvent] = field(default_factory=list)
@@ -110,6 +116,7 @@ class World:
             nodes=tuple(self.nodes if self.cached_nodes is None else self.cached_nodes),
             created=self.created,
             refusals=self.refusals,
+            pushes=tuple(self.pushes.values()),
             made=self.made,
             began=self.began,
             field_manager=self.field_manager,
@@ -170,6 +177,22 @@ class World:
         self.change_pod(lambda pod: pod.running(self.seconds + after), after)
         return self
 
+    def listening(self) -> World:
+        """Running, and its launcher takes pushes."""
+        self.settings = replace(self.settings, push_key_id="0a1b2c3d", push_key="x", push_port=7633)
+        self.running()
+        self.change_pod(lambda pod: pod.having(address="10.244.1.7", push=PushTo("0a1b2c3d", 7633)))
+        return self
+
+    def answers(self, after: float = 0, **fields: Any) -> None:
+        """The launcher answers what was pushed last, then settle."""
+        self.seconds += after
+        last = self.pushes[self.pod.obj().uid]
+        said = {"command_id": self.command().id, "sequence": last.sequence, "did": "told", **fields}
+        answer = PushAnswer(**{"told": 1, "refused": 0, "main_ended": False, "left": 0, "at": at(self.seconds), **said})
+        self.pushes[last.pod_uid] = replace(last, answer=answer)
+        self.settle()
+
     def lose_pod(self, *, seen: bool) -> None:
         """The pod is no more; `seen`: its DELETED event was."""
         name = self.pod.obj().name
@@ -197,6 +220,9 @@ class World:
                 self._create(action)
             case PostMailbox():
                 self._change(action.pod, action.uid, mailbox=action.text)
+            case PushStop():
+                answer = self.pushes[action.uid].answer if action.uid in self.pushes else None
+                self.pushes[action.uid] = Pushed(action.uid, action.sequence, action.asks, at(self.seconds), answer)
             case DeletePod():
                 self._delete(action)
             case EmitEvent():
@@ -271,7 +297,7 @@ def check_shape(plan: Plan, seconds: float) -> None:
     assert len(writes) <= 1
     assert not writes or isinstance(plan.actions[0], WriteStatus)
     events = [i for i, action in enumerate(plan.actions) if isinstance(action, EmitEvent)]
-    touches = [i for i, a in enumerate(plan.actions) if isinstance(a, CreatePod | PostMailbox | DeletePod)]
+    touches = [i for i, a in enumerate(plan.actions) if isinstance(a, CreatePod | PushStop | PostMailbox | DeletePod)]
     assert not events or not touches or max(events) < min(touches)
     assert not events or writes
     assert all(action.when > at(seconds) for action in plan.actions if isinstance(action, WakeAt))

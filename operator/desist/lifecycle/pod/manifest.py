@@ -24,6 +24,8 @@ from desist.api.meta import (
     GROUP,
     OPERATION_ATTEMPT_LABEL,
     OPERATION_UID_LABEL,
+    PUSH_KEY_ANNOTATION,
+    PUSH_PORT_ANNOTATION,
     ROLE_LABEL,
     RUN_ID_LABEL,
     STOP_ANNOTATION,
@@ -78,10 +80,14 @@ def pod_manifest(
     if settings.launcher_delivery is LauncherDelivery.INIT_CONTAINER:
         pod["initContainers"] = [_installer(pod, settings), *(pod.get("initContainers") or [])]
     limit = termination_bytes(len(pod["containers"]) + len(pod.get("initContainers") or []))
-    _wrap(pod["containers"][0], _environment(execution, spec, wanted, limit))
+    push = _takes_push(pod, settings)
+    _wrap(pod["containers"][0], [*_environment(execution, spec, wanted, limit), *_push_environment(push, settings)])
     pod["restartPolicy"] = "Never"
     metadata = _metadata(execution, template.get("metadata") or {}, wanted)
     metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
+    if push:
+        metadata["annotations"][PUSH_KEY_ANNOTATION] = settings.push_key_id
+        metadata["annotations"][PUSH_PORT_ANNOTATION] = str(settings.push_port)
     return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
 
 
@@ -152,6 +158,20 @@ def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: Wante
     }
     uid = {"name": "DESIST_POD_UID", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}}
     return [*({"name": name, "value": value} for name, value in said.items()), uid]
+
+
+def _takes_push(pod: Json, settings: Settings) -> bool:
+    """Not in the node's network: pods would share its ports, and its firewall stands before them."""
+    return bool(settings.push_key_id and settings.push_port) and not pod.get("hostNetwork")
+
+
+def _push_environment(push: bool, settings: Settings) -> list[Json]:
+    """Also where there is none: as empty values."""
+    said = {
+        "DESIST_PUSH_KEY": settings.push_key if push else "",
+        "DESIST_PUSH_PORT": str(settings.push_port) if push else "",
+    }
+    return [{"name": name, "value": value} for name, value in said.items()]
 
 
 def dry_run_manifest(

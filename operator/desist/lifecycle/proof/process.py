@@ -11,7 +11,16 @@ from datetime import datetime
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodCall, PodView, Refusal
+from desist.lifecycle.observed import (
+    ContainerKind,
+    ContainerPhase,
+    ContainerView,
+    NodeView,
+    PodCall,
+    PodView,
+    Pushed,
+    Refusal,
+)
 from desist.lifecycle.settings import Settings
 
 POD_GC = "DeletionByPodGC"
@@ -44,6 +53,8 @@ class Process:
     """When this controller process began to look; None: it does not matter."""
     refusals: tuple[Refusal, ...] = ()
     """What was refused when it was asked of its pod."""
+    pushed: Pushed | None = None
+    """What this controller process pushed last to its pod; None: nothing, or it is forgotten."""
 
     @property
     def role(self) -> ProcessRole:

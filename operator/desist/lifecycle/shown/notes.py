@@ -1,6 +1,7 @@
 """Notes: what is only informative, and therefore rides on a write that is made anyway.
 
-Contract: a mailbox that was written, its reading by the launcher, `appliedAt` and `killAt` never cause a write. The
+Contract: a mailbox that was written, its reading by the launcher, `appliedAt` and `killAt` never cause a write. What
+the launcher has read its receipt tells at the end, and its answer to a push before that. The
 write that comes before a posting already has the `killAt` that this posting sets.
 """
 
@@ -25,6 +26,9 @@ def before_step(view: View, status: Status) -> Status:
     stop = mailbox.parse(pod.mailbox)
     if stop is not None:
         status = _posted(status, stop)
+    answer = process.pushed.answer if process and process.pushed else None
+    if answer is not None:
+        status = _log(status, HistoryType.CANCELLATION_RECEIVED, answer.command_id, answer.at)
     receipt = termination.parse(pod.workflow.message).receipt
     for received in (receipt.stop, receipt.last) if receipt else ():
         if received is not None:

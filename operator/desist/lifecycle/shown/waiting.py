@@ -64,7 +64,7 @@ def _texts(view: View, status: Status, stalled: Stall | None) -> Iterator[str]:
         yield from waits.vanished(process, view.now)
     pod = process.present_pod
     if pod is not None:
-        yield from _told(status, process, pod)
+        yield from _told(view, status, process, pod)
         yield from waits.of_pod(process, pod, view.now, bound)
         yield from (_refusal(pod, refusal) for refusal in process.refusals if refusal.times > 0)
 
@@ -98,8 +98,8 @@ def _unconfirmed(entry: UnconfirmedProcess) -> str:
     return f"{where}, {Wait.UNKILLABLE}; mend what it hangs on in the kernel (a dead NFS server), or restart the node"
 
 
-def _told(status: Status, process: Process, pod: PodView) -> Iterator[str]:
-    """Also where the main program has left: that others of its container go on cannot be seen from here."""
+def _told(view: View, status: Status, process: Process, pod: PodView) -> Iterator[str]:
+    """Also where the main program has left: that others of its container go on is seen by an answer to a push alone."""
     held = status.stop
     if held.mode is None or held.since is None or pod.workflow.phase is not ContainerPhase.RUNNING or process.reported:
         return
@@ -109,8 +109,16 @@ def _told(status: Status, process: Process, pod: PodView) -> Iterator[str]:
         bound = f"it becomes a Kill at {rfc3339(held.kill_after)}"
     else:
         bound = "nothing bounds this wait but a Kill"
-    container = f"container {pod.workflow.name} of pod {pod.name}"
-    yield f"the processes of {container}, {Wait.TOLD} at {rfc3339(held.since)} ({held.mode}); {bound}"
+    left = _those_left(process, pod, view.accepted_ids(status))
+    yield f"{left}, {Wait.TOLD} at {rfc3339(held.since)} ({held.mode}); {bound}"
+
+
+def _those_left(process: Process, pod: PodView, accepted: frozenset[str]) -> str:
+    answer = process.pushed.answer if process.pushed else None
+    if answer is None or answer.command_id not in accepted or not (answer.main_ended and answer.left):
+        return f"the processes of container {pod.workflow.name} of pod {pod.name}"
+    have = "process has" if answer.left == 1 else "processes have"
+    return f"the main program of pod {pod.name} has ended, {answer.left} {have} not"
 
 
 def _refusal(pod: PodView, refusal: Refusal) -> str:

@@ -16,6 +16,7 @@ from desist.api.vocabulary import ProcessReason
 from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.process import Process, ended, reported_end
 from desist.lifecycle.proof.verdict import next_change
+from desist.lifecycle.stop.push import listens
 from desist.lifecycle.wire import mailbox
 
 SHOWN_AFTER = timedelta(seconds=10)
@@ -62,7 +63,7 @@ RETRIED = "the kubelet tries it again and again"
 def of_pod(process: Process, pod: PodView, now: datetime, bound: str) -> Iterator[str]:
     """What keeps a process from starting, or its pod from ending. `bound` says until when a start is waited for."""
     if pod.deletion_timestamp is not None:
-        yield from _deleted(pod)
+        yield from _deleted(pod, listens(process))
     elif not pod.node:
         yield from _unbound(process, pod, now, bound)
     else:
@@ -146,7 +147,7 @@ def _sidecars(pod: PodView) -> Iterator[str]:
             yield f"container {container.name} of pod {pod.name}, {Wait.ADDED}; {bound}"
 
 
-def _deleted(pod: PodView) -> Iterator[str]:
+def _deleted(pod: PodView, pushed: bool) -> Iterator[str]:
     until = pod.deletion_due
     if until is None:
         return
@@ -154,7 +155,8 @@ def _deleted(pod: PodView) -> Iterator[str]:
         names = ", ".join(pod.finalizers)
         yield f"pod {pod.name}, {Wait.FINALIZERS}; whoever set them removes them; nothing bounds this wait: {names}"
     if not mailbox.parse(pod.mailbox) and not reported_end(pod.workflow):
-        yield f"pod {pod.name}, {Wait.DELETED} {rfc3339(until)} that nothing can shorten"
+        ends = "which a stop that is pushed to its launcher may end earlier" if pushed else "that nothing can shorten"
+        yield f"pod {pod.name}, {Wait.DELETED} {rfc3339(until)} {ends}"
 
 
 def _running_init(container: ContainerView) -> bool:

@@ -1,8 +1,8 @@
-"""Delivery: which mailboxes are to be written and which pods deleted, so that what was accepted is done.
+"""Delivery: which stops are to be pushed and posted and which pods deleted, so that what was accepted is done.
 
 Contract: it takes one process and the order that is wanted for it, compares what the mailbox holds with what it should
 hold, and posts the merge of both; so it may be asked any number of times. It acts only on what is in status. A pod with
-a deletionTimestamp gets neither: nothing arrives in it any more, and no DELETE shortens its grace.
+a deletionTimestamp gets a push alone: no mailbox arrives in it any more, and no DELETE shortens its grace.
 What the mailbox holds counts where it names the run and a command of it; anything else is overwritten.
 A posting is repeated, at most twice, where the container still runs: a kubelet that is busy with the start of the pod
 may miss a change, and would show it a minute and a half later, at its next look by itself.
@@ -13,23 +13,23 @@ where a posting with a deadline is refused, and where no attempt wants it. No re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from desist.api.vocabulary import Mode
 from desist.lifecycle.graces import KILLED_AT_ONCE, SHORTEST_DELETE
 from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed import ContainerPhase, PodCall, PodView
-from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox
+from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, PushStop
 from desist.lifecycle.proof.process import Process, ended, regular_ended
 from desist.lifecycle.run import late
-from desist.lifecycle.stop import backoff
+from desist.lifecycle.stop import backoff, push
 from desist.lifecycle.view import Status, View
 from desist.lifecycle.wire import mailbox
 
 UNWANTED = "no attempt wants this pod"
 
-Deed = PostMailbox | DeletePod
+Deed = PushStop | PostMailbox | DeletePod
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Order:
     """When SIGKILL is due by what was accepted; None: never."""
     unstarted_grace: int
     """Seconds that the pod gets where its workflow container has never started."""
+    accepted_at: datetime | None = None
+    """When it was accepted; None: now."""
     commands: frozenset[str] | None = None
     """Ids of the commands whose posting counts; None: any."""
 
@@ -85,7 +87,7 @@ def order_of(view: View, status: Status, process: Process) -> Order | None:
         posted_at=view.now,
     )
     known = frozenset(record.id for record in view.commands(status))
-    return Order(stop, held.kill_at, view.unstarted_grace(status, force, process), known)
+    return Order(stop, held.kill_at, view.unstarted_grace(status, force, process), force.accepted_at, known)
 
 
 def kill_at(process: Process, order: Order) -> datetime | None:
@@ -109,21 +111,25 @@ def recipient(process: Process) -> PodView | None:
 def posting(process: Process, order: Order) -> mailbox.Stop | None:
     """What is to be posted to the process's pod; None: nothing, or it holds as much already."""
     pod = recipient(process)
-    if pod is None or process.reported:
+    return None if pod is None or process.reported else _merged(process, pod, order)
+
+
+def _merged(process: Process, pod: PodView, order: Order) -> mailbox.Stop | None:
+    """What makes the pod's mailbox hold as much as is wanted; None: it does already."""
+    post, found = mailbox.merge(_held(pod, order), order.stop), mailbox.parse(pod.mailbox)
+    if post is None:
         return None
-    post = mailbox.merge(_held(pod, order), order.stop)
-    found = mailbox.parse(pod.mailbox)
-    return mailbox.above(post, found) if post and found else post
+    return push.above(mailbox.above(post, found) if found else post, process.pushed)
 
 
 def to_process(process: Process, order: Order, now: datetime) -> Delivery:
     """The posting, and the DELETE of what was not started, did not end, or cannot be told."""
     pod, post = recipient(process), posting(process, order)
     if pod is None:
-        return Delivery()
-    refusal = process.refused(PodCall.POST, _asks(post)) if post else None
+        return to_deleted(process, order, now)
+    refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
     posts = post is not None and backoff.due(refusal, now)
-    deeds: tuple[Deed, ...] = (_post(pod, post, order),) if post and posts else ()
+    deeds = _post(process, pod, post) if post and posts else ()
     again = (*_again(process, pod, order), backoff.until(refusal))
     grace = _delete_grace(process, pod, order, now)
     if grace is None or (posts and grace.after_refusal):
@@ -135,6 +141,20 @@ def to_process(process: Process, order: Order, now: datetime) -> Delivery:
     return Delivery((*deeds, DeletePod(pod.name, pod.uid, grace.seconds, version)), again)
 
 
+def to_deleted(process: Process, order: Order, now: datetime) -> Delivery:
+    """The push to a pod that is being deleted, at once and again: what would be posted, or is and did not arrive."""
+    pod = process.present_pod
+    if pod is None or pod.deletion_timestamp is None or not push.listens(process):
+        return Delivery()
+    accepted = replace(order, stop=replace(order.stop, posted_at=order.accepted_at or now))
+    stop = _merged(process, pod, accepted) or _held(pod, order) or accepted.stop
+    moment = push.again_at(process, pod, stop, now)
+    if moment > now:
+        return Delivery(again=(moment,))
+    sent = push.pushes(process, stop)
+    return Delivery(sent, (now + push.interval(process, pod, stop, now),) if sent else ())
+
+
 def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]:
     """The repeat, after all that matters more."""
     pod = recipient(process)
@@ -142,7 +162,7 @@ def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]
     if pod is None or held is None or posting(process, order) is not None or _due(_backstop(process, order), now):
         return ()
     due = _due(_repeat_at(process, pod, held), now)
-    return (_post(pod, mailbox.repeated(held, now), order, again=True),) if due else ()
+    return _post(process, pod, mailbox.repeated(held, now), again=True) if due else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +190,7 @@ def _delete_grace(process: Process, pod: PodView, order: Order, now: datetime) -
 
 
 def _refused(process: Process, post: mailbox.Stop) -> bool:
-    return process.refused(PodCall.POST, _asks(post)) is not None
-
-
-def _asks(stop: mailbox.Stop) -> str:
-    """Held and wanted are compared by mode and deadline alone, and so are refusals."""
-    return f"{stop.mode.value}/{stop.grace_seconds}"
+    return process.refused(PodCall.POST, push.asks(post)) is not None
 
 
 def _held(pod: PodView | None, order: Order) -> mailbox.Stop | None:
@@ -198,22 +213,21 @@ def _again(process: Process, pod: PodView, order: Order) -> tuple[datetime | Non
 
 
 def _repeat_at(process: Process, pod: PodView, held: mailbox.Stop) -> datetime | None:
-    """When what the pod's mailbox holds is posted again."""
-    runs = pod.workflow.phase is ContainerPhase.RUNNING
-    return mailbox.repeat_at(held, process.settings.repeat_after) if runs else None
+    """When what the pod's mailbox holds is posted again; None: nobody need hear it."""
+    deaf = pod.workflow.phase is not ContainerPhase.RUNNING or push.heard(process, held)
+    return None if deaf else mailbox.repeat_at(held, process.settings.repeat_after)
 
 
 def _to_unwanted(view: View, status: Status, pod: PodView) -> Delivery:
     process = next((each for each in view.late(status) if each.status.pod_uid == pod.uid), None)
     process = process or view.process(status, late.process_of(pod, view.now))
+    order = Order(_unwanted_stop(view, status, pod), None, SHORTEST_DELETE, pod.deletion_seen_at)
     if pod.deletion_timestamp is not None:
-        return Delivery()
-    stop = _unwanted_stop(view, status, pod)
-    order = Order(stop, None, SHORTEST_DELETE)
-    post = mailbox.merge(mailbox.parse(pod.mailbox), stop)
-    refusal = process.refused(PodCall.POST, _asks(post)) if post else None
+        return to_deleted(process, order, view.now)
+    post = _merged(process, pod, order)
+    refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
     stuck = process.refused(PodCall.DELETE)
-    deeds: tuple[Deed, ...] = (_post(pod, post, order),) if post and backoff.due(refusal, view.now) else ()
+    deeds = _post(process, pod, post) if post and backoff.due(refusal, view.now) else ()
     if backoff.due(stuck, view.now):
         deeds = (*deeds, DeletePod(pod.name, pod.uid, SHORTEST_DELETE))
     return Delivery(deeds, (backoff.until(refusal), backoff.until(stuck)))
@@ -228,7 +242,7 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     return mailbox.Stop(
         sequence=view.sequence(status),
         run_id=pod.run_id,
-        command_id=force.id if force else ulid(view.now, view.uid, f"late-start/{pod.uid}"),
+        command_id=force.id if force else ulid(pod.deletion_seen_at or view.now, view.uid, f"late-start/{pod.uid}"),
         mode=Mode.KILL,
         signal=view.policy(status).signal,
         grace_seconds=float(KILLED_AT_ONCE),
@@ -238,9 +252,9 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     )
 
 
-def _post(pod: PodView, stop: mailbox.Stop, order: Order, again: bool = False) -> PostMailbox:
+def _post(process: Process, pod: PodView, stop: mailbox.Stop, again: bool = False) -> tuple[Deed, ...]:
     lean = mailbox.without_texts(stop)
-    return PostMailbox(
+    post = PostMailbox(
         pod=pod.name,
         uid=pod.uid,
         resource_version=pod.resource_version,
@@ -248,6 +262,7 @@ def _post(pod: PodView, stop: mailbox.Stop, order: Order, again: bool = False) -
         lean=mailbox.render(lean) if lean != stop else "",
         over=pod.mailbox,
         started=pod.workflow.phase is not ContainerPhase.WAITING,
-        asks=_asks(stop),
+        asks=push.asks(stop),
         again=again,
     )
+    return (*push.pushes(process, stop), post)

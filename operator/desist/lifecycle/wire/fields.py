@@ -112,6 +112,14 @@ def count(found: Json, key: str, most: int = 2**63 - 1) -> int:
     return value
 
 
+def number(found: Json, key: str, most: int = 2**31 - 1) -> int:
+    """An integer from 0 to `most` that must be there."""
+    value = found.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise Malformed(f"{key} is not a number from 0 to {most}")
+    return value
+
+
 def seconds(found: Json, key: str, limit: float) -> float | None:
     """Seconds from 0 on, cut to `limit`; None where they are absent (null is malformed)."""
     if key not in found:
