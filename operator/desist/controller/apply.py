@@ -4,7 +4,8 @@ Contract: every action may be repeated, because each is guarded by what was judg
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
 for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
-nothing but what is derived: then all else is done, and no Event tells of it. Nothing here decides anything.
+nothing but what is derived: then all else is done, and no Event tells of it. A push is sent at once, is waited for by
+nobody, and ends no plan. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -24,6 +25,7 @@ from desist.controller.kinds import Key, Kind
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.pod_writer import PodWriter
+from desist.controller.push import Push
 from desist.controller.records import StoppableRecord
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
@@ -77,6 +79,7 @@ class Applier:
     status: StatusWriter
     creates: Creates
     memory: Memory
+    push: Push
     record_event: RecordEvent
     clock: Callable[[], datetime]
 
@@ -104,6 +107,7 @@ class _Run:
         self._holds = holds
         self._creates = applier.creates
         self._memory = applier.memory
+        self._push = applier.push
         self._clock = applier.clock
         self._pods = PodWriter(applier.cluster, applier.memory, applier.clock)
         self._record_event = applier.record_event
@@ -128,6 +132,7 @@ class _Run:
             case CreatePod():
                 return await self._create(action)
             case PushStop():
+                self._push.send(self._key, action)
                 return Outcome.DONE
             case PostMailbox():
                 return await self._post(action)

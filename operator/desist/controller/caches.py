@@ -74,6 +74,11 @@ class Caches:
         """The container runtimes of all nodes, as the kubelets spell them."""
         return tuple(node.runtime for node in self._nodes.values())
 
+    def push_keys(self) -> frozenset[str]:
+        """Ids of the push keys that pods name."""
+        pods = (record.view.push for records in self._pods.values() for record in records.values())
+        return frozenset(push.key_id for push in pods if push is not None)
+
     def pod_changed(self, record: PodRecord) -> Key:
         """A pod was added or modified."""
         key = record.key

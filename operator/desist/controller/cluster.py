@@ -9,8 +9,8 @@ verbs that these calls use, and no others.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ from desist.kube.errors import (
 )
 from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
-from desist.kube.resource import EVENTS, NODES, PODS, Query
+from desist.kube.resource import EVENTS, NODES, PODS, SECRETS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -65,6 +65,15 @@ class Outdated(Exception):
 
 class Vanished(Exception):
     """404: the object is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretData:
+    """A Secret's data, as the API server has them, and its version."""
+
+    version: str
+    data: Mapping[str, str] = field(repr=False)
+    """Values in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +231,17 @@ class Cluster:
         address = PODS.at(action.pod, namespace)
         await _one(self.client.delete(address, deletion, budget=Budget.STOP, answer_within=STOP_ANSWER))
 
+    async def secret(self, namespace: str, name: str) -> SecretData:
+        """A Secret as it is now. Raises Vanished."""
+        return _secret(await _one(self.client.get(SECRETS.at(name, namespace))))
+
+    async def change_secret(
+        self, namespace: str, name: str, version: str, changes: Mapping[str, str | None]
+    ) -> SecretData:
+        """PATCH entries of a Secret's data under its version; None takes one away. Raises Outdated, Vanished."""
+        patch = {"metadata": {"resourceVersion": version}, "data": changes}
+        return _secret(await _one(self.client.patch(SECRETS.at(name, namespace), patch)))
+
     async def create_event(self, subject: Subject, notice: Notice, now: datetime) -> None:
         """Make an Event; a failure is logged and that is all."""
         body = event_body(subject, notice, now, self.instance)
@@ -241,6 +261,10 @@ async def _one(call: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         raise Vanished(str(error)) from error
     except Conflict as error:
         raise Outdated(str(error)) from error
+
+
+def _secret(body: Body) -> SecretData:
+    return SecretData(str(body["metadata"]["resourceVersion"]), body.get("data") or {})
 
 
 def _added(asked: Body, made: Body) -> str:

@@ -24,6 +24,8 @@ from desist.controller.intake import Intake
 from desist.controller.kinds import KINDS, Kind
 from desist.controller.platform import Platform
 from desist.controller.probes import Health, ProbeServer
+from desist.controller.push import Push
+from desist.controller.push_keys import PushKeys
 from desist.controller.resync import Resync
 from desist.controller.settings import ControllerSettings
 from desist.controller.watches import Watches
@@ -52,6 +54,8 @@ class Parts:
     watches: Watches
     resync: Resync
     recorder: EventRecorder
+    push_keys: PushKeys
+    push: Push
 
 
 class Life:
@@ -74,9 +78,12 @@ class Life:
             await self._probes.start()
             await self._parts.client.open()
             await self._wait_for_kinds()
+            self._parts.push.open()
+            await self._parts.push_keys.load()
             await self._fill()
             self._waits_for = None
             self._run("resync", self._parts.resync.run())
+            self._run("push keys", self._parts.push_keys.run())
         except BaseException:
             # Cancelled by a SIGTERM, or failed: kopf calls no clean-up handler then.
             await self._close()
@@ -156,4 +163,5 @@ class Life:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._parts.client.close()
+        self._parts.push.close()
         await self._probes.stop()

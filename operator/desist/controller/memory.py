@@ -1,11 +1,12 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: eight things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
+Contract: nine things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
 done again): refusals of a create, and of a posting or a DELETE, which the core turns into words and waits;
 expectations: after a create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is
 over; what was posted last; the UID of the pod that was created last (status has it once the pod was seen); since when
 its pod is missed, as far as this process has asked; how often in a row something was otherwise than judged, so that a
-cache that stays behind leads to no storm; and when the counts of an execution's operations were written last.
+cache that stays behind leads to no storm; when the counts of an execution's operations were written last; and what was
+pushed last to each pod, with what its launcher has answered.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from desist.lifecycle.observed import CreateAnswer, PodCall, PodView, Refusal
+from desist.lifecycle.observed import CreateAnswer, PodCall, PodView, PushAnswer, Pushed, Refusal
 from desist.lifecycle.plan import PostMailbox
 
 PATIENCE = timedelta(seconds=5)
@@ -50,6 +51,7 @@ class Memory:
         self._expected: dict[str, tuple[Expectation, ...]] = {}
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
         self._counted: dict[str, datetime] = {}
+        self._pushed: dict[str, dict[str, Pushed]] = {}
 
     def pod_refused(self, of: str, refusal: Refusal) -> Refusal:
         """Remember that a posting or a DELETE was refused; gives it with the number of times in a row."""
@@ -140,8 +142,29 @@ class Memory:
         """When they were written here last; None: they were not."""
         return self._counted.get(of)
 
+    def pushed(self, of: str, push: Pushed) -> Pushed | None:
+        """A stop was pushed; gives what was pushed last to the same pod. What that pod has answered is kept."""
+        known = self._pushed.setdefault(of, {})
+        before = known.get(push.pod_uid)
+        known[push.pod_uid] = replace(push, answer=before.answer if before is not None else push.answer)
+        return before
+
+    def push_answered(self, of: str, pod_uid: str, answer: PushAnswer) -> bool:
+        """The pod's launcher has answered; whether that says anything new. What is forgotten stays so."""
+        known = self._pushed.get(of, {})
+        if pod_uid not in known:
+            return False
+        before = known[pod_uid].answer
+        known[pod_uid] = replace(known[pod_uid], answer=answer)
+        return before is None or replace(before, at=answer.at) != answer
+
+    def pushes(self, of: str) -> tuple[Pushed, ...]:
+        """What was pushed, the last to each pod."""
+        return tuple(self._pushed.get(of, {}).values())
+
     def forget(self, of: str) -> None:
         """It has ended or is gone."""
+        self._pushed.pop(of, None)
         self._counted.pop(of, None)
         self._refusals.pop(of, None)
         self._expected.pop(of, None)

@@ -25,6 +25,7 @@ from desist.lifecycle.observed import (
     Observed,
     ObservedOperation,
     PodView,
+    Pushed,
     Refusal,
     Sight,
     TooLarge,
@@ -43,6 +44,7 @@ class _Sight(TypedDict):
     nodes: tuple[NodeView, ...]
     created: CreateAnswer | None
     refusals: tuple[Refusal, ...]
+    pushes: tuple[Pushed, ...]
     made: str
     field_manager: str | None
     began: datetime
@@ -72,6 +74,7 @@ class Sights:
             nodes=self.caches.nodes(nodes),
             created=self.memory.refusal(uid, pod),
             refusals=self.memory.pod_refusals(uid),
+            pushes=self.memory.pushes(uid),
             made=self.memory.made(uid, pod),
             field_manager=record.field_manager,
             began=self.began,

@@ -7,6 +7,7 @@ is told goes to the intake, start and end to the life. The table of kinds, and w
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from typing import Any
 
 from desist.controller import login, rows
@@ -21,6 +22,8 @@ from desist.controller.life import Life, Parts
 from desist.controller.memory import Memory
 from desist.controller.observe import Sights
 from desist.controller.platform import Platform
+from desist.controller.push import Push
+from desist.controller.push_keys import Place, PushKeys
 from desist.controller.resync import Resync
 from desist.controller.settings import ControllerSettings
 from desist.controller.unreadable import Complaints
@@ -28,6 +31,13 @@ from desist.controller.waking import Waking
 from desist.controller.watches import Watches
 from desist.controller.work import Work
 from desist.kube.client import Client
+
+
+def _push_place(settings: ControllerSettings) -> tuple[Place | None, timedelta | None]:
+    """The push keys' Secret, and after how long a key is replaced; None: there is none, never."""
+    days = settings.push_rotate_after
+    place = Place(*settings.push_secret.split("/")) if settings.push_secret else None
+    return place, timedelta(days=days) if days else None
 
 
 class Operator:
@@ -38,16 +48,20 @@ class Operator:
         client, clock = Client(login.connection()), Clock()
         cluster = Cluster(client, socket.gethostname(), clock)
         caches = Caches()
-        platform = Platform(settings, caches.runtimes)
+        keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, clock)
+        platform = Platform(settings, caches.runtimes, lambda: keys.current)
         recorder = EventRecorder(cluster.create_event, clock)
         waking = Waking(lambda key: work.add(key), lambda key, seconds: work.later(key, seconds))
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
+        memory = Memory()
+        push = Push(keys, memory, waking.add, clock)
         means = rows.Means(
             cluster=cluster,
             creates=creates,
-            sights=Sights(caches, Memory(), platform, clock()),
+            sights=Sights(caches, memory, platform, clock()),
             waking=waking,
+            push=push,
             record_event=recorder.record,
             clock=clock,
             intake=lambda: self.intake,
@@ -57,7 +71,7 @@ class Operator:
         self.intake = Intake(kinds, work.add, Complaints(recorder.record))
         self._watches = Watches(client, caches, self.intake, waking, clock)
         self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew)
-        parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder)
+        parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder, keys, push)
         self.life = Life(parts, settings)
 
     @property

@@ -1,8 +1,8 @@
-"""What this cluster can do, as far as starts depend on it: how the launcher gets into pods.
+"""What this cluster can do, as far as starts depend on it: how the launcher gets into pods, and its key for pushes.
 
 Contract: `core_settings` are the settings of the core with the launcher's way settled: fixed by the administrator, or
 found. Only the controller sees the server's version and the nodes' runtimes, and nodes come and go: so it is settled
-anew each time. `server` is set once, by the start.
+anew each time. So is the key, which is rotated. `server` is set once, by the start.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from desist.controller.push_ring import PushKey
 from desist.controller.settings import ControllerSettings
 from desist.lifecycle.settings import LauncherDelivery, Settings
 
 IMAGE_VOLUME_SERVER = (1, 35)
 IMAGE_VOLUME_CONTAINERD = (2, 1)
+
+
+def _none() -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -25,13 +30,16 @@ class Platform:
     settings: ControllerSettings
     runtimes: Callable[[], Iterable[str]]
     """The container runtimes of all nodes, as the kubelets spell them."""
+    push_key: Callable[[], PushKey | None] = _none
+    """The key for new pods; None: they get no push."""
     server: tuple[int, int] = field(default=(0, 0), init=False)
     """The API server's version, major and minor."""
 
     def core_settings(self) -> Settings:
         """The core's settings, with the launcher's way into pods settled."""
         way = self.settings.delivery.fixed or delivery(self.server, self.runtimes())
-        return replace(self.settings.core, launcher_delivery=way)
+        core, key = replace(self.settings.core, launcher_delivery=way), self.push_key()
+        return core if key is None else replace(core, push_key_id=key.id, push_key=key.public)
 
 
 def delivery(server: tuple[int, int], runtimes: Iterable[str]) -> LauncherDelivery:

@@ -121,6 +121,7 @@ class PodStatus(Raw, frozen=True):
     """The part of a pod's status that proof needs."""
 
     phase: str = "Pending"
+    pod_ip: str = msgspec.field(default="", name="podIP")
     reason: str = ""
     message: str = ""
     conditions: tuple[RawCondition, ...] = ()

@@ -26,6 +26,7 @@ from desist.controller.observe import Observer, OperationObserver, Seen, Sights
 from desist.controller.operation_records import Ended, OperationRecord
 from desist.controller.operation_urgency import OperationUrgency
 from desist.controller.platform import Platform
+from desist.controller.push import Push
 from desist.controller.reading import ExecutionReads
 from desist.controller.reconcile import Judged, Logic, Reconciler
 from desist.controller.records import ExecutionRecord, Resting, WorkflowRecord
@@ -50,6 +51,7 @@ class Means:
     creates: Creates
     sights: Sights
     waking: Waking
+    push: Push
     record_event: RecordEvent
     clock: Callable[[], datetime]
     intake: Callable[[], Intake]
@@ -169,7 +171,7 @@ def _reconciler(means: Means, logic: Logic[Judged, Seen], own: Own[Seen]) -> Rec
         caches=caches,
         memory=memory,
         asker=Asker(cluster, caches, memory, clock, own),
-        applier=Applier(logic.kind, cluster, status, means.creates, memory, means.record_event, clock),
+        applier=Applier(logic.kind, cluster, status, means.creates, memory, means.push, means.record_event, clock),
         rereader=Rereader(logic.kind, cluster, logic.store, caches),
         clock=clock,
     )

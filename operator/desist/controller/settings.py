@@ -8,6 +8,7 @@ configuration file (the chart would mount it, and a change would need the same r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,6 +74,10 @@ class ControllerSettings:
     """How often executions and workflows are listed (metadata only) and compared with what is known."""
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO
+    push_secret: str = ""
+    """NAMESPACE/NAME of the Secret that holds the push keys; empty: push is off."""
+    push_rotate_after: float = 30.0
+    """Days after which new pods get a new key; 0: never by itself."""
     probe_host: str = "::"
     probe_port: int = 8080
     """0: a free one, which the log names."""
@@ -89,6 +94,8 @@ def from_environment(environment: Mapping[str, str]) -> ControllerSettings:
         resync=read.seconds("RESYNC_SECONDS", 60.0, least=1.0),
         log_level=read.choice("LOG_LEVEL", LogLevel.INFO),
         log_format=read.choice("LOG_FORMAT", LogFormat.AUTO),
+        push_secret=read.place("PUSH_SECRET"),
+        push_rotate_after=read.days("PUSH_ROTATE_AFTER_DAYS", 30.0),
         probe_host=read.text("PROBE_HOST", "::"),
         probe_port=read.integer("PROBE_PORT", 8080, 0, 65535),
     )
@@ -108,6 +115,7 @@ def _core(read: _Reader, delivery: Delivery) -> Settings:
         restart_backoff_max=read.seconds("RESTART_BACKOFF_MAX_SECONDS", default.restart_backoff_max),
         retry_after=read.seconds("RETRY_AFTER_SECONDS", default.retry_after, least=0.1),
         retry_after_max=read.seconds("RETRY_AFTER_MAX_SECONDS", default.retry_after_max, least=0.1),
+        push_port=read.integer("PUSH_PORT", default.push_port, 1, 65535),
         retry_invalid_after=read.seconds("RETRY_INVALID_AFTER_SECONDS", default.retry_invalid_after, least=0.1),
     )
 
@@ -136,11 +144,23 @@ class _Reader:
         return int(held)
 
     def seconds(self, name: str, default: float, least: float = 0.0) -> float:
+        return self._number(name, default, "seconds", least, 86_400)
+
+    def days(self, name: str, default: float) -> float:
+        return self._number(name, default, "days", 0, 3650)
+
+    def place(self, name: str) -> str:
+        held = self.text(name, "")
+        if held and not re.fullmatch("[^/]+/[^/]+", held):
+            raise SettingError(f"DESIST_{name} is {held!r}; it must be a namespace and a name, as a/b")
+        return held
+
+    def _number(self, name: str, default: float, what: str, least: float, most: float) -> float:
         held = self.text(name, str(default))
         try:
             value = float(held)
         except ValueError:
             value = float("nan")
-        if not least <= value <= 86_400:
-            raise SettingError(f"DESIST_{name} is {held!r}; it must be seconds, from {least:g} to 86400")
+        if not least <= value <= most:
+            raise SettingError(f"DESIST_{name} is {held!r}; it must be {what}, from {least:g} to {most:g}")
         return value

@@ -18,8 +18,12 @@ Rejected: bodies as dicts (64 MB become 500 for 10,000 pods), pydantic here (ten
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from desist.api import outside
 from desist.api.base import EARLIEST
@@ -29,6 +33,8 @@ from desist.api.meta import (
     GROUP,
     OPERATION_ATTEMPT_LABEL,
     OPERATION_UID_LABEL,
+    PUSH_KEY_ANNOTATION,
+    PUSH_PORT_ANNOTATION,
     ROLE_LABEL,
     RUN_ID_LABEL,
     STOP_ANNOTATION,
@@ -46,13 +52,22 @@ from desist.controller.raw import (
     RawPod,
     Waiting,
 )
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView, WantedPod
+from desist.lifecycle.observed import (
+    ContainerKind,
+    ContainerPhase,
+    ContainerView,
+    NodeView,
+    PodView,
+    PushTo,
+    WantedPod,
+)
 from desist.lifecycle.pod.manifest import LAUNCHER
 
 REASON, MESSAGE = 128, 2000
 """Characters of one word for programs, and of a text for people, that are kept."""
 MANY = 4
 """Names of gates or finalizers that are kept."""
+_KEY_ID, _PORT = re.compile(r"[0-9a-f]{8}"), re.compile(r"[1-9][0-9]{0,4}")
 SANDBOX = "PodReadyToStartContainers"
 
 
@@ -161,7 +176,31 @@ def _pod_view(pod: RawPod, whose: WantedPod, role: ProcessRole | None, now: date
         scheduling=any(c.type == "PodScheduled" for c in status.conditions),
         sandbox=next((c.status == "True" for c in status.conditions if c.type == SANDBOX), None),
         launched=any(map(_launched, spec.containers)),
+        address=_address(status.pod_ip),
+        push=_push(metadata.annotations),
     )
+
+
+def _address(written: str) -> str:
+    """What is no address is none."""
+    try:
+        return str(ipaddress.ip_address(written))
+    except ValueError:
+        return ""
+
+
+def _push(annotations: Mapping[str, str]) -> PushTo | None:
+    """Where the pod takes pushes; None: it takes none."""
+    key_id, port = annotations.get(PUSH_KEY_ANNOTATION, ""), annotations.get(PUSH_PORT_ANNOTATION, "")
+    if not _KEY_ID.fullmatch(key_id) or not _PORT.fullmatch(port) or int(port) > 65535:
+        return None
+    return _push_to(key_id, int(port))
+
+
+@lru_cache(maxsize=64)
+def _push_to(key_id: str, port: int) -> PushTo:
+    """One for thousands of pods."""
+    return PushTo(key_id, port)
 
 
 def _condition(status: PodStatus, kind: str, value: str, reason: str = "") -> RawCondition | None:

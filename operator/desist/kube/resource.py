@@ -81,3 +81,4 @@ class Query:
 PODS = Resource("", "v1", "pods")
 NODES = Resource("", "v1", "nodes", namespaced=False)
 EVENTS = Resource("events.k8s.io", "v1", "events")
+SECRETS = Resource("", "v1", "secrets")

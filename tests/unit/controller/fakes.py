@@ -15,12 +15,13 @@ from desist.controller.events import Notice, Subject
 from desist.controller.kinds import OPERATION, Key, Kind, Managed
 from desist.controller.operation_records import OperationRecord, operation_record
 from desist.controller.operations import Operations
+from desist.controller.push import Push
 from desist.controller.records import ExecutionRecord, execution_record
 from desist.controller.store import Listed
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget, Passage
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
-from desist.lifecycle.plan import DeletePod, PostMailbox
+from desist.lifecycle.plan import DeletePod, PostMailbox, PushStop
 from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings
 
@@ -59,6 +60,10 @@ class FakeCluster:
     list_version: int = 1000
     time: datetime | None = None
     """By the API server's clock."""
+
+    @property
+    def push(self) -> Push:
+        return cast(Push, _Pushes(self))
 
     @property
     def cluster(self) -> Cluster:
@@ -147,6 +152,16 @@ class FakeCluster:
     def record_event(self, subject: Subject, notice: Notice) -> None:
         self.notices.append(notice)
         self._call("event", f"{notice.reason} of version {subject.metadata.resource_version}")
+
+
+@dataclass
+class _Pushes:
+    """Stands in for `Push`: what is sent is a line among the cluster's calls."""
+
+    fake: FakeCluster
+
+    def send(self, of: Key, stop: PushStop) -> None:
+        self.fake.calls.append(f"push {stop.pod} {stop.sequence} for {of.uid}")
 
 
 def body(**parts: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from desist.lifecycle.plan import (
     EmitEvent,
     Plan,
     PostMailbox,
+    PushStop,
     WakeAt,
     WriteStatus,
 )
@@ -35,6 +36,7 @@ from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 WRITE = WriteStatus(WorkflowExecutionStatus(phase=Phase.CANCELLING))
 CREATE = CreatePod("pod", Opaque.of({"metadata": {"name": "pod"}}))
 POST = PostMailbox("pod", "p", "41", "{}")
+PUSH = PushStop("pod", "p", "10.0.0.7", "0a1b2c3d", 7633, "{}", 3, "Cancel/None")
 DELETE = DeletePod("pod", "p", 1, AFTER_POST)
 EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
@@ -54,6 +56,7 @@ async def apply(
         status,
         creates or cluster.creates(),
         memory or Memory(),
+        cluster.push,
         cluster.record_event,
         lambda: NOW,
     )
@@ -72,6 +75,17 @@ async def test_actions_are_done_in_order_and_an_event_tells_of_the_version_that_
     assert result.outcome is Outcome.DONE
     assert result.record is not None
     assert result.record.metadata.resource_version == "8"
+
+
+async def test_a_push_goes_out_once_the_status_is_written_and_before_the_mailbox() -> None:
+    cluster = FakeCluster()
+    await apply(cluster, WRITE, EVENT, PUSH, POST)
+    assert cluster.calls == [
+        "status Cancelling",
+        "event CancelRequested of version 8",
+        "push pod 3 for wfx",
+        "post pod under 41",
+    ]
 
 
 STOPS: list[tuple[str, str, Outcome]] = [

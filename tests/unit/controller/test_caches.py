@@ -11,7 +11,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.caches import DELETED_KEPT, Caches
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.views import NodeRecord, PodRecord
-from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView
+from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView, PushTo
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx")
@@ -221,3 +221,14 @@ def test_versions_that_have_gone_back_count_once_all_are_in_doubt() -> None:
     assert known() == {"a": "6", "b": "20"}
     caches.pod_deleted(at("b", "7"), seen=True)
     assert [view.resource_version for view in caches.deleted(OWNER)] == ["7"]
+
+
+def test_a_push_key_is_named_for_as_long_as_a_pod_is_there_that_names_it() -> None:
+    caches = Caches()
+    for number, uid in enumerate(("p1", "p2", "p3")):
+        push = PushTo("0a1b2c3d", 7633) if number else None
+        caches.pod_changed(replace(pod(uid), view=replace(pod(uid).view, push=push)))
+    assert caches.push_keys() == {"0a1b2c3d"}
+    for uid in ("p2", "p3"):
+        caches.pod_deleted(pod(uid), seen=True)
+    assert caches.push_keys() == frozenset()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desist.controller.memory import PATIENCE, Memory
-from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView
+from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView, PushAnswer, Pushed
 from desist.lifecycle.plan import PostMailbox
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -121,3 +121,33 @@ def test_what_is_forgotten_holds_nothing_up() -> None:
     assert memory.last_posting("wfx") is None
     assert memory.waits("wfx", ()) is None
     assert memory.refusal("wfx", "pod") is None
+
+
+ANSWERED = PushAnswer("C", 3, "told", told=2, refused=0, main_ended=False, left=1, at=NOW)
+
+
+def test_of_each_pod_the_last_push_is_known_with_the_last_answer() -> None:
+    memory = Memory(Clock())
+    first, second = Pushed("p", 3, "Cancel/None", NOW), Pushed("p", 4, "Kill/2.0", NOW + timedelta(seconds=1))
+    assert memory.pushed("wfx", first) is None
+    assert memory.push_answered("wfx", "p", ANSWERED)
+    assert memory.pushed("wfx", second) == replace(first, answer=ANSWERED)
+    memory.pushed("wfx", replace(first, pod_uid="q"))
+    assert memory.pushes("wfx") == (replace(second, answer=ANSWERED), replace(first, pod_uid="q"))
+
+
+def test_an_answer_is_news_where_it_says_more_than_another_time() -> None:
+    memory = Memory(Clock())
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    assert memory.push_answered("wfx", "p", ANSWERED)
+    assert not memory.push_answered("wfx", "p", replace(ANSWERED, at=NOW + timedelta(seconds=1)))
+    assert memory.push_answered("wfx", "p", replace(ANSWERED, left=0))
+
+
+def test_an_answer_for_what_is_forgotten_or_another_pod_is_not_kept() -> None:
+    memory = Memory(Clock())
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    assert not memory.push_answered("wfx", "another", ANSWERED)
+    memory.forget("wfx")
+    assert not memory.push_answered("wfx", "p", ANSWERED)
+    assert memory.pushes("wfx") == ()

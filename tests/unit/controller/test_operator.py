@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -51,8 +52,8 @@ async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
         yield running
 
 
-def operator() -> Operator:
-    return Operator(ControllerSettings(probe_host="127.0.0.1", probe_port=0))
+def operator(**more: Any) -> Operator:
+    return Operator(ControllerSettings(probe_host="127.0.0.1", probe_port=0, **more))
 
 
 async def waits_for(made: Operator, words: str) -> None:
@@ -138,4 +139,32 @@ async def test_no_reconcile_begins_before_operations_are_listed(server: Server) 
     async with asyncio.timeout(10):
         await start
     assert not made.life.health.dead()
+    await made.life.stop()
+
+
+SECRET = "/api/v1/namespaces/desist-system/secrets/desist-push"
+EMPTY_SECRET = {"metadata": {"name": "desist-push", "uid": "s", "resourceVersion": "41"}, "type": "Opaque"}
+
+
+async def test_the_first_start_writes_a_push_key_under_the_version_that_it_read(server: Server) -> None:
+    changed = {**EMPTY_SECRET, "data": {}}
+    server.answers(SECRET, json_answer(EMPTY_SECRET), json_answer(changed))
+    made = operator(push_secret="desist-system/desist-push")
+    async with asyncio.timeout(10):
+        await made.life.start()
+    (_, patch) = (asked for asked in server.asked if asked.path == SECRET)
+    assert (patch.method, patch.headers["Content-Type"]) == ("PATCH", "application/merge-patch+json")
+    assert patch.body["metadata"] == {"resourceVersion": "41"}
+    (key,) = set(patch.body["data"]) - {"current"} - {name for name in patch.body["data"] if name.endswith(".made")}
+    assert set(patch.body["data"]) == {key, f"{key}.made", "current"}
+    await made.life.stop()
+
+
+@pytest.mark.parametrize("answer", [status_answer(404), status_answer(403, "Forbidden"), silent])
+async def test_the_start_does_without_the_push_key(server: Server, answer: Handler) -> None:
+    server.answers(SECRET, answer)
+    made = operator(push_secret="desist-system/desist-push")
+    async with asyncio.timeout(5):
+        await made.life.start()
+    assert made.life.health.unready() == []
     await made.life.stop()

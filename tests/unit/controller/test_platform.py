@@ -1,10 +1,13 @@
-"""How the launcher gets into pods follows from what the server and all nodes can do."""
+"""How the launcher gets into pods follows from what the server and all nodes can do, and its key from the Secret."""
 
 from __future__ import annotations
 
 import pytest
 
-from desist.controller.platform import delivery
+from desist.api.base import EARLIEST
+from desist.controller.platform import Platform, delivery
+from desist.controller.push_ring import PushKey
+from desist.controller.settings import ControllerSettings
 from desist.lifecycle.settings import LauncherDelivery
 
 IMAGE, INIT = LauncherDelivery.IMAGE_VOLUME, LauncherDelivery.INIT_CONTAINER
@@ -26,3 +29,14 @@ def test_auto_takes_an_image_volume_only_where_all_have_it(
     server: tuple[int, int], runtimes: tuple[str, ...], way: LauncherDelivery
 ) -> None:
     assert delivery(server, runtimes) is way
+
+
+def test_new_pods_get_the_key_that_is_current_at_that_moment() -> None:
+    keys = [PushKey.of(bytes([number]) * 32, EARLIEST) for number in range(2)]
+    held: list[PushKey | None] = [None]
+    platform = Platform(ControllerSettings(), tuple, lambda: held[0])
+    assert (platform.core_settings().push_key_id, platform.core_settings().push_key) == ("", "")
+    for key in keys:
+        held[0] = key
+        settings = platform.core_settings()
+        assert (settings.push_key_id, settings.push_key) == (key.id, key.public)

@@ -51,6 +51,7 @@ class Setting:
             creates=self.creates,
             sights=Sights(self.caches, self.memory, platform, NOW),
             waking=self.waking,
+            push=self.fake.push,
             record_event=self.fake.record_event,
             clock=self.now,
             intake=lambda: self.intake,

@@ -59,6 +59,10 @@ def test_the_log_level_and_the_probes_are_read() -> None:
         ("DESIST_NODE_LOST_AFTER_SECONDS", "-1", "from 0 to 86400"),
         ("DESIST_NODE_LOST_AFTER_SECONDS", "nan", "from 0 to 86400"),
         ("DESIST_RETRY_AFTER_SECONDS", "0", "from 0.1 to 86400"),
+        ("DESIST_PUSH_SECRET", "desist-push", "a namespace and a name"),
+        ("DESIST_PUSH_SECRET", "a/b/c", "a namespace and a name"),
+        ("DESIST_PUSH_PORT", "0", "1 to 65535"),
+        ("DESIST_PUSH_ROTATE_AFTER_DAYS", "-1", "days, from 0 to 3650"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_is_allowed(name: str, value: str, allowed: str) -> None:
@@ -66,3 +70,16 @@ def test_a_wrong_value_names_the_variable_and_what_is_allowed(name: str, value: 
         from_environment({name: value})
     assert str(error.value).startswith(f"{name} is {value!r}")
     assert allowed in str(error.value)
+
+
+def test_push_is_off_where_no_secret_is_named() -> None:
+    assert from_environment({}).push_secret == ""
+    settings = from_environment(
+        {
+            "DESIST_PUSH_SECRET": "desist-system/desist-push",
+            "DESIST_PUSH_PORT": "7000",
+            "DESIST_PUSH_ROTATE_AFTER_DAYS": "0.5",
+        }
+    )
+    assert (settings.push_secret, settings.push_rotate_after) == ("desist-system/desist-push", 0.5)
+    assert (settings.core.push_port, settings.core.push_key_id) == (7000, "")

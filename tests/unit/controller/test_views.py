@@ -11,7 +11,7 @@ import pytest
 
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record, wanted_view
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, WantedPod
+from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, PushTo, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
 NOW = datetime(2026, 5, 1, 13, tzinfo=UTC)
@@ -254,3 +254,38 @@ def test_another_owners_pod_of_that_name_is_not_the_one_that_was_asked_for(wante
     for other in (owner(apiVersion="batch/v1", kind="Job"), owner(uid="other"), owner(controller=False)):
         assert wanted_of(raw_pod(metadata__ownerReferences=[other]), wanted) is None
     assert wanted_of(raw_pod(**NO_LABELS), wanted) is not None
+
+
+PUSH = {"desist.dev/push-key": "0a1b2c3d", "desist.dev/push-port": "7633"}
+
+
+@pytest.mark.parametrize("address", ["10.244.1.7", "fd00::7"])
+def test_a_pod_says_where_its_launcher_takes_a_push(address: str) -> None:
+    raw = raw_pod(status={"phase": "Running", "podIP": address}, metadata__annotations=PUSH)
+    view = view_of(raw).view
+    assert (view.address, view.push) == (address, PushTo("0a1b2c3d", 7633))
+    assert view.push is view_of(raw).view.push
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {},
+        {"desist.dev/push-key": "0a1b2c3d"},
+        {"desist.dev/push-port": "7633"},
+        PUSH | {"desist.dev/push-key": "0A1B2C3D"},
+        PUSH | {"desist.dev/push-key": "0a1b2c3d\n"},
+        PUSH | {"desist.dev/push-port": "0"},
+        PUSH | {"desist.dev/push-port": "65536"},
+        PUSH | {"desist.dev/push-port": "-1"},
+        PUSH | {"desist.dev/push-port": "\u0667"},
+    ],
+)
+def test_a_pod_that_does_not_say_so_takes_none(annotations: dict[str, str]) -> None:
+    assert view_of(raw_pod(metadata__annotations=annotations)).view.push is None
+
+
+@pytest.mark.parametrize("address", [None, "", "none", "10.0.0.1/8"])
+def test_what_is_no_address_is_none(address: str | None) -> None:
+    status = {"phase": "Running", **({} if address is None else {"podIP": address})}
+    assert view_of(raw_pod(status=status)).view.address == ""
