@@ -1,7 +1,7 @@
 """Fills the README's captured parts: what the demo printed, what was measured, what the commands cost.
 
-Contract: `python -m hack.generators.readme PART < OUTPUT` replaces the text between the markers of that name by standard
-input, as a block of code. Nobody edits what is between the markers by hand. The captured runs are those of
+Contract: `python -m hack.generators.readme PART < OUTPUT` replaces the text between the markers of that name by its
+standard input, as a block of code. Nobody edits what is between the markers by hand. The captured runs are those of
 `make demo ARGS=--plain`, `make figures` (`fanout` is its part `operations`), `make bench-latency` (`latency`) and
 `python -m hack.timing` (`costs`).
 """
