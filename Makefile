@@ -14,7 +14,7 @@ TIMED = since=$$(date +%s) && hack/setup && $(PY) -m hack.timing --since $$since
 
 # Targets use one cluster and one .venv, so that -j would only make them wait for each other.
 .NOTPARALLEL:
-.PHONY: all-tests all-tests-dropped nightly fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit search launcher-test cluster-test generate format
+.PHONY: all-tests all-tests-dropped nightly fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 bench-latency test check lint unit search launcher-test cluster-test generate format
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ figures: setup install ## Measure what the README quotes: latencies, memory, siz
 
 bench-j5: setup install ## Ten thousand executions, and one namespace's trouble beside another's stops (ARGS='--help')
 	@$(PY) -m hack.bench.j5 $(ARGS)
+
+bench-latency: setup install ## How soon a stop is heard of, beside a Job's and a pod's (raw samples kept; ARGS='--help')
+	@$(PY) -m hack.bench.latency $(ARGS)
 
 generate: setup ## Write the generated files (crds/, docs/conformance.md)
 	@$(PY) -m hack.generators.crds

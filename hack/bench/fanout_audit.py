@@ -34,9 +34,10 @@ class Audit:
 
     def since(self, moment: float) -> Counter[str]:
         """Writes answered after that moment (seconds since the epoch), by kind."""
-        return counted(self._lines(), self._namespace, moment)
+        return counted(self.lines(), self._namespace, moment)
 
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """All lines of it that name the namespace."""
         found = f'"namespace":"{self._namespace}"'
         search = f"grep --no-filename --fixed-strings '{found}' /var/log/kubernetes/audit*.log"
         command = ["docker", "exec", node_names()[0], "sh", "-c", search]
@@ -48,7 +49,7 @@ class Audit:
 def counted(lines: Iterable[str], namespace: str, since: float = 0) -> Counter[str]:
     """How many writes of each kind are in these lines of an audit log."""
     events = (json.loads(line) for line in lines)
-    kinds = (kind_of(event, namespace) for event in events if _moment(event) >= since)
+    kinds = (kind_of(event, namespace) for event in events if moment(event) >= since)
     return Counter(kind for kind in kinds if kind is not None)
 
 
@@ -65,5 +66,5 @@ def kind_of(event: Event, namespace: str) -> str | None:
     return "process" if of_process else OURS.get(asked["resource"], "other")
 
 
-def _moment(event: Event) -> float:
+def moment(event: Event) -> float:
     return datetime.fromisoformat(event["stageTimestamp"]).timestamp()

@@ -27,7 +27,7 @@ class Watched(threading.Thread):
     def __init__(self, marker: str) -> None:
         super().__init__(daemon=True)
         pids = list(processes(marker))
-        self._notes = [file for pid in pids for file in _notes(pid)]
+        self._notes = [file for pid in pids for file in notes(pid)]
         self._handles = [os.pidfd_open(pid) for pid in pids]
         self.dead: list[float] = []
         """When they died, in order; seconds since the epoch."""
@@ -101,7 +101,7 @@ def _paths(pid: int) -> Iterator[Path]:
         return
 
 
-def _notes(pid: int) -> Iterator[BinaryIO]:
+def notes(pid: int) -> Iterator[BinaryIO]:
     return (path.open("rb", buffering=0) for path in _paths(pid))
 
 
