@@ -172,17 +172,11 @@ def test_a_stop_is_strengthened_and_told_otherwise_by_the_stronger_modes_verb(
     assert patched(people["edit"], lab, held, other).status == 200
 
 
-KILLS: dict[str, Body] = {
-    "becomes a Kill by itself": {"killAfterSeconds": 1},
-    "ends it without proof": {"onLostNode": "Forget"},
-}
-
-
-@pytest.mark.parametrize("case", KILLS)
+@pytest.mark.parametrize("more", [{"killAfterSeconds": 1}, {"onLostNode": "Forget"}], ids=str)
 def test_a_cancel_that_can_do_more_than_ask_needs_the_verb_of_a_kill(
-    process: Process, people: dict[str, Account], waits: Body, case: str
+    process: Process, people: dict[str, Account], waits: Body, more: Body
 ) -> None:
-    asked = cancellation("Cancel", **KILLS[case])
+    asked = cancellation("Cancel", **more)
     assert denied(patched(people["canceller"], process.lab, waits, asked), "changed-by", "the verb kill")
     for account in (people["edit"], process.account):
         assert patched(account, process.lab, waits, asked).status == 200

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.cluster.api.conftest import ROOT, SECONDS, Kubectl
-from tests.cluster.api.tables import execution
+from tests.cluster.api.tables import RUN, execution, manifest
 
 ALLOWED = "newline and tab are allowed"
 REFUSED = {
@@ -29,6 +29,19 @@ def test_what_a_terminal_obeys_is_refused(kubectl: Kubectl, field: str, text: st
     wanted = execution("refused", cancellation={"mode": "Cancel", field: text})
     said = kubectl.refusal("create", "--filename", "-", stdin=json.dumps(wanted))
     assert f"spec.cancellation.{field}" in said and ALLOWED in said
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+def test_nor_does_an_operation_have_it_in_its_key(kubectl: Kubectl, text: str) -> None:
+    spec = {
+        "executionRef": {"name": "trial", "uid": "u"},
+        "runId": RUN,
+        "key": text,
+        "timer": {"delayMilliseconds": 1},
+        "createdBy": {"podName": "p", "podUid": "u"},
+    }
+    said = kubectl.refusal("create", "--filename", "-", stdin=json.dumps(manifest("Operation", spec)))
+    assert "spec.key" in said and ALLOWED in said
 
 
 def test_lines_tabs_and_all_scripts_are_taken(kubectl: Kubectl) -> None:

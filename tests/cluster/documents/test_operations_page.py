@@ -22,7 +22,7 @@ PAGES = {f"page/{number}" for number in range(1, 21)}
 @pytest.mark.conformance("A3")
 def test_the_tutorial_ends_in_a_killed_fan_out_of_which_one_was_stopped_alone(lab: Lab, shell: Shell) -> None:
     (manifest,) = blocks(TUTORIAL, "yaml")
-    allow, start, stop_one, stop_all, remove = blocks(TUTORIAL, "console")
+    allow, start, stop_one, stop_all, remove, _ = blocks(TUTORIAL, "console")
     (shell.folder / "pages.yaml").write_text(runnable(manifest))
     shell.run(allow)
     shown = shell.run(start)
@@ -36,6 +36,17 @@ def test_the_tutorial_ends_in_a_killed_fan_out_of_which_one_was_stopped_alone(la
     assert {key: held["status"]["phase"] for key, held in operations(lab).items()} == dict.fromkeys(PAGES, "Cancelled")
     assert all(f"OperationCancelled {page}" in told for page in PAGES - {"page/7"})
     shell.run(remove)
+
+
+def test_the_fan_in_sums_what_its_operations_report(lab: Lab, shell: Shell) -> None:
+    (manifest,), (end,) = blocks(TUTORIAL, "yaml"), blocks(TUTORIAL, "python")
+    allow, *_, count = blocks(TUTORIAL, "console")
+    (shell.folder / "pages.yaml").write_text(runnable(manifest))
+    (shell.folder / "fan_in.py").write_text(end)
+    shell.run(allow)
+    said = shell.run(count)
+    assert 'Succeeded {"words":9}' in said, said
+    assert all(f'page/{page} Succeeded {{"words":{words}}}' in said for page, words in ((1, 4), (2, 3), (3, 2))), said
 
 
 def test_the_api_server_takes_each_spec_from_the_programs_pod(lab: Lab, shell: Shell, kubectl: Any) -> None:

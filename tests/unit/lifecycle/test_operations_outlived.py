@@ -80,6 +80,24 @@ def test_a_pod_whose_operation_is_not_there_any_more_is_ended_with_all_others(mo
     assert not world.run.status.open
 
 
+@pytest.mark.parametrize("mode", [None, *ENDING])
+def test_a_pod_of_an_earlier_attempt_that_no_node_gets_any_more_is_waited_for_by_nobody(mode: Mode | None) -> None:
+    """It was deleted before it was bound, and somebody's finalizer holds its object, maybe for ever."""
+    world = Operations()
+    world.create("a")
+    world.settle()
+    held = world.pod("a").having(deletion_timestamp=T0, deletion_seen_at=T0, finalizers=("example.test/held",))
+    world.change_pod("a", held, 1)
+    world.settle(60)
+    assert (world.status("a").attempt, len(world.pods)) == (2, 2)
+    assert [process.role for process in world.status("a").processes] == [ProcessRole.OPERATION]
+    if mode is not None:
+        world.stop_run(mode)
+    world.end_run(137 if mode else 0)
+    assert world.status("a").phase is Phase.CANCELLED
+    assert not world.run.status.open
+
+
 def test_while_only_pods_of_operations_are_waited_for_nothing_is_written_again() -> None:
     world = Operations()
     orphan = make_pod("orphan-1", uid="uid-orphan", run_id=world.run.status.run_id or "").running()

@@ -114,6 +114,11 @@ def ended(pod: PodView) -> bool:
     return _terminal_phase(pod) or _all_ended(pod)
 
 
+def never_starts(pod: PodView) -> bool:
+    """Whether no node gets it any more: the API server binds no pod that is being deleted, whatever holds it."""
+    return not pod.node and pod.deletion_timestamp is not None
+
+
 def _terminal_phase(pod: PodView) -> bool:
     return pod.phase in ("Succeeded", "Failed") and pod.disruption_reason != POD_GC
 

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 from desist.api.vocabulary import ProcessState
 from desist.lifecycle.observed import ContainerPhase, NodeView
-from desist.lifecycle.proof.process import CLOSED, Process, ended
+from desist.lifecycle.proof.process import CLOSED, Process, ended, never_starts
 from desist.lifecycle.settings import Settings
 
 
@@ -71,10 +71,9 @@ def _reported(e: Process, _: datetime) -> bool:
 
 
 def _never_bound(e: Process, _: datetime) -> bool:
-    """The API server binds no pod that has a deletionTimestamp, whoever holds its object by a finalizer."""
     if e.pod is None or e.pod.node or e.status.node:
         return False
-    return e.pod.deletion_timestamp is not None if e.present else e.pod_live
+    return never_starts(e.pod) if e.present else e.pod_live
 
 
 def _booted_again(e: Process, _: datetime) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
 from desist.lifecycle.observed import PodView
-from desist.lifecycle.proof.process import ended
+from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.view import Status, View, current
 
 LISTED_AT_MOST = 8
@@ -41,7 +41,7 @@ def is_late(view: View, status: Status, pod: PodView) -> bool:
     """Whether no attempt wants this pod, and it has not ended."""
     if pod.role is not view.role or status.run_id is None or status.attempt is None:
         return False
-    if pod.run_id > status.run_id or ended(pod):
+    if pod.run_id > status.run_id or ended(pod) or never_starts(pod):
         return False
     if pod.run_id < status.run_id or pod.attempt != status.attempt:
         return pod.run_id < status.run_id or pod.attempt < status.attempt

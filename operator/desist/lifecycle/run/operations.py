@@ -21,7 +21,7 @@ from desist.api.status import OperationCounts, UnconfirmedProcess
 from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
 from desist.lifecycle import history
 from desist.lifecycle.observed import ContainerPhase, OperationSeen, PodView, Questions
-from desist.lifecycle.proof.process import ended
+from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
 from desist.lifecycle.view import RunStatus, RunView, Status, Step, run_status
@@ -127,7 +127,7 @@ def pods_left(view: RunView, status: RunStatus) -> tuple[PodView, ...]:
     others = {op.uid for op in view.observed.operations if op.foreign or op.run_id != status.run_id}
     closed = {uid for op in view.observed.operations for uid in (op.unproven_pod, op.proven_pod)}
     pods = (pod for pod in view.observed.operation_pods if pod.operation not in left | others)
-    return tuple(pod for pod in pods if not ended(pod) and pod.uid not in closed)
+    return tuple(pod for pod in pods if not (ended(pod) or never_starts(pod)) and pod.uid not in closed)
 
 
 def counted(view: RunView, status: RunStatus) -> RunStatus:
