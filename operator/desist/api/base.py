@@ -50,7 +50,7 @@ class Model(BaseModel):
 
         `model_copy` takes any name: a misspelled one would compare as equal and be dropped when it is written.
         """
-        unknown = changes.keys() - type(self).model_fields.keys()
+        unknown = changes.keys() - type(self).__pydantic_fields__.keys()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         return self.model_copy(update=changes)

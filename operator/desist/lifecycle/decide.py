@@ -127,18 +127,20 @@ def accepted_operation(observed: ObservedOperation, now: datetime) -> Plan:
 
 def _decide(kind: Pass, view: View, before: Status) -> Plan | Questions:
     begun = steps.coherent(view, before)
-    judged = _judge(kind, view, begun)
+    noted = notes.before_step(view, begun)
+    # Notes alone are no write: what is judged is compared with them.
+    known = noted if begun == before else before
+    judged = _judge(kind, view, noted)
     if judged.asks:
         return judged.asks
     after = _shown(kind, view, judged.status)
-    if after == before:
+    if after == known:
         return Plan(_permitted(kind, view, after, judged.again))
-    later = kind.put_off(view, before, after)
+    later = kind.put_off(view, known, after)
     if later is not None and later > view.now:
         return Plan(_permitted(kind, view, after, (*judged.again, later)))
-    noted = _judge(kind, view, notes.before_step(view, begun))
-    after = notes.after_step(view, _shown(kind, view, noted.status))
-    return Plan((WriteStatus(after), *events.told(before, after), *_permitted(kind, view, after, noted.again)))
+    after = notes.after_step(view, after)
+    return Plan((WriteStatus(after), *events.told(before, after), *_permitted(kind, view, after, judged.again)))
 
 
 def _accepted(view: View, status: Status) -> Plan:

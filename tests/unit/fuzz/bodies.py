@@ -6,6 +6,7 @@ store. `pods` and `nodes` go through the decoders of the watches, and give what 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from desist.api.meta import (
 )
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import node_record, pod_record
-from desist.lifecycle.observed import NodeView, PodView
+from desist.lifecycle.observed import NodeView, PodView, PushAnswer, Pushed, PushTo
 from desist.lifecycle.pod.manifest import LAUNCHER
 from tests.support.builders import UID, at, receipt
 from tests.unit.fuzz.grow import BOOTS, COMMANDS, NODES, POD_UIDS, PODS, RUNS, Grower
@@ -45,6 +46,35 @@ def pods(grow: Grower) -> list[PodView]:
     bodies = [_pod(grow, name, uid) for name, uid in zip(PODS, POD_UIDS, strict=True) if grow.random.random() < 0.6]
     records = [pod_record(_POD.decode(msgspec.json.encode(body)), _seen(grow)) for body in bodies]
     return [record.view for record in records if record is not None]
+
+
+def listening(grow: Grower, pods: list[PodView]) -> list[PodView]:
+    """The same pods, of which some take pushes."""
+    some = ("", "10.244.1.7", grow.text(20))
+    takes = (None, PushTo("0a1b2c3d", 7633), PushTo(grow.text(8), 1))
+    return [replace(pod, address=grow.random.choice(some), push=grow.random.choice(takes)) for pod in pods]
+
+
+def pushes(grow: Grower) -> list[Pushed]:
+    """What was pushed to some pods, and what anybody may have answered."""
+    return [_pushed(grow, uid) for uid in (*POD_UIDS, "another") if grow.random.random() < 0.7]
+
+
+def _pushed(grow: Grower, uid: str) -> Pushed:
+    random = grow.random
+    sequence = random.choice((1, 2, 3, 2**53 - 1))
+    answer = PushAnswer(
+        command_id=random.choice((*COMMANDS, grow.text(64) or "x")),
+        sequence=random.choice((sequence, 1, 2**53 - 1)),
+        did=random.choice(("told", "killing", "noted", grow.text(32) or "x")),
+        told=random.choice((0, 1, 2**31 - 1)),
+        refused=random.choice((0, 1, 2**31 - 1)),
+        main_ended=random.random() < 0.5,
+        left=random.choice((0, 1, 7, 2**31 - 1)),
+        at=_seen(grow),
+    )
+    asks = random.choice(("Cancel/None", "Kill/5.0", "Force/0.0", "Terminate/0.0"))
+    return Pushed(uid, sequence, asks, _seen(grow), answer if random.random() < 0.8 else None)
 
 
 def nodes(grow: Grower) -> list[NodeView]:

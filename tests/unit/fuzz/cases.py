@@ -22,19 +22,22 @@ from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
 from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView, Questions
-from desist.lifecycle.plan import Action, CreatePod, EmitEvent, Plan, PostMailbox, WriteStatus
+from desist.lifecycle.plan import Action, CreatePod, EmitEvent, Plan, PostMailbox, PushStop, WriteStatus
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.stop.urgency import awaits_stop, urgent
+from desist.lifecycle.wire import datagram, mailbox
 from tests.support.builders import TEMPLATE, UID, at
 from tests.unit.fuzz import bodies
 from tests.unit.fuzz.grow import Grower
 from tests.unit.fuzz.proof import unproven_end
 from tests.unit.fuzz.schema import complaints
 from tests.unit.fuzz.snapshots import snapshots
+from tests.unit.lifecycle_sim.check_pushes import pushes_decide_nothing
 
 CRDS = Path(__file__).parents[3] / "crds"
 ROUNDS = 8
 """As the controller asks."""
+PUSHING = Settings(push_key_id="0a1b2c3d", push_key="x")
 REST = 6
 """So many writes may one situation lead to."""
 Json = dict[str, Any]
@@ -59,6 +62,10 @@ def check(seen: Observed, now: datetime, random: Random) -> None:
     """What must hold of every decision, up to the rest."""
     for _ in range(REST):
         seen, plan = _decided(seen, now, random)
+        if seen.pushes:
+            without = decide(replace(seen, pushes=()), now)
+            assert isinstance(without, Plan)
+            pushes_decide_nothing(seen, plan, without)
         before = seen.execution.status or WorkflowExecutionStatus()
         written = [action for action in plan.actions if isinstance(action, WriteStatus)]
         for action in plan.actions:
@@ -99,6 +106,9 @@ def _check_action(action: Action) -> None:
     match action:
         case EmitEvent():
             action.message.encode()
+        case PushStop():
+            assert len(datagram.body("0" * 32, action.text)) + datagram.BEFORE_BODY <= datagram.SIZE_LIMIT
+            assert mailbox.parse(action.text) is not None
         case PostMailbox():
             action.text.encode()
         case CreatePod():
@@ -124,9 +134,10 @@ def _random_case(random: Random) -> tuple[Observed, datetime]:
     answer = CreateAnswer(random.choice(list(Answer)), grow.text(5000), at(random.randint(-60, 60)))
     seen = Observed(
         execution=execution.execution,
-        settings=Settings(),
+        settings=PUSHING,
         workflow=workflow.workflow if random.random() < 0.5 else None,
-        pods=tuple(bodies.pods(grow)),
+        pods=tuple(bodies.listening(grow, bodies.pods(grow))),
+        pushes=tuple(bodies.pushes(grow)),
         nodes=tuple(bodies.nodes(grow)),
         created=answer if random.random() < 0.3 else None,
         field_manager=execution.field_manager,
@@ -169,6 +180,10 @@ def _edited_case(random: Random) -> tuple[Observed, datetime]:
     if random.random() < 0.3:
         edited = edited.replace(spec=edited.spec.replace(cancellation=None))
     seen = replace(seen, execution=edited, live_nodes=(), live_pod=False, dry_run=None)
+    if random.random() < 0.5:
+        own = [pod.uid for pod in seen.pods]
+        pushed = tuple(replace(p, pod_uid=uid) for uid, p in zip(own, bodies.pushes(grow), strict=False))
+        seen = replace(seen, settings=PUSHING, pods=tuple(bodies.listening(grow, list(seen.pods))), pushes=pushed)
     return seen, at(seconds + random.choice((0, 1, 30, 3600)))
 
 

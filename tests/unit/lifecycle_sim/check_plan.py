@@ -44,7 +44,7 @@ def names_what_it_saw(judged: Observed, plan: Plan, _: Answered, now: float) -> 
 def pushes_what_it_posts(judged: Observed, plan: Plan, _: Answered, now: float) -> None:
     """Each push is followed by its posting, but in a pod that is being deleted, where nothing else arrives."""
     deleted = {pod.uid for pod in judged.pods if pod.deletion_timestamp is not None}
-    for action, following in zip(plan.actions, (*plan.actions[1:], None), strict=True):
+    for action, following in zip(plan.actions, (*plan.actions[1:], None), strict=False):
         if isinstance(action, PushStop) and action.uid not in deleted:
             assert isinstance(following, PostMailbox)
             assert (following.uid, following.asks) == (action.uid, action.asks)

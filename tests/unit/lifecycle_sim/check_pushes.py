@@ -5,7 +5,7 @@ Contract: `pushes_decide_nothing` compares what was planned with what is planned
 
 from __future__ import annotations
 
-from desist.api.status import Stoppable
+from desist.api.status import Failure, Stoppable
 from desist.api.vocabulary import HistoryType
 from desist.lifecycle.observed import Observed, ObservedOperation
 from desist.lifecycle.plan import Action, EmitEvent, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
@@ -45,8 +45,16 @@ def _told(status: Stoppable | None) -> Stoppable | None:
     return status.replace(
         waiting_on=(),
         conditions=tuple(condition.replace(message="") for condition in status.conditions),
-        history=tuple(entry.replace(seq=1) for entry in status.history if entry.type not in apart),
+        failure=_unnamed(status.failure),
+        history=tuple(
+            entry.replace(seq=1, failure=_unnamed(entry.failure)) for entry in status.history if entry.type not in apart
+        ),
         history_count=0,
         commands=tuple(record.replace(applied_at=None) for record in status.commands),
         cancellation=None if status.cancellation is None else status.cancellation.replace(kill_at=None),
     )
+
+
+def _unnamed(failure: Failure | None) -> Failure | None:
+    """Its id is made of the number of its entry in the history."""
+    return None if failure is None else failure.replace(id="")

@@ -36,7 +36,7 @@ class Wall:
     def when(self, shown: datetime) -> float:
         """The moment at which it shows that, to the next millisecond."""
         moment = ((shown - T0).total_seconds() - self.offset) / (1 + self.drift)
-        return ceil(moment * 1000 + 1e-3) / 1000 if self != EXACT else moment
+        return ceil(moment * 1000 + (1e-3 if self != EXACT else -1e-3)) / 1000
 
 
 EXACT = Wall()

@@ -51,13 +51,13 @@ def again_at(process: Process, pod: PodView, stop: mailbox.Stop, now: datetime) 
     last = process.pushed
     if last is None or (last.sequence, last.asks) != (stop.sequence, asks(stop)):
         return now
-    return last.sent_at + interval(process, pod, stop, now)
+    return last.sent_at + interval(process, pod, stop, last.sent_at)
 
 
-def interval(process: Process, pod: PodView, stop: mailbox.Stop, now: datetime) -> timedelta:
-    """How long one waits for the next push to it."""
+def interval(process: Process, pod: PodView, stop: mailbox.Stop, sent_at: datetime) -> timedelta:
+    """How long one waits after that push for the next one to it."""
     usual = timedelta(seconds=process.settings.push_every) * (HEARD if heard(process, stop) else 1)
-    return max(usual, (now - (pod.deletion_due or now)) / OVERDUE)
+    return max(usual, (sent_at - (pod.deletion_due or sent_at)) / OVERDUE)
 
 
 def heard(process: Process, stop: mailbox.Stop) -> bool:

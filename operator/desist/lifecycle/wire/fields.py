@@ -31,7 +31,9 @@ def too_deep(value: Any) -> bool:
     """Whether JSON has objects and lists nested more than `NESTING` deep. Never recurses."""
     layer = [value]
     for _ in range(NESTING):
-        layer = [child for parent in layer for child in _children(parent)]
+        layer = [child for parent in layer for child in _children(parent) if isinstance(child, dict | list)]
+        if not layer:
+            return False
     return any(isinstance(child, dict | list) for child in layer)
 
 

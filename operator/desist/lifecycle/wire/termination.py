@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from desist.api import outside
 from desist.api.base import Opaque
@@ -26,6 +27,8 @@ ABSENT = "absent"
 VALID = ("ok", "tooLarge")
 OUTCOME_STATES = (ABSENT, "invalid", *VALID)
 """What a receipt may say about the outcome."""
+LATELY = 64
+"""Messages that are remembered: one reconcile asks for the same one several times."""
 CUT = "the outcome in the termination message cannot be read"
 
 
@@ -113,6 +116,7 @@ class _Said:
     """What a valid outcome says; None where the line does not tell."""
 
 
+@lru_cache(LATELY)
 def parse(message: str) -> Termination:
     """Read a container's termination message."""
     lines = message.rstrip("\r\n")
