@@ -55,7 +55,7 @@ class Operator:
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         memory = Memory()
-        push = Push(keys, memory, waking.add, clock)
+        push = Push(keys, memory, waking.add, clock, told=lambda key: work.leave(key))
         means = rows.Means(
             cluster=cluster,
             creates=creates,

@@ -1,7 +1,8 @@
 """Push: the stop of a mailbox once more, as one signed datagram to the pod's launcher, which has it some ms later.
 
 Contract: it is only faster. With every datagram lost all ends as by mailbox, and nothing here can fail or hold up a
-plan: `send` signs, hands over to the kernel, and returns; what goes wrong is said in the log, seldom.
+plan: `send` signs, hands over to the kernel, and returns; what goes wrong is said in the log, seldom. The reconcile
+then leaves its place in the queue (`told`): what is left of it, the PATCH, keeps no other stop from being accepted.
 - Sent is `magic, pod UID, signature, body` (docs/push.md): 24 + 64 bytes and `datagram.body`. A pod whose key is not
   held gets none.
 - What was sent is in `Memory` by then, also where it could not be: the core goes by the time of the last try.
@@ -63,6 +64,10 @@ class _Sent:
     """Of the log line that told of it."""
 
 
+def _nothing(_: Key) -> None:
+    pass
+
+
 def packed(pod_uid: str, body: bytes, key: PushKey) -> bytes:
     """The datagram. Raises NotPushed."""
     try:
@@ -88,12 +93,14 @@ class Push:
         wake: Callable[[Key], None],
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
+        told: Callable[[Key], None] = _nothing,
     ) -> None:
         self._keys = keys
         self._memory = memory
         self._wake = wake
         self._clock = clock
         self._seconds = seconds
+        self._told = told
         self._complaints = Complaints(seconds)
         self._sent: dict[str, _Sent] = {}
         """By nonce, oldest first."""
@@ -122,6 +129,7 @@ class Push:
         else:
             again = known is not None and (known.sequence, known.asks) == (stop.sequence, stop.asks)
             logger.log(logging.DEBUG if again else logging.INFO, "stop pushed to pod %s", stop.pod)
+            self._told(of)
 
     def heard(self, data: bytes) -> None:
         """Something has come in."""

@@ -20,9 +20,9 @@ from desist.kube.queue import QueueOptions, WorkQueue
 LONGEST_RECONCILE = 120.0
 """Seconds; every request of a reconcile ends long before, one way or the other."""
 FOR_STOPS = 24
-"""Places that only urgent reconciles may take, beside `workers`. Each is held until its PATCH is answered: with 4, the
-last of forty that were stopped at once waited for the PATCHes of the first before it was accepted, and its push went
-out after 466 ms instead of 309 (at an API server with two cores)."""
+"""Places that only urgent reconciles may take, beside `workers`. With 4, the last of forty that were stopped at once
+waited for others to be accepted and posted before it was accepted itself: its push went out after 466 ms instead of 309
+(at an API server with two cores; no reconcile left its place then)."""
 STOP_GRACE = 2.0
 """Seconds that running reconciles may take to end when the process stops."""
 
@@ -77,6 +77,10 @@ class Work:
             self._held[key] = None
         else:
             self._queue.add_after(key, seconds)
+
+    def leave(self, key: Key) -> None:
+        """Its reconcile has done what others wait for, and goes on without a place."""
+        self._queue.leave(key)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -14,6 +14,8 @@ Contract:
 - A reconcile that raises is repeated after a back-off that doubles (`retry_after` of the error, if it has one, is the
   least), and as urgently as it was. An ordinary add waits for the back-off's end; an urgent one does not. A reconcile
   that returns resets it.
+- A reconcile that has done what others may wait for can `leave` its place to the next one, and goes on without; no more
+  than `aside` at a time, so that those which hang there are bounded, too.
 - `stop` begins no more reconciles, lets the running ones end within a grace, and cancels the rest.
 Time is `clock`'s, which may go on while the machine (and the event loop's clock) sleeps: what came due meanwhile is
 seen LONGEST_SLEEP seconds after at the latest. The queue must be used within its loop. Rejected: `asyncio.Queue` with
@@ -57,11 +59,13 @@ class QueueOptions:
     """Places beside `workers` that only urgent keys may take."""
     ordinary_every: int = 8
     """While keys of both lanes wait, one reconcile of so many is an ordinary key's."""
+    aside: int = 64
+    """Reconciles that have left their place and go on."""
     backoff: float = 0.2
     backoff_max: float = 10.0
 
     def __post_init__(self) -> None:
-        counts = self.workers >= 1 and self.reserved >= 0 and self.ordinary_every >= 2
+        counts = self.workers >= 1 and self.reserved >= 0 and self.ordinary_every >= 2 and self.aside >= 0
         if not counts or not 0 < self.backoff <= self.backoff_max:
             raise ValueError(f"these make no queue: {self}")
 
@@ -114,6 +118,8 @@ class WorkQueue(Generic[Key]):
         self._ordinary: Turns[Key] = Turns()
         self._urgent_in_a_row = 0
         self._running: dict[Key, asyncio.Task[None]] = {}
+        self._placed: dict[Key, tuple[bool, Group]] = {}
+        """Those that hold a place: whether as urgent, and for which group."""
         self._ordinary_running = 0
         self._places: Counter[tuple[bool, Group]] = Counter()
         """Places that each group holds as urgent, and as ordinary."""
@@ -155,6 +161,12 @@ class WorkQueue(Generic[Key]):
         else:
             self._set_timer(key, when)
 
+    def leave(self, key: Key) -> None:
+        """The reconcile of the key needs its place no more, though it goes on: the next one may begin."""
+        if len(self._running) - len(self._placed) < self._options.aside:
+            self._vacate(key)
+            self._fill()
+
     def forget(self, key: Key) -> None:
         """Drop the key's timer and its back-off; a reconcile that waits or runs is not touched."""
         self._drop_timer(key)
@@ -189,10 +201,11 @@ class WorkQueue(Generic[Key]):
         while not self._stopped and (taken := self._next()) is not None:
             key, group, urgent = taken
             self._drop_timer(key)
+            self._placed[key] = urgent, group
             self._places[urgent, group] += 1
             self._ordinary_running += not urgent
             # An empty context: what the caller of `add` had set (log fields of another key) is not this reconcile's.
-            task = asyncio.create_task(self._reconcile(key, group, urgent), context=contextvars.Context())
+            task = asyncio.create_task(self._reconcile(key, urgent), context=contextvars.Context())
             self._running[key] = task
 
     def _next(self) -> tuple[Key, Group, bool] | None:
@@ -215,29 +228,33 @@ class WorkQueue(Generic[Key]):
     def _free(self, urgent: bool) -> int:
         """Places that a key of the lane may take now."""
         options = self._options
-        empty = options.workers + options.reserved - len(self._running)
+        empty = options.workers + options.reserved - len(self._placed)
         kept = max(0, options.share - self._ordinary_running)
         return empty - kept if urgent else max(empty - options.reserved, kept)
 
-    async def _reconcile(self, key: Key, group: Group, urgent: bool) -> None:
+    async def _reconcile(self, key: Key, urgent: bool) -> None:
         try:
             await self._work(key)
             self._failing.pop(key, None)
         except Exception as error:
             self._failed(key, urgent, error)
         finally:
-            self._leave(key, group, urgent)
+            del self._running[key]
+            self._vacate(key)
             again = self._again.pop(key, None)
             if again is not None and not self._stopped:
                 self.add(key, again)
             self._fill()
 
-    def _leave(self, key: Key, group: Group, urgent: bool) -> None:
-        del self._running[key]
-        self._ordinary_running -= not urgent
-        self._places[urgent, group] -= 1
-        if not self._places[urgent, group]:
-            del self._places[urgent, group]
+    def _vacate(self, key: Key) -> None:
+        """Give the key's place back, if it holds one."""
+        held = self._placed.pop(key, None)
+        if held is None:
+            return
+        self._ordinary_running -= not held[0]
+        self._places[held] -= 1
+        if not self._places[held]:
+            del self._places[held]
 
     def _failed(self, key: Key, urgent: bool, error: Exception) -> None:
         failures = self._failing[key].failures + 1 if key in self._failing else 1

@@ -176,6 +176,7 @@ def test_a_reconcile_does_not_inherit_the_context_of_whoever_added_its_key() -> 
     [
         lambda: QueueOptions(workers=0),
         lambda: QueueOptions(reserved=-1),
+        lambda: QueueOptions(aside=-1),
         lambda: QueueOptions(backoff=0.0),
         lambda: QueueOptions(backoff=2.0, backoff_max=1.0),
     ],
@@ -183,3 +184,59 @@ def test_a_reconcile_does_not_inherit_the_context_of_whoever_added_its_key() -> 
 def test_options_that_make_no_sense_are_refused(wrong: Callable[[], QueueOptions]) -> None:
     with pytest.raises(ValueError, match="make no queue"):
         wrong()
+
+
+Leaves = Callable[[str], float | None]
+
+
+def leaving(options: QueueOptions, when: Leaves, count: int) -> Diary:
+    """Reconciles of a second each, of which some leave their place after a while."""
+
+    async def act(queue: WorkQueue[str], diary: Diary) -> None:
+        async def work(key: str) -> None:
+            if (moment := when(key)) is not None:
+                asyncio.get_running_loop().call_later(moment, queue.leave, key)
+            await diary.work(key)
+
+        queue._work = work
+        for number in range(count):
+            queue.add(f"k{number}", urgent=True)
+
+    return after(act, options)
+
+
+def test_a_reconcile_that_leaves_its_place_goes_on_and_another_begins() -> None:
+    diary = leaving(QueueOptions(workers=1, reserved=0), lambda key: 0.25 if key == "k0" else None, 3)
+    assert diary.began == [(0, "k0"), (0.25, "k1"), (1.25, "k2")]
+    assert diary.ended == [(1, "k0"), (1.25, "k1"), (2.25, "k2")]
+
+
+def test_one_that_has_left_gives_no_place_back_a_second_time() -> None:
+    # One of the three is kept for ordinary keys.
+    diary = leaving(QueueOptions(workers=3, reserved=0), lambda key: 0.5 if key == "k0" else None, 8)
+    assert diary.at_once == 3
+    assert [time for time, _ in diary.began] == [0, 0, 0.5, 1, 1.5, 2, 2.5, 3]
+
+
+def test_no_more_are_aside_than_there_may_be() -> None:
+    diary = leaving(QueueOptions(workers=1, reserved=0, aside=2), lambda key: 0.1, 6)
+    assert diary.at_once == 3
+
+
+def test_a_key_that_has_left_its_place_still_has_one_reconcile_at_a_time() -> None:
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        queue.add("a")
+        await asyncio.sleep(0.1)
+        queue.leave("a")
+        queue.leave("a")
+        queue.add("a", urgent=True)
+
+    assert after(act, QueueOptions(workers=1)).times("a") == [0, 1]
+
+
+def test_leaving_without_a_reconcile_is_nothing() -> None:
+    async def act(queue: WorkQueue[str], _: Diary) -> None:
+        queue.leave("a")
+        queue.add("a")
+
+    assert after(act, QueueOptions(workers=1)).times("a") == [0]
