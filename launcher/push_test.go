@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -118,10 +119,23 @@ func wantAnswer(t *testing.T, got, want answer) {
 	}
 }
 
+// untilLiving waits until the launcher has so many descendants, however long
+// those take to go that have ended.
+func (p *pod) untilLiving(n int) {
+	p.t.Helper()
+	p.until(fmt.Sprint("descendants: ", n), func() bool {
+		table, err := snapshot(time.Time{})
+		must(err)
+		mine, _ := own(table, p.cmd.Process.Pid)
+		return len(slices.DeleteFunc(mine, func(p process) bool { return p.dead })) == n
+	})
+}
+
 func TestAPushedStopIsToldToAllAndAnswered(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", family, "-clean", "300ms", "-code", "3")
+		p.untilLiving(6)
 		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
 		p.wantExit(3)
 		for _, name := range append(familyNames, "command") {
@@ -273,9 +287,10 @@ func TestAnAnswerSaysWhoIsLeftWhenTheCommandHasEnded(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", "child:child+deaf,orphan:orphan+deaf")
+		p.untilLiving(3)
 		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 3, Left: 2})
 		p.waitEvent("command done")
-		p.until("the command's end", func() bool { return len(p.alive()) == 3 }) // the launcher and two
+		p.untilLiving(2)
 		wantAnswer(t, c.push(kill(2, 60)), answer{Did: didTold, Told: 3, MainEnded: true, Left: 2})
 		wantAnswer(t, c.push(kill(3, 0)), answer{Did: didKilling, Told: 3, MainEnded: true})
 		p.wantExit(0)
