@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,11 +25,16 @@ var lastPort atomic.Int32
 
 func init() { lastPort.Store(int32(20000 + os.Getpid()%10000)) }
 
+// freePort does not try a port out: a child that another test is just starting
+// would hold that socket too, until its exec.
 func freePort() int {
 	for {
 		port := int(lastPort.Add(1))
-		if socket, err := net.ListenUDP("udp", &net.UDPAddr{Port: port}); err == nil {
-			must(socket.Close())
+		taken := fmt.Sprintf(":%04X ", port)
+		if !slices.ContainsFunc([]string{"/proc/net/udp", "/proc/net/udp6"}, func(table string) bool {
+			raw, err := os.ReadFile(table)
+			return err == nil && strings.Contains(string(raw), taken)
+		}) {
 			return port
 		}
 	}
