@@ -14,7 +14,7 @@ func TestAPushedStopIsToldToAllAndAnswered(t *testing.T) {
 		c := p.hearing()
 		p.startActor("-spawn", family, "-clean", "300ms", "-code", "3")
 		p.untilLiving(6)
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
 		p.wantExit(3)
 		for _, name := range append(familyNames, "command") {
 			if p.count(name+" SIGTERM") != 1 {
@@ -32,7 +32,7 @@ func TestAPushedForceIsAnsweredWhenAllAreDead(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", family)
-		wantAnswer(t, c.push(posting{1, "Force", "SIGTERM", 0}), answer{Did: didKilling, MainEnded: true})
+		c.wantAnswer(c.push(posting{1, "Force", "SIGTERM", 0}), answer{Did: didKilling, MainEnded: true})
 		p.wantExit(137)
 		p.wantNobodyAlive()
 		if r := p.receipt(); !r.Killed || r.Stop.By != byPush || r.Deadline != r.Stop.At || p.count("command SIGTERM") != 0 {
@@ -50,21 +50,21 @@ func TestAPushReachesAPodOfEitherFamily(t *testing.T) {
 		must(socket.Close())
 	}
 	p.startActor("-deaf")
-	wantAnswer(t, c.elsewhere("::1").push(cancel(1)), answer{Did: didTold, Told: 1})
-	wantAnswer(t, c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
+	c.wantAnswer(c.elsewhere("::1").push(cancel(1)), answer{Did: didTold, Told: 1})
+	c.wantAnswer(c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
 	p.wantExit(137)
 }
 
 func TestAStopByBothWaysIsToldOnce(t *testing.T) {
 	for by, first := range map[string]func(p *pod, c *controller){
 		byPush: func(p *pod, c *controller) {
-			wantAnswer(p.t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 			p.post(kill(1, 60))
 		},
 		byMailbox: func(p *pod, c *controller) {
 			p.post(kill(1, 60))
 			p.waitEvent("command SIGTERM")
-			wantAnswer(p.t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 		},
 	} {
 		t.Run(by+" first", func(t *testing.T) {
@@ -74,12 +74,12 @@ func TestAStopByBothWaysIsToldOnce(t *testing.T) {
 				first(p, c)
 				deadline := p.receipt().Deadline
 				time.Sleep(50 * time.Millisecond) // a later deadline would be another
-				wantAnswer(t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+				c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 				r := p.receipt()
 				if r.Stop.By != by || r.Last != nil || r.Deadline != deadline || between(t, r.Stop.At, r.Deadline) != time.Minute {
 					t.Errorf("receipt %+v", r)
 				}
-				wantAnswer(t, c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
+				c.wantAnswer(c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
 				p.wantExit(137)
 				if n := p.count("command SIGTERM"); n != 1 {
 					t.Errorf("told %d times", n)
@@ -101,7 +101,7 @@ func TestTheWaysAreOneInRisingSequence(t *testing.T) {
 		if r := p.receipt(); r.Stop.By != byPush || r.Last.Sequence != 3 || r.Last.By != "" || r.Deadline == "" {
 			t.Errorf("receipt %+v", r)
 		}
-		wantAnswer(t, c.push(posting{4, "Terminate", "SIGTERM", 0}), answer{Did: didKilling, Told: 1, MainEnded: true})
+		c.wantAnswer(c.push(posting{4, "Terminate", "SIGTERM", 0}), answer{Did: didKilling, Told: 1, MainEnded: true})
 		p.wantExit(137)
 		if r := p.receipt(); r.Last.Sequence != 4 || r.Last.By != byPush || p.count("command SIGTERM") != 1 {
 			t.Errorf("receipt %+v", r)
@@ -116,7 +116,7 @@ func TestADrainedPodIsKilledByTheDeadlineOfAPush(t *testing.T) {
 		must(p.cmd.Process.Signal(syscall.SIGTERM)) // the kubelet's
 		p.waitEvent("command SIGTERM")
 		for range 3 { // the controller says it again and again
-			wantAnswer(t, c.push(kill(1, 1)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 1)), answer{Did: didTold, Told: 1})
 		}
 		p.wantExit(137)
 		r := p.receipt()
@@ -153,7 +153,7 @@ func TestAPushBeforeALateStartKeepsTheCommandFromStarting(t *testing.T) {
 		p.makeOld(time.Minute)
 		p.start(p.actor()...)
 		p.untilLogged("a late start", 1)
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didRefusedStart})
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didRefusedStart})
 		p.wantExit(143)
 		if r := p.receipt(); r.Started || r.Stop == nil || r.Stop.By != byPush || eventsIn(p.dir) != "" {
 			t.Errorf("receipt %+v", r)
@@ -166,11 +166,11 @@ func TestAnAnswerSaysWhoIsLeftWhenTheCommandHasEnded(t *testing.T) {
 		c := p.hearing()
 		p.startActor("-spawn", "child:child+deaf,orphan:orphan+deaf")
 		p.untilLiving(3)
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 3, Left: 2})
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 3, Left: 2})
 		p.waitEvent("command done")
 		p.untilLiving(2)
-		wantAnswer(t, c.push(kill(2, 60)), answer{Did: didTold, Told: 3, MainEnded: true, Left: 2})
-		wantAnswer(t, c.push(kill(3, 0)), answer{Did: didKilling, Told: 3, MainEnded: true})
+		c.wantAnswer(c.push(kill(2, 60)), answer{Did: didTold, Told: 3, MainEnded: true, Left: 2})
+		c.wantAnswer(c.push(kill(3, 0)), answer{Did: didKilling, Told: 3, MainEnded: true})
 		p.wantExit(0)
 	})
 }
