@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // What an answer says that was done.
 const (
@@ -11,9 +15,8 @@ const (
 )
 
 const (
-	// countFor bounds the walk of /proc for an answer; what it has not come to
-	// is not counted.
-	countFor = 50 * time.Millisecond
+	// countFor bounds the walk of /proc for an answer, beside the deadline.
+	countFor = 200 * time.Millisecond
 	// countKeeps is how old a count may be: one datagram that somebody repeats
 	// a hundred times a second is to cost few walks.
 	countKeeps = 500 * time.Millisecond
@@ -67,19 +70,28 @@ type leftCount struct {
 	at        time.Time
 }
 
-// countLeft counts the command's processes that live, but the command. Where
-// /proc cannot be read they are one, as where signals are sent blindly.
+// countLeft counts the command's processes that live, but the command.
 func (s *supervisor) countLeft(now time.Time) int {
 	if s.command == 0 {
 		return 0
 	}
 	if now.Sub(s.left.at) > countKeeps {
-		s.left = leftCount{s.tree.others(now.Add(countFor), s.ended), now}
+		until := now.Add(countFor)
+		if !s.receipt.Killed && s.deadline != nil && s.due.Before(until) {
+			until = s.due
+		}
+		s.left = leftCount{s.tree.others(until, s.ended), now}
 	}
 	return s.left.processes
 }
 
+// others counts what lives of the command's, but the command: nothing, where the
+// launcher has no child, as it inherits every orphan. What could not be counted,
+// in time or at all, is one: nobody is to read that none is left.
 func (t *tree) others(until time.Time, commandEnded bool) (living int) {
+	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil) == unix.ECHILD {
+		return 0
+	}
 	table, err := snapshot(until)
 	if err != nil {
 		return 1
@@ -89,6 +101,9 @@ func (t *tree) others(until time.Time, commandEnded bool) (living int) {
 		if !p.dead && (commandEnded || p.id.pid != t.command) {
 			living++
 		}
+	}
+	if past(until) {
+		living = max(living, 1)
 	}
 	return living
 }

@@ -44,7 +44,7 @@ func TestWhatIsNoDatagramForThisPodDoesNothingAndHearsNothing(t *testing.T) {
 		sender.send(datagram)
 		senders = append(senders, sender)
 	}
-	wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 1}) // all before it were judged
+	c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 1}) // all before it were judged
 	for _, sender := range senders {
 		if a, ok := sender.hears(time.Millisecond); ok {
 			t.Errorf("answer %+v", a)
@@ -66,13 +66,13 @@ func TestADatagramThatIsReplayedIsAnsweredAndChangesNothing(t *testing.T) {
 		c := p.hearing()
 		p.startActor("-deaf")
 		first, second := c.datagram(cancel(1)), c.datagram(kill(2, 60))
-		wantAnswer(t, c.pushAs(first, cancel(1)), answer{Did: didTold, Told: 1})
-		wantAnswer(t, c.pushAs(second, kill(2, 60)), answer{Did: didTold, Told: 1})
+		c.wantAnswer(c.pushAs(first, cancel(1)), answer{Did: didTold, Told: 1})
+		c.wantAnswer(c.pushAs(second, kill(2, 60)), answer{Did: didTold, Told: 1})
 		before := p.message()
 		attacker := c.elsewhere("127.0.0.9")
 		for range 3 {
-			wantAnswer(t, attacker.pushAs(second, kill(2, 60)), answer{Did: didTold, Told: 1})
-			wantAnswer(t, attacker.pushAs(first, cancel(1)), answer{Did: didTold, Told: 1})
+			attacker.wantAnswer(attacker.pushAs(second, kill(2, 60)), answer{Did: didTold, Told: 1})
+			attacker.wantAnswer(attacker.pushAs(first, cancel(1)), answer{Did: didTold, Told: 1})
 		}
 		if got := p.message(); got != before {
 			t.Errorf("message %s, before it %s", got, before)
@@ -179,7 +179,7 @@ func TestAPushIsHeardAlsoWhereTheKernelTakesNoFilter(t *testing.T) {
 	for range 100 {
 		garbage.send([]byte(strings.Repeat("garbage", 30)))
 	}
-	wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 1})
+	c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 1})
 	c.push(kill(2, 0))
 	p.wantExit(137)
 }

@@ -15,6 +15,7 @@ import (
 const (
 	residentLimitKiB = 5 << 10
 	idleFor          = 1500 * time.Millisecond
+	restFor          = 200 * time.Millisecond
 )
 
 // build makes the program as the image has it.
@@ -30,21 +31,42 @@ func build(t *testing.T) string {
 }
 
 func TestTheProgramIsSmallAndIdle(t *testing.T) {
-	p := newPod(t, false)
-	p.cmd = exec.Command(build(t), append([]string{"run", "--"}, p.actor("-deaf")...)...)
-	p.startPrepared()
-	p.waitEvent("command ready")
-	pid := p.cmd.Process.Pid
-	p.until("the launcher at rest", func() bool { return switches(t, pid) == switches(t, pid) })
-	before := switches(t, pid)
-	time.Sleep(idleFor) // nothing happens: that is what is measured
-	if woken := switches(t, pid) - before; woken > 5 {
-		t.Errorf("it woke up %d times in %v without an event", woken, idleFor)
+	for name, listening := range map[string]bool{"listening": true, "by mailbox alone": false} {
+		t.Run(name, func(t *testing.T) {
+			p := newPod(t, false)
+			c := p.hearing()
+			if !listening {
+				p.env = append(p.env, "DESIST_PUSH_KEY=")
+			}
+			p.cmd = exec.Command(build(t), append([]string{"run", "--"}, p.actor("-deaf")...)...)
+			p.startPrepared()
+			p.waitEvent("command ready")
+			p.wantSmallAndIdle()
+			if listening {
+				c.push(cancel(1))
+				p.wantSmallAndIdle()
+			}
+		})
 	}
-	if kib := status(t, fmt.Sprintf("/proc/%d/status", pid), "VmRSS"); kib > residentLimitKiB {
-		t.Errorf("%d KiB are resident", kib)
+}
+
+func (p *pod) wantSmallAndIdle() {
+	p.t.Helper()
+	pid := p.cmd.Process.Pid
+	p.until("the launcher at rest", func() bool {
+		before := switches(p.t, pid)
+		time.Sleep(restFor) // what was told goes on and off, and each time the launcher hears of it
+		return switches(p.t, pid) == before
+	})
+	before := switches(p.t, pid)
+	time.Sleep(idleFor) // nothing happens: that is what is measured
+	if woken := switches(p.t, pid) - before; woken > 5 {
+		p.t.Errorf("it woke up %d times in %v without an event", woken, idleFor)
+	}
+	if kib := status(p.t, fmt.Sprintf("/proc/%d/status", pid), "VmRSS"); kib > residentLimitKiB {
+		p.t.Errorf("%d KiB are resident", kib)
 	} else {
-		t.Logf("%d KiB are resident", kib)
+		p.t.Logf("%d KiB are resident", kib)
 	}
 }
 

@@ -154,16 +154,3 @@ func TestEveryDatagramExampleIsReadAsTheContractSays(t *testing.T) {
 		})
 	}
 }
-
-func TestEveryAnswerIsWrittenAsTheContractSays(t *testing.T) {
-	var examples []answerExample
-	must(json.Unmarshal(readExample(t, "push", "answers.json"), &examples))
-	for _, example := range examples {
-		if !example.Written {
-			continue
-		}
-		if got := string(example.Read.text(datagramLimit)); got != example.Text {
-			t.Errorf("%s\n got %s\nwant %s", example.About, got, example.Text)
-		}
-	}
-}

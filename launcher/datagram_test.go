@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -27,20 +26,6 @@ func TestAUUIDHasOneSpelling(t *testing.T) {
 		raw, ok := uuidBytes(text)
 		if ok != (want != "") || ok && hex.EncodeToString(raw[:]) != want {
 			t.Errorf("%q: %x, %v", text, raw, ok)
-		}
-	}
-}
-
-func TestNoAnswerIsLongerThanWhatWasAsked(t *testing.T) {
-	a := answer{exampleNonce, examplePod, strings.Repeat("I", 26), highestSequence, didRefusedStart, 99999, 99999, false, 99999}
-	asked := datagramFor(examplePod, bodyOf(exampleNonce, cancel(1).json()), exampleKey)
-	if a.text(len(asked)) == nil {
-		t.Error("the longest of a real command does not fit into the shortest question")
-	}
-	for _, id := range []string{strings.Repeat("\x01", 64), strings.Repeat("\u2028", 64)} {
-		a.CommandID = id
-		if got := a.text(len(asked)); len(got) > len(asked) {
-			t.Errorf("%d bytes for %d", len(got), len(asked))
 		}
 	}
 }

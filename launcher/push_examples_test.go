@@ -211,48 +211,6 @@ func droppedExamples() (made []madeExample) {
 	return made
 }
 
-type answerExample struct {
-	About   string  `json:"about"`
-	Text    string  `json:"text"`
-	Written bool    `json:"written"`
-	Read    *answer `json:"read"`
-}
-
-func answerExamples() (made []answerExample) {
-	written := func(about, did string, told, refused int, mainEnded bool, left int) {
-		a := answer{exampleNonce, examplePod, exampleCommand, 1, did, told, refused, mainEnded, left}
-		made = append(made, answerExample{about, string(jsonLine(a)), true, &a})
-	}
-	written("The stop signal was sent to three.", didTold, 3, 0, false, 2)
-	written("Of two, one is another user's.", didTold, 1, 1, false, 1)
-	written("The main program has ended, two others have not.", didTold, 3, 0, true, 2)
-	written("Its grace is over; nobody is left.", didKilling, 0, 0, true, 0)
-	written("The command is never started.", didRefusedStart, 0, 0, false, 0)
-	written("Nobody was there to be told.", didNote, 0, 0, true, 0)
-	read := made[0]
-	newer := answerExample{"A newer launcher may say more, and do what this one cannot.",
-		strings.TrimSuffix(strings.Replace(read.Text, didTold+`"`, `frozen"`, 1), "}") + `,"v":2}`, false, nil}
-	copied := *read.Read
-	copied.Did, newer.Read = "frozen", &copied
-	made = append(made, newer)
-	for about, change := range map[string][2]string{
-		"A field is missing.":        {`,"left":2`, ""},
-		"A count is no text.":        {`"told":3`, `"told":"3"`},
-		"A count is not negative.":   {`"left":2`, `"left":-1`},
-		"mainEnded is true or not.":  {`"mainEnded":false`, `"mainEnded":0`},
-		"A sequence begins with 1.":  {`"sequence":1`, `"sequence":0`},
-		"It is an object.":           {read.Text, "[]"},
-		"It is torn.":                {`"left":2}`, `"left":`},
-		"A nonce is 32 digits.":      {exampleNonce, exampleNonce[1:]},
-		"The command has a name.":    {exampleCommand, ""},
-		"What was done has a name.":  {`"did":"told"`, `"did":""`},
-		"A count is a whole number.": {`"refused":0`, `"refused":0.5`},
-	} {
-		made = append(made, answerExample{about, strings.Replace(read.Text, change[0], change[1], 1), false, nil})
-	}
-	return made
-}
-
 // pushFiles gives each file's content.
 func pushFiles() map[string]string {
 	files := map[string]string{"pod.json": indented(examplePushPod())}

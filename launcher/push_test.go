@@ -2,127 +2,19 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net"
-	"os"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// controller sends stops to one pod, as a controller does.
-type controller struct {
-	t      *testing.T
-	port   int
-	socket *net.UDPConn
-	sent   int
-}
-
-// lastPort is below those that the kernel gives to sockets without one.
-var lastPort atomic.Int32
-
-func init() { lastPort.Store(int32(20000 + os.Getpid()%10000)) }
-
-func freePort() int {
-	for {
-		port := int(lastPort.Add(1))
-		if socket, err := net.ListenUDP("udp", &net.UDPAddr{Port: port}); err == nil {
-			must(socket.Close())
-			return port
-		}
-	}
-}
-
-// hearing gives the pod what it needs for pushes, and its controller.
-func (p *pod) hearing() *controller {
-	p.t.Helper()
-	port := freePort()
-	p.env = append(p.env, "DESIST_PUSH_KEY="+examplePushPod().Key, fmt.Sprint("DESIST_PUSH_PORT=", port),
-		"DESIST_POD_UID="+examplePod, "DESIST_RUN_ID=run")
-	return controllerAt(p.t, "127.0.0.2", port)
-}
-
-// controllerAt is one with an address of its own.
-func controllerAt(t *testing.T, address string, port int) *controller {
-	t.Helper()
-	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address)})
-	must(err)
-	t.Cleanup(func() { _ = socket.Close() })
-	return &controller{t: t, port: port, socket: socket}
-}
-
-func (c *controller) elsewhere(address string) *controller { return controllerAt(c.t, address, c.port) }
-
-// datagram is a stop, with a new nonce each time.
-func (c *controller) datagram(s posting) []byte {
-	c.sent++
-	return datagramFor(examplePod, bodyOf(fmt.Sprintf("%032x", c.sent), s.json()), exampleKey)
-}
-
-func (c *controller) send(datagram []byte) {
-	c.t.Helper()
-	to := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: c.port}
-	if c.socket.LocalAddr().(*net.UDPAddr).IP.To4() == nil {
-		to.IP = net.IPv6loopback
-	}
-	if _, err := c.socket.WriteTo(datagram, to); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// hears waits for an answer; none comes within the time: ok is false.
-func (c *controller) hears(within time.Duration) (a answer, ok bool) {
-	c.t.Helper()
-	must(c.socket.SetReadDeadline(time.Now().Add(within)))
-	buffer := make([]byte, 2*datagramLimit)
-	n, err := c.socket.Read(buffer)
-	if err != nil {
-		return answer{}, false
-	}
-	if err := json.Unmarshal(buffer[:n], &a); err != nil {
-		c.t.Fatalf("%v: %s", err, buffer[:n])
-	}
-	return a, true
-}
-
-// push sends a stop and gives the answer.
-func (c *controller) push(s posting) answer {
-	c.t.Helper()
-	return c.pushAs(c.datagram(s), s)
-}
-
-func (c *controller) pushAs(datagram []byte, s posting) answer {
-	c.t.Helper()
-	c.send(datagram)
-	a, ok := c.hears(patience)
-	if !ok {
-		c.t.Fatalf("no answer to %s", datagram[bodyAt:])
-	}
-	if a.PodUID != examplePod || a.CommandID != fmt.Sprint("command-", s.sequence) || a.Sequence != int64(s.sequence) || len(a.Nonce) != nonceLength {
-		c.t.Errorf("answer %+v to %s", a, datagram[bodyAt:])
-	}
-	return a
-}
-
-// what is what was done: the rest of an answer names the question.
-func (a answer) what() answer {
-	return answer{Did: a.Did, Told: a.Told, Refused: a.Refused, MainEnded: a.MainEnded, Left: a.Left}
-}
-
-func wantAnswer(t *testing.T, got, want answer) {
-	t.Helper()
-	if got.what() != want {
-		t.Errorf("answer %+v, want %+v", got.what(), want)
-	}
-}
-
 func TestAPushedStopIsToldToAllAndAnswered(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", family, "-clean", "300ms", "-code", "3")
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
+		p.untilLiving(6)
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
 		p.wantExit(3)
 		for _, name := range append(familyNames, "command") {
 			if p.count(name+" SIGTERM") != 1 {
@@ -140,7 +32,7 @@ func TestAPushedForceIsAnsweredWhenAllAreDead(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", family)
-		wantAnswer(t, c.push(posting{1, "Force", "SIGTERM", 0}), answer{Did: didKilling, MainEnded: true})
+		c.wantAnswer(c.push(posting{1, "Force", "SIGTERM", 0}), answer{Did: didKilling, MainEnded: true})
 		p.wantExit(137)
 		p.wantNobodyAlive()
 		if r := p.receipt(); !r.Killed || r.Stop.By != byPush || r.Deadline != r.Stop.At || p.count("command SIGTERM") != 0 {
@@ -158,21 +50,21 @@ func TestAPushReachesAPodOfEitherFamily(t *testing.T) {
 		must(socket.Close())
 	}
 	p.startActor("-deaf")
-	wantAnswer(t, c.elsewhere("::1").push(cancel(1)), answer{Did: didTold, Told: 1})
-	wantAnswer(t, c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
+	c.wantAnswer(c.elsewhere("::1").push(cancel(1)), answer{Did: didTold, Told: 1})
+	c.wantAnswer(c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
 	p.wantExit(137)
 }
 
 func TestAStopByBothWaysIsToldOnce(t *testing.T) {
 	for by, first := range map[string]func(p *pod, c *controller){
 		byPush: func(p *pod, c *controller) {
-			wantAnswer(p.t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 			p.post(kill(1, 60))
 		},
 		byMailbox: func(p *pod, c *controller) {
 			p.post(kill(1, 60))
 			p.waitEvent("command SIGTERM")
-			wantAnswer(p.t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 		},
 	} {
 		t.Run(by+" first", func(t *testing.T) {
@@ -182,12 +74,12 @@ func TestAStopByBothWaysIsToldOnce(t *testing.T) {
 				first(p, c)
 				deadline := p.receipt().Deadline
 				time.Sleep(50 * time.Millisecond) // a later deadline would be another
-				wantAnswer(t, c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
+				c.wantAnswer(c.push(kill(1, 60)), answer{Did: didTold, Told: 1})
 				r := p.receipt()
 				if r.Stop.By != by || r.Last != nil || r.Deadline != deadline || between(t, r.Stop.At, r.Deadline) != time.Minute {
 					t.Errorf("receipt %+v", r)
 				}
-				wantAnswer(t, c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
+				c.wantAnswer(c.push(kill(2, 0)), answer{Did: didKilling, Told: 1, MainEnded: true})
 				p.wantExit(137)
 				if n := p.count("command SIGTERM"); n != 1 {
 					t.Errorf("told %d times", n)
@@ -209,7 +101,7 @@ func TestTheWaysAreOneInRisingSequence(t *testing.T) {
 		if r := p.receipt(); r.Stop.By != byPush || r.Last.Sequence != 3 || r.Last.By != "" || r.Deadline == "" {
 			t.Errorf("receipt %+v", r)
 		}
-		wantAnswer(t, c.push(posting{4, "Terminate", "SIGTERM", 0}), answer{Did: didKilling, Told: 1, MainEnded: true})
+		c.wantAnswer(c.push(posting{4, "Terminate", "SIGTERM", 0}), answer{Did: didKilling, Told: 1, MainEnded: true})
 		p.wantExit(137)
 		if r := p.receipt(); r.Last.Sequence != 4 || r.Last.By != byPush || p.count("command SIGTERM") != 1 {
 			t.Errorf("receipt %+v", r)
@@ -224,7 +116,7 @@ func TestADrainedPodIsKilledByTheDeadlineOfAPush(t *testing.T) {
 		must(p.cmd.Process.Signal(syscall.SIGTERM)) // the kubelet's
 		p.waitEvent("command SIGTERM")
 		for range 3 { // the controller says it again and again
-			wantAnswer(t, c.push(kill(1, 1)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 1)), answer{Did: didTold, Told: 1})
 		}
 		p.wantExit(137)
 		r := p.receipt()
@@ -261,7 +153,7 @@ func TestAPushBeforeALateStartKeepsTheCommandFromStarting(t *testing.T) {
 		p.makeOld(time.Minute)
 		p.start(p.actor()...)
 		p.untilLogged("a late start", 1)
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didRefusedStart})
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didRefusedStart})
 		p.wantExit(143)
 		if r := p.receipt(); r.Started || r.Stop == nil || r.Stop.By != byPush || eventsIn(p.dir) != "" {
 			t.Errorf("receipt %+v", r)
@@ -273,11 +165,12 @@ func TestAnAnswerSaysWhoIsLeftWhenTheCommandHasEnded(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
 		p.startActor("-spawn", "child:child+deaf,orphan:orphan+deaf")
-		wantAnswer(t, c.push(cancel(1)), answer{Did: didTold, Told: 3, Left: 2})
+		p.untilLiving(3)
+		c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 3, Left: 2})
 		p.waitEvent("command done")
-		p.until("the command's end", func() bool { return len(p.alive()) == 3 }) // the launcher and two
-		wantAnswer(t, c.push(kill(2, 60)), answer{Did: didTold, Told: 3, MainEnded: true, Left: 2})
-		wantAnswer(t, c.push(kill(3, 0)), answer{Did: didKilling, Told: 3, MainEnded: true})
+		p.untilLiving(2)
+		c.wantAnswer(c.push(kill(2, 60)), answer{Did: didTold, Told: 3, MainEnded: true, Left: 2})
+		c.wantAnswer(c.push(kill(3, 0)), answer{Did: didKilling, Told: 3, MainEnded: true})
 		p.wantExit(0)
 	})
 }
