@@ -14,7 +14,7 @@ TIMED = since=$$(date +%s) && hack/setup && $(PY) -m hack.timing --since $$since
 
 # Targets use one cluster and one .venv, so that -j would only make them wait for each other.
 .NOTPARALLEL:
-.PHONY: all-tests fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit search launcher-test cluster-test generate format
+.PHONY: all-tests all-tests-dropped nightly fuzz help setup cluster-up cluster-down cluster-status images install demo figures bench-j5 test check lint unit search launcher-test cluster-test generate format
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ launcher-test: setup ## The launcher's own tests (Go), with vet
 
 cluster-test: setup install ## The tests that need the cluster; ARGS go to pytest, e.g. ARGS='-k kill'
 	@$(PYTEST) tests/cluster -n $(WORKERS) $(ARGS)
+
+nightly: ## The whole test suite, with every datagram of push dropped on all nodes: nothing may need them
+	@$(TIMED) nightly $(MAKE) --no-print-directory install all-tests-dropped
+
+all-tests-dropped:
+	@$(PY) -m hack.nightly $(PYTEST) tests -n $(WORKERS) $(ARGS)
 
 cluster-up: setup ## Bring the cluster up (engine, tools and node image are found or made)
 	@$(PY) -m hack.cluster up

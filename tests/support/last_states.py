@@ -4,14 +4,14 @@ Where a starved kubelet reports an end too late, the backstop deletes the pod: w
 stop with a deadline (its receipt, its exit code) is then in the watch alone.
 
 Contract: `last_states(lab)` watches from its start on, and begins anew where its watch is cut. `of(execution)` is the
-last state of its first pod, once that has ended; it fails where that does not end.
+last state of its first pod, once that has ended; it fails where that does not end. `named` is that of any pod.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,13 +44,23 @@ class LastStates:
 
     def of(self, execution: Execution, seconds: float = 30) -> Any:
         """The last state of its first pod, of which the workflow's container is reported ended."""
+        return self._wait(lambda: self._first(execution), f"a pod of {execution.name}", seconds)
+
+    def named(self, pod: str, seconds: float = 30) -> Any:
+        """The last state of that pod, of which the workflow's container is reported ended."""
+        return self._wait(lambda: self._pod(pod), f"pod {pod}", seconds)
+
+    def _wait(self, found: Callable[[], Any], what: str, seconds: float) -> Any:
         end = time.monotonic() + seconds
         with self._news:
-            while (found := self._first(execution)) is None or not _ended(found):
+            while (pod := found()) is None or not _ended(pod):
                 left = end - time.monotonic()
-                assert left > 0, f"no end of a pod of {execution.name} was seen within {seconds} s"
+                assert left > 0, f"no end of {what} was seen within {seconds} s"
                 self._news.wait(left)
-        return found
+        return pod
+
+    def _pod(self, name: str) -> Any:
+        return next((pod for pod in self._pods.values() if pod.metadata.name == name), None)
 
     def _first(self, execution: Execution) -> Any:
         mine = (pod for pod in self._pods.values() if pod.metadata.labels.get(EXECUTION_UID) == execution.uid)

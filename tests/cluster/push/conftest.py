@@ -1,0 +1,97 @@
+"""Runs that are told by push, or by mailbox where datagrams do not get through."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from desist.api.meta import STOP_ANNOTATION
+from hack.nightly import DROPPED, VARIABLE
+from tests.support.lab import Execution, Lab
+from tests.support.last_states import LastStates
+from tests.support.logs import log_of
+from tests.support.receipts import receipt
+from tests.support.spaces import shared
+
+LINGERS = 5
+HEARS = f"""
+import signal, sys, time
+heard = []
+def stop(number, frame):
+    heard.append(time.monotonic())
+    print("heard", flush=True)
+signal.signal(signal.SIGTERM, stop)
+print("started", flush=True)
+while not heard or time.monotonic() < heard[0] + {LINGERS}:
+    time.sleep(0.1)
+"""
+"""Says how often it is told, and ends with code 0 some seconds after the first time: later than a first repeat."""
+
+
+@pytest.fixture(scope="module")
+def place(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A namespace that the module's tests share, under the installed release."""
+    with shared(request, api) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def datagrams_arrive() -> None:
+    """What is about push itself is not tried where a nightly run has every datagram dropped."""
+    if os.environ.get(VARIABLE) == DROPPED:
+        pytest.skip("every datagram is dropped on the nodes")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of a run that was stopped once."""
+
+    status: dict[str, Any]
+    mailbox: dict[str, Any]
+    receipt: dict[str, Any]
+    log: str
+
+    @classmethod
+    def of(cls, execution: Execution, end: str, kept: LastStates) -> Told:
+        """As soon as it has ended so."""
+        status = execution.wait_for(end).object["status"]
+        log = log_of(execution)
+        return cls.in_pod(status, kept.of(execution), log)
+
+    @classmethod
+    def in_pod(cls, status: dict[str, Any], pod: Any, log: str) -> Told:
+        """In this pod, which has ended."""
+        return cls(status, json.loads(pod.metadata.annotations[STOP_ANNOTATION]), receipt(pod), log)
+
+    @property
+    def way(self) -> str:
+        """By which the launcher was told first."""
+        said: str = self.receipt["stop"]["by"]
+        return said
+
+    @property
+    def command(self) -> dict[str, Any]:
+        """The only one."""
+        (found,) = self.status["commands"]
+        return dict(found)
+
+    @property
+    def times(self) -> int:
+        """How often the program was signalled."""
+        return self.log.count("heard")
+
+
+def moment(text: str) -> datetime:
+    """A time of status, of a mailbox or of a receipt."""
+    return datetime.fromisoformat(text)
+
+
+def entries(status: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The history's entries of that type."""
+    return [entry for entry in status.get("history", ()) if entry["type"] == kind]

@@ -1,0 +1,112 @@
+"""Where the network drops, delays, repeats or cuts datagrams, a stop does what it does by mailbox alone.
+
+A program is signalled once, the run ends the same, and only the receipt tells by which way it heard first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.cluster.push.conftest import HEARS, Told
+from tests.support import programs, proof
+from tests.support.lab import Execution, Lab, template
+from tests.support.last_states import last_states
+from tests.support.logs import wait_until_started
+from tests.support.packets import Dropped, Relay, Way, dropped, relayed
+from tests.support.push import Target, target
+from tests.support.sight import HOSTNAME, STEADY_NODE
+
+pytestmark = pytest.mark.usefixtures("datagrams_arrive", "release_operator")
+
+LATE = 3.0
+"""Seconds that a datagram is held back: the mailbox is there long before."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to the datagrams, and how the stop arrives all the same."""
+
+    way: Way | None
+    """None: they are dropped."""
+    by: str
+    mode: str = "Cancel"
+    exit_code: int = 0
+
+
+CASES = {
+    "untouched": Case(Way(), "push"),
+    "dropped": Case(None, "mailbox"),
+    "dropped, under Kill": Case(None, "mailbox", "Kill", 137),
+    "delayed": Case(Way(delay=LATE), "mailbox"),
+    "delayed, under Kill": Case(Way(delay=LATE), "mailbox", "Kill", 137),
+    "repeated": Case(Way(times=5), "push"),
+    "repeated, under Kill": Case(Way(times=5), "push", "Kill", 137),
+    "cut": Case(Way(cut=40), "mailbox"),
+}
+GRACE = 4
+"""Of the Kills: less than the program lives on, more than a datagram is late."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """All cases, stopped at the same time, and what the rules have met."""
+
+    told: dict[str, Told]
+    sent: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def window(place: Lab) -> Iterator[Window]:
+    runs = {name: _start(place, number) for number, name in enumerate(CASES)}
+    for execution in runs.values():
+        wait_until_started(execution)
+    where = {name: target(execution) for name, execution in runs.items()}
+    silent = [where[name] for name, case in CASES.items() if case.way is None]
+    led = [(where[name], case.way) for name, case in CASES.items() if case.way is not None]
+    with dropped(silent) as lost, relayed(place, led) as relay, last_states(place) as kept:
+        for name, case in CASES.items():
+            grace = {"gracePeriodSeconds": GRACE} if case.mode == "Kill" else {}
+            runs[name].stop(case.mode, **grace)
+        told = {name: Told.of(execution, "Cancelled", kept) for name, execution in runs.items()}
+        sent = {name: _sent(lost, relay, where[name], CASES[name]) for name in CASES}
+    yield Window(told, sent)
+    assert proof.gone_for_good(place.name), "every marker of the namespace has its name in it"
+
+
+def _start(lab: Lab, number: int) -> Execution:
+    marker = f"mark-way-{number}-{lab.name}"
+    made: dict[str, Any] = template(programs.command(HEARS, marker), nodeSelector={HOSTNAME: STEADY_NODE})
+    return lab.create({"workflowSpec": {"template": made}}, marker)
+
+
+def _sent(lost: Dropped, relay: Relay, to: Target, case: Case) -> int:
+    return lost.count(to) if case.way is None else len(relay.seen(to))
+
+
+@pytest.mark.conformance("C18")
+@pytest.mark.parametrize("name", CASES)
+def test_the_process_is_signalled_once_and_the_run_ends_the_same(name: str, window: Window) -> None:
+    found = window.told[name]
+    assert found.times == 1, found.log
+    assert found.status["processes"][0]["exitCode"] == CASES[name].exit_code
+    assert found.receipt["stop"]["commandId"] == found.command["id"]
+    assert found.receipt["stop"]["sequence"] == found.mailbox["sequence"]
+    assert "last" not in found.receipt
+
+
+@pytest.mark.conformance("C18")
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_told_by_the_way_that_comes_through_first(name: str, window: Window) -> None:
+    assert window.told[name].way == CASES[name].by
+    assert window.sent[name] >= 1, "nothing was sent, so nothing was tried"
+
+
+@pytest.mark.conformance("C18")
+def test_the_mailbox_is_repeated_where_no_answer_comes_and_spared_where_one_does(window: Window) -> None:
+    repeated = {name for name, found in window.told.items() if "repeatedAt" in found.mailbox}
+    assert {"dropped", "cut"} <= repeated
+    assert not {"untouched", "repeated"} & repeated
