@@ -48,8 +48,13 @@ class Audit:
 
     @property
     def apart(self) -> set[str]:
-        """UIDs of pods that are counted apart; one that was forgotten by force only if no status ever knew it."""
-        return self.late | self.unproven | (self.cluster.forced - self.recorded)
+        """UIDs of pods that are counted apart.
+
+        One that was forgotten by force only if no status ever knew it; and one without our label whose node was given
+        up: the node's word has ended it, and when the node is back, no watch shows that its kubelet starts it then.
+        """
+        lost = self.cluster.api.unlabelled & self.cluster.given_up
+        return self.late | self.unproven | lost | (self.cluster.forced - self.recorded)
 
     def planned(self, judged: Observed, plan: Plan, answered: Callable[[Observed], Observed], now: float) -> None:
         """A controller has decided, `now` by its own clock."""

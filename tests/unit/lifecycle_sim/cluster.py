@@ -45,6 +45,8 @@ class SimulatedCluster:
         """By UID of the operation: how its program behaves."""
         self.forced: set[str] = set()
         """UIDs of pods whose object was removed by force while a process may have lived."""
+        self.given_up: set[str] = set()
+        """UIDs of pods that were bound to a node of which an administrator has said that nothing runs there."""
         self.boxes: dict[str, Box] = {}
         for kubelet in self.kubelets.values():
             self.api.set_node(_node(kubelet, 0))
@@ -100,6 +102,7 @@ class SimulatedCluster:
         node = self.api.nodes.get(name)
         if node is None or self.kubelets[name].on:
             return
+        self.given_up |= {pod.uid for pod in self.api.pods.values() if pod.node == name}
         if taint:
             self.api.set_node(replace(node, out_of_service=True))
         else:

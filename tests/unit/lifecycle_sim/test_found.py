@@ -36,7 +36,7 @@ def test_a_process_that_started_after_a_reboot_is_not_taken_for_one_that_ended_w
 
 @pytest.mark.parametrize("mode", [Mode.CANCEL, Mode.KILL])
 def test_a_process_is_told_though_its_kubelet_missed_the_mailbox(mode: Mode) -> None:
-    sim = Simulation(PROGRAM["slow to clean up"])
+    sim = Simulation(PROGRAM["slow to clean up"], push=False)
     sim.idle(5)
     for kubelet in sim.cluster.kubelets.values():
         kubelet.misses = True
