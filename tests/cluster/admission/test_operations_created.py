@@ -184,7 +184,7 @@ DIGITS = "5f0c6a1be2d94c83a7f1"
 NAMES = {
     "another execution's": "other-{digits}",
     "a longer one": "{own}-b-{digits}",
-    "a shorter one": "{shorter}-{digits}",
+    "a shorter one": "{less}-{digits}",
     "no digits": "{own}-abcdefghijklmnopqrst",
 }
 
@@ -193,9 +193,8 @@ NAMES = {
 def test_a_process_takes_no_name_of_another_execution_for_an_operation_of_its_own(
     process: Process, running: Execution, case: str
 ) -> None:
-    own = running.name
-    body = process.asks_for(running, "a/7")
-    body["metadata"]["name"] = NAMES[case].format(own=own, shorter=own[:-1], digits=DIGITS)
+    own, body = running.name, process.asks_for(running, "a/7")
+    body["metadata"]["name"] = NAMES[case].format(own=own, less=own[:-1], digits=DIGITS)
     answer = created(process.account, process.lab, body)
     assert denied(answer, "created-by", "it begins with that of execution", own)
 

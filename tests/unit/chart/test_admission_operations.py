@@ -25,8 +25,8 @@ def policy(find: Find, name: str) -> dict[str, Any]:
     return spec
 
 
-def variable(find: Find, name: str) -> str:
-    held = {it["name"]: it["expression"] for it in policy(find, "desist-operations-changed-by")["variables"]}
+def variable(find: Find, name: str, of: str = "desist-operations-changed-by") -> str:
+    held = {it["name"]: it["expression"] for it in policy(find, of)["variables"]}
     return str(held[name])
 
 
@@ -72,6 +72,16 @@ def test_the_name_of_every_workflow_pod_is_known_as_one_and_shows_its_run(
 def test_the_name_of_an_operations_pod_is_never_taken_for_one(find: Find, execution: str) -> None:
     names = [operation_name(execution, "uid", RUN, str(key)).replace(".", "-") + "-1" for key in range(300)]
     assert not [name for name in names if workflow_pod(find).search(name)]
+
+
+@pytest.mark.parametrize("execution", ["a", "order-1", "a.b-c.d", "x" * 253, f"{'a' * 33}-1.0", f"{'a' * 34}-1.0"])
+def test_the_name_of_every_operation_begins_as_the_policy_wants_it(find: Find, execution: str) -> None:
+    name = operation_name(execution, "uid", RUN, "a/1")
+    (wanted,) = re.findall(r"matches\('([^']*)'\)", variable(find, "begins", "desist-operations-created-by"))
+    assert re.search(wanted, name)
+    begins, cut = name[:-21], execution[:36]
+    assert cut.startswith(begins)
+    assert re.fullmatch(r"[-.]*", cut.removeprefix(begins))
 
 
 def test_what_has_ended_is_what_the_vocabulary_calls_so(find: Find) -> None:
