@@ -105,6 +105,15 @@ def test_a_process_that_status_calls_gone_while_its_pod_runs_is_stopped_before_t
     assert world.status.processes[0].state is ProcessState.ALIVE
 
 
+def test_a_process_of_another_kind_in_the_list_is_not_taken_for_the_runs_own() -> None:
+    world = stopping(Mode.KILL)
+    other = {"pod": "other", "podUid": "uid-other", "node": "node-9", "state": "alive", "role": "operation"}
+    edited(world, processes=[process(world)[0] | other, *process(world)])
+    world.settle(1)
+    assert world.phase is Phase.KILL_CANCELLING
+    assert [held.pod for held in world.status.processes] == [world.pod.obj().name]
+
+
 def test_a_process_that_status_calls_gone_is_not_run_a_second_time_beside_itself() -> None:
     world = World().running()
     edited(world, processes=process(world, state="gone"), nextAttemptAt="2026-01-02T03:04:05Z")

@@ -19,7 +19,7 @@ from desist.lifecycle.ids import LENGTH
 from desist.lifecycle.observed import ContainerPhase, PodView
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.start import Start, prepare
-from desist.lifecycle.view import RunStatus, RunView, Status, View, current, with_current
+from desist.lifecycle.view import ROLES, RunStatus, RunView, Status, View, current, with_current
 
 HIGHEST = 2**53 - 1
 """The highest number that all readers of JSON can tell from the next."""
@@ -29,11 +29,17 @@ UID_LENGTH = 36
 
 def coherent(view: View, status: Status) -> Status:
     """The same status, as far as it hangs together."""
-    status = _numbered(status)
+    status = _own(view, _numbered(status))
     row = status.at.row
     if (status.phase, status.bucket, status.closed_reason) != (status.at, row.bucket, row.closed_reason):
         status = status.replace(phase=status.at, bucket=row.bucket, closed_reason=row.closed_reason)
     return _running(view, _accepted(view, _begun(view, status))) if status.open else status
+
+
+def _own(view: View, status: Status) -> Status:
+    """Its own processes: in a run's list an operation's would be taken for the current one, and the other way round."""
+    own = tuple(process for process in status.processes if process.role is view.role or process.role not in ROLES)
+    return status if len(own) == len(status.processes) else status.replace(processes=own)
 
 
 def _numbered(status: Status) -> Status:
