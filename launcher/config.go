@@ -17,6 +17,7 @@ const kubeletMessageBytes = 4096
 type config struct {
 	mailboxDir     string
 	outcomeFile    string
+	stopFile       string // where a stop is shown to the program
 	messageFile    string
 	messageLimit   int            // bytes, of outcome and receipt together
 	stopSignal     syscall.Signal // sent when a SIGTERM comes before any stop
@@ -36,6 +37,7 @@ func configFrom(environ []string) config {
 	c := config{
 		mailboxDir:   or(env["DESIST_MAILBOX"], "/desist/mailbox"),
 		outcomeFile:  or(env["DESIST_OUTCOME"], "/desist/outcome/outcome.json"),
+		stopFile:     or(env["DESIST_STOP"], "/desist/outcome/stop.json"),
 		messageFile:  or(env["DESIST_TERMINATION_LOG"], "/dev/termination-log"),
 		messageLimit: kubeletMessageBytes,
 		stopSignal:   syscall.SIGTERM,

@@ -37,6 +37,7 @@ type stop struct {
 	mode      string
 	signal    syscall.Signal
 	grace     *time.Duration // nil: no deadline; zero: SIGKILL at once
+	text      string         // as it was posted
 }
 
 // parseStop judges the content of the mailbox. Names are matched exactly and
@@ -82,6 +83,7 @@ func parseStop(raw []byte) (stop, error) {
 	case longer(s.runID, longestID), longer(s.commandID, longestID), longer(reason, longestText), longer(details, longestText):
 		return stop{}, errors.New("a text is too long")
 	}
+	s.text = string(raw)
 	return s, s.check()
 }
 

@@ -50,6 +50,9 @@ func (s *supervisor) obey(stop stop, by string) {
 	s.asked, s.left = true, leftCount{}
 	s.receipt.read(stop, now, by)
 	s.bringForward(stop.grace, now)
+	if stop.grace == nil || *stop.grace > 0 { // else there is no time for it
+		s.stopFile.write(stop)
+	}
 	if by == byMailbox || !s.signalled {
 		s.tellOnce(stop)
 	}
@@ -62,7 +65,9 @@ func (s *supervisor) obey(stop stop, by string) {
 // pushed one is not told, since a pod that is being drained was told by that;
 // but such a pod's mailbox does not change any more. So the SIGTERM was some
 // process's of the container, and must not use the stop up.
+// It brings reason and details, too, which a datagram has no room for.
 func (s *supervisor) confirm(stop stop) {
+	s.stopFile.write(stop)
 	if !s.told {
 		s.tellOnce(stop)
 		s.reporter.report(s.receipt)

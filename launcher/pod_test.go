@@ -58,7 +58,8 @@ func newPod(t *testing.T, isolated bool) *pod {
 	}
 	writeFile(t, p.path("log"), "")
 	p.env = append(os.Environ(), "DESIST_MAILBOX="+p.path("mailbox"),
-		"DESIST_OUTCOME="+p.path("outcome/outcome.json"), "DESIST_TERMINATION_LOG="+p.path("log"))
+		"DESIST_OUTCOME="+p.path("outcome/outcome.json"), "DESIST_STOP="+p.path("outcome/stop.json"),
+		"DESIST_TERMINATION_LOG="+p.path("log"))
 	return p
 }
 

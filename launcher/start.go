@@ -53,6 +53,7 @@ func newSupervisor(c config, log *logger) *supervisor {
 		mailbox:  newMailbox(c.mailboxDir, log),
 		signals:  early,
 		reporter: newReporter(c, log),
+		stopFile: stopFile{path: c.stopFile, log: log},
 		tree:     newTree(log),
 		receipt:  receipt{Receipt: receiptVersion},
 	}

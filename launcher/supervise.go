@@ -34,6 +34,7 @@ type supervisor struct {
 	watch    *watcher
 	signals  signals
 	reporter *reporter
+	stopFile stopFile
 	tree     *tree
 
 	receipt   receipt
