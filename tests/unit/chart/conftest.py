@@ -14,6 +14,7 @@ import yaml
 from hack.cluster.home import home
 
 CHART = Path(__file__).parents[3] / "charts" / "desist"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Manifest = dict[str, Any]
 
 
@@ -41,7 +42,7 @@ class Helm:
     def rendered(self, *values: str, release: str = "desist", namespace: str = "desist-system") -> list[Manifest]:
         done = self.template(*values, release=release, namespace=namespace)
         assert done.returncode == 0, done.stderr
-        return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        return [manifest for manifest in yaml.load_all(done.stdout, LOADER) if manifest]
 
     def refusal(self, *values: str) -> str:
         done = self.template(*values)
