@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.push.conftest import entries, moment
+from tests.cluster.push.conftest import moment, noted
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
 from tests.support.last_states import LastStates, last_states
@@ -138,7 +138,8 @@ def test_a_cancel_of_it_is_told_by_push_and_signals_nobody_again(
     """The drain's SIGTERM was passed on; that the user asked comes after it, and tells the program nothing new."""
     execution = drained["cancelled later"]
     execution.stop("Cancel", reason="not needed")
-    execution.wait_for(lambda held: bool(entries(held["status"], "CancellationReceived")))
+    execution.wait_for("Cancelling")
+    assert noted(execution)["phase"] == "Cancelling"
     assert log_of(execution).count("heard") == 1
     assert proof.workflow_processes(execution.marker), "a Cancel shortens nothing"
     assert killed(execution) < PROMISED + NOISE
