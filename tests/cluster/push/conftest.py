@@ -101,7 +101,7 @@ def noted(execution: Execution) -> dict[str, Any]:
     for number in range(TRIES):
         execution.stop("Cancel", requestId=f"again-{number}")
         known = number + 1
-        held = execution.wait_for(lambda held, known=known: len(held["status"]["commands"]) > known)  # type: ignore[misc]
+        held = execution.wait_for(lambda held, known=known: len(held["status"].get("commands", ())) > known)  # type: ignore[misc]
         if entries(held.object["status"], "CancellationReceived"):
             return dict(held.object["status"])
     raise AssertionError(f"history does not say that it was received: {held.object['status']['history']}")

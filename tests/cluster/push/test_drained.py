@@ -113,7 +113,6 @@ def test_a_kill_ends_it_in_five_seconds(name: str, drained: dict[str, Execution]
     assert (said["stop"]["by"], said["stop"]["mode"], said["stop"]["commandId"]) == ("push", "Kill", command["id"])
     assert moment(said["sigterm"]) < moment(said["stop"]["at"])
     assert said["killed"] is True
-    assert proof.gone_for_good(execution.marker)
 
 
 @pytest.mark.conformance("C18", "C15")
@@ -124,7 +123,6 @@ def test_it_says_how_many_processes_are_left_when_the_main_program_has_ended(dra
     assert phase_of(seen.object) == "Cancelling"
     assert len(proof.workflow_processes(execution.marker)) == 2
     assert killed(execution) < PROMISED + NOISE
-    assert proof.gone_for_good(execution.marker)
 
 
 def waits_for(words: str) -> Callable[[Object], bool]:
@@ -145,4 +143,10 @@ def test_a_cancel_of_it_is_told_by_push_and_signals_nobody_again(
     assert killed(execution) < PROMISED + NOISE
     said = receipt(kept.of(execution))
     assert (said["stop"]["by"], said["stop"]["mode"], said["last"]["mode"]) == ("push", "Cancel", "Kill")
-    assert proof.gone_for_good(execution.marker)
+
+
+@pytest.mark.conformance("C15", "C18")
+def test_nothing_of_any_is_alive_some_seconds_later(place: Lab, drained: dict[str, Execution]) -> None:
+    for execution in drained.values():
+        proof.wait_until_gone(execution.marker)
+    assert proof.gone_for_good(f"-{place.name}"), "every marker of the namespace has its name in it"
