@@ -98,6 +98,7 @@ def noted(execution: Execution) -> dict[str, Any]:
 
     That rides on a write that is made anyway: here on that of the same request, made again.
     """
+    execution.wait_for("Cancelling")
     for number in range(TRIES):
         execution.stop("Cancel", requestId=f"again-{number}")
         known = number + 1

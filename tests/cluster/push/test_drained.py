@@ -136,7 +136,6 @@ def test_a_cancel_of_it_is_told_by_push_and_signals_nobody_again(
     """The drain's SIGTERM was passed on; that the user asked comes after it, and tells the program nothing new."""
     execution = drained["cancelled later"]
     execution.stop("Cancel", reason="not needed")
-    execution.wait_for("Cancelling")
     assert noted(execution)["phase"] == "Cancelling"
     assert log_of(execution).count("heard") == 1
     assert proof.workflow_processes(execution.marker), "a Cancel shortens nothing"
