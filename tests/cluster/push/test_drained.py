@@ -72,7 +72,7 @@ def kept(place: Lab) -> Iterator[LastStates]:
 
 
 @pytest.fixture(scope="module")
-def drained(place: Lab, kept: LastStates) -> dict[str, Execution]:
+def drained(place: Lab, kept: LastStates) -> Iterator[dict[str, Execution]]:
     """All of them, told by their kubelet."""
     runs = {name: _start(place, RUNS[name][0]) for name in RUNS}
     for execution in runs.values():
@@ -83,7 +83,11 @@ def drained(place: Lab, kept: LastStates) -> dict[str, Execution]:
         RUNS[name][1](execution)
     for execution in runs.values():
         wait_for_log(execution, "heard")
-    return runs
+    yield runs
+    # What a test that failed has left would hold its namespace for ten minutes.
+    for execution in runs.values():
+        if execution.processes():
+            execution.stop("Kill", gracePeriodSeconds=GRACE)
 
 
 def _start(lab: Lab, source: str) -> Execution:
