@@ -24,12 +24,13 @@ pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("datagrams_arrive", "re
 
 ONE_BY_ONE = 8
 TOGETHER = 16
-P50 = 0.1
-"""Seconds from the acceptance to the handler, one at a time: by mailbox it takes longer even on an idle machine."""
+P50 = 0.3
+"""Seconds from the acceptance to the handler, one at a time: three times what it takes where both cores are busy with
+other tests."""
 WORST = 2.0
 """Seconds from the request to the handler, one at a time."""
 STORM_P95, STORM_LAST = 4.0, 6.0
-"""The same in the storm; on two cores that do nothing else it is over after one."""
+"""The same in the storm: half as long again as beside two busy cores."""
 BUSY = """
 import signal, sys, time
 def stop(number, frame):
