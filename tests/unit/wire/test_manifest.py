@@ -246,6 +246,7 @@ def test_the_outcome_has_a_folder_that_can_be_written() -> None:
     assert {"name": "desist-outcome", "emptyDir": {}} in made["spec"]["volumes"]
     assert {"name": "desist-outcome", "mountPath": "/desist/outcome"} in workflow(made)["volumeMounts"]
     assert env(made)["DESIST_OUTCOME"] == "/desist/outcome/outcome.json"
+    assert env(made)["DESIST_STOP"] == "/desist/outcome/stop.json"
 
 
 def test_the_environment_names_execution_run_attempt_and_stop_signal() -> None:

@@ -41,6 +41,7 @@ LABEL_LIMIT = 63
 LAUNCHER = "/desist/bin/desist-launcher"
 MAILBOX = "/desist/mailbox"
 OUTCOME = "/desist/outcome/outcome.json"
+STOP = "/desist/outcome/stop.json"
 TERMINATION_LOG = "/dev/termination-log"
 UNPRIVILEGED_USER = 65532
 MAILBOX_BYTES = 16 * 1024
@@ -151,6 +152,7 @@ def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: Wante
         "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
         "DESIST_SIGNAL_TO": spec.stop_policy.signal_to.value,
         "DESIST_OUTCOME": OUTCOME,
+        "DESIST_STOP": STOP,
         "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
         # The launcher's defaults, said nevertheless: an envFrom or the image must not lead it elsewhere.
         "DESIST_MAILBOX": MAILBOX,
