@@ -63,7 +63,7 @@ class LastStates:
         return next((pod for pod in self._pods.values() if pod.metadata.name == name), None)
 
     def _first(self, execution: Execution) -> Any:
-        mine = (pod for pod in self._pods.values() if pod.metadata.labels.get(EXECUTION_UID) == execution.uid)
+        mine = (pod for pod in self._pods.values() if (pod.metadata.labels or {}).get(EXECUTION_UID) == execution.uid)
         return min(mine, key=lambda pod: pod.metadata.creation_timestamp, default=None)
 
     def _run(self) -> None:

@@ -217,7 +217,12 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
             return (Kind.SHARED,)
         # While the leader is alone, whatever needs the cluster would only stand at the gate.
         beside = self._leader is not None and self._at[self._leader] in (Kind.OWN, Kind.LOST)
-        return (Kind.SHARED, Kind.OWN, Kind.FREE) if beside else (Kind.SHARED, Kind.FREE)
+        if beside:
+            return (Kind.SHARED, Kind.OWN, Kind.FREE)
+        # The last test of a module is not run before the next one is known: who is inside the gate would stay there,
+        # and the leader outside.
+        inside = self._at.get(node) in (Kind.SHARED, Kind.OWN)
+        return (Kind.SHARED, Kind.FREE, Kind.OWN) if inside else (Kind.SHARED, Kind.FREE)
 
     def _leads(self, node: WorkerController) -> bool:
         return self._leader is None or self._leader is node or self._leader.shutting_down

@@ -20,6 +20,7 @@ from tests.support.receipts import receipt
 from tests.support.spaces import shared
 
 LINGERS = 5
+TRIES = 5
 HEARS = f"""
 import signal, sys, time
 heard = []
@@ -90,6 +91,21 @@ class Told:
 def moment(text: str) -> datetime:
     """A time of status, of a mailbox or of a receipt."""
     return datetime.fromisoformat(text)
+
+
+def noted(execution: Execution) -> dict[str, Any]:
+    """The status of a cancelled run that says that its stop was received.
+
+    That rides on a write that is made anyway: here on that of the same request, made again.
+    """
+    execution.wait_for("Cancelling")
+    for number in range(TRIES):
+        execution.stop("Cancel", requestId=f"again-{number}")
+        known = number + 1
+        held = execution.wait_for(lambda held, known=known: len(held["status"].get("commands", ())) > known)  # type: ignore[misc]
+        if entries(held.object["status"], "CancellationReceived"):
+            return dict(held.object["status"])
+    raise AssertionError(f"history does not say that it was received: {held.object['status']['history']}")
 
 
 def entries(status: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from hack.cluster.api import Process
 from hack.cluster.engine import current
 from tests.cluster.push.conftest import HEARS, Told, moment
 from tests.support import proof
-from tests.support.lab import Lab
+from tests.support.lab import Execution, Lab
 from tests.support.last_states import last_states
 from tests.support.logs import wait_until_started
 from tests.support.neighbour import PER_SECOND, Flood, Neighbour, neighbour
@@ -49,25 +49,37 @@ def sender(api: Any) -> Iterator[Neighbour]:
         yield made
 
 
-@pytest.fixture(scope="module", params=MICROSECONDS)
-def flooded(place: Lab, sender: Neighbour, request: pytest.FixtureRequest) -> Iterator[tuple[str, Flooded]]:
-    execution = place.start(HEARS)
-    wait_until_started(execution)
+@pytest.fixture(scope="module")
+def all_flooded(place: Lab, sender: Neighbour) -> Iterator[dict[str, Flooded]]:
+    """One after the other; the first still cleans up when the second is stopped."""
+    runs = {kind: place.start(HEARS) for kind in MICROSECONDS}
+    for execution in runs.values():
+        wait_until_started(execution)
+    with last_states(place) as kept:
+        spent = {kind: _flooded(execution, sender, kind) for kind, execution in runs.items()}
+        told = {kind: Told.of(execution, "Cancelled", kept) for kind, execution in runs.items()}
+    yield {kind: Flooded(told[kind], *spent[kind]) for kind in runs}
+    assert not [execution for execution in runs.values() if proof.processes(execution.marker)]
+
+
+def _flooded(execution: Execution, sender: Neighbour, kind: str) -> tuple[Flood, float]:
     to, run_id = target(execution), execution.get()["status"]["runId"]
     forged = Datagram.to(to, stop_for(run_id))
-    parts = [(forged.head, forged.body)] if request.param != "garbage" else garbage(forged)
+    parts = garbage(forged) if kind == "garbage" else [(forged.head, forged.body)]
     (launcher,) = (p for p in proof.processes(execution.marker) if "desist-launcher" in p.arguments[0])
-    with last_states(place) as kept:
-        before = cpu(launcher)
-        with sender.flood(to.address, to.port, parts, SECONDS) as flood:
-            execution.stop("Cancel")
-            execution.wait_for("Cancelling")
-        spent = cpu(launcher) - before
-        told = Told.of(execution, "Cancelled", kept)
-    kind: str = request.param
+    before = cpu(launcher)
+    with sender.flood(to.address, to.port, parts, SECONDS) as flood:
+        execution.stop("Cancel")
+        execution.wait_for("Cancelling")
+    spent = cpu(launcher) - before
     print(f"{kind}: {flood.sent} sent in {flood.seconds:.1f} s, {spent:.2f} s of the launcher's CPU")
-    yield kind, Flooded(told, flood, spent)
-    assert proof.gone_for_good(execution.marker)
+    return flood, spent
+
+
+@pytest.fixture(params=MICROSECONDS)
+def flooded(all_flooded: dict[str, Flooded], request: pytest.FixtureRequest) -> tuple[str, Flooded]:
+    kind: str = request.param
+    return kind, all_flooded[kind]
 
 
 def garbage(forged: Datagram) -> list[tuple[bytes, bytes]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.cluster.push.conftest import HEARS, Told, entries, moment
+from tests.cluster.push.conftest import HEARS, Told, entries, moment, noted
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab
 from tests.support.last_states import LastStates, last_states
@@ -26,13 +27,21 @@ MODES: dict[str, tuple[str, dict[str, Any], str, int]] = {
 OPERATION = "an operation's pod"
 
 
+@dataclass(frozen=True)
+class Window:
+    """What became of all, stopped at the same time."""
+
+    told: dict[str, Told]
+    early: dict[str, Any]
+    """The status of another one while its program cleaned up."""
+
+
 @pytest.fixture(scope="module")
-def told(place: Lab) -> Iterator[dict[str, Told]]:
-    """All of them, stopped at the same time."""
-    runs = {name: place.start(HEARS) for name in MODES}
+def window(place: Lab) -> Iterator[Window]:
+    runs, another = {name: place.start(HEARS) for name in MODES}, place.start(HEARS)
     with operations_of(place) as operations, last_states(place) as kept:
         parent = place.start(programs.WORKS)
-        for execution in (*runs.values(), parent):
+        for execution in (*runs.values(), parent, another):
             wait_until_started(execution)
         operation = Author.of(operations, parent).runs("unit", HEARS)
         operation.wait_for("Running")
@@ -41,12 +50,20 @@ def told(place: Lab) -> Iterator[dict[str, Told]]:
             mode, request, *_ = MODES[name]
             execution.stop(mode, **request)
         operation.stop("Cancel")
+        another.stop("Cancel")
+        early = noted(another)
         made = {name: Told.of(execution, MODES[name][2], kept) for name, execution in runs.items()}
         made[OPERATION] = _of_operation(operation, parent, kept)
-        yield made
+        another.wait_for("Cancelled")
+        yield Window(made, early)
         parent.stop("Force")
         parent.wait_for("Cancelled")
     assert proof.gone_for_good(parent.marker)
+
+
+@pytest.fixture(scope="module")
+def told(window: Window) -> dict[str, Told]:
+    return window.told
 
 
 def _of_operation(operation: Operation, parent: Execution, kept: LastStates) -> Told:
@@ -96,11 +113,7 @@ def test_texts_that_no_datagram_has_room_for_come_with_the_mailbox(told: dict[st
 
 
 @pytest.mark.conformance("C18")
-def test_history_has_it_while_the_process_still_cleans_up(place: Lab) -> None:
-    execution = place.start(HEARS)
-    wait_until_started(execution)
-    execution.stop("Cancel")
-    early = execution.wait_for(lambda held: bool(entries(held["status"], "CancellationReceived")))
-    assert early.object["status"]["phase"] == "Cancelling"
-    assert "endTime" not in early.object["status"]
-    execution.wait_for("Cancelled")
+def test_history_has_it_while_the_process_still_cleans_up(window: Window) -> None:
+    assert entries(window.early, "CancellationReceived")
+    assert window.early["phase"] == "Cancelling"
+    assert "endTime" not in window.early

@@ -101,6 +101,22 @@ def test_the_second_worker_waits_for_company_and_has_it_when_the_leader_loses_a_
     assert sum(worker.done for worker in suite.workers) == len(suite.tests)
 
 
+def test_who_is_inside_the_gate_leaves_it_for_the_leader_where_no_unit_test_is_left(tmp_path: Path) -> None:
+    kinds = [Kind.SHARED, Kind.SHARED, Kind.ALONE_ON_RELEASE, Kind.OWN, Kind.OWN]
+    suite = Suite(tmp_path, kinds, workers=2)
+    leader = next(
+        number for number in (0, 1) if "ALONE_ON_RELEASE" in suite.given(number) or suite.workers[number].run()
+    )
+    while "ALONE_ON_RELEASE" not in suite.given(leader):
+        assert suite.workers[leader].run()
+    second = suite.workers[1 - leader]
+    while second.run():
+        pass
+    assert second.done > 4, "the last test of its shared module waits for ever"
+    suite.run_all([0, 1])
+    assert sum(worker.done for worker in suite.workers) == len(suite.tests)
+
+
 def test_a_third_worker_takes_shared_modules_and_leaves_the_cores_to_the_others_then(tmp_path: Path) -> None:
     suite = Suite(
         tmp_path, [Kind.SHARED, Kind.SHARED, Kind.SHARED, Kind.LOST, Kind.OWN, Kind.OWN, Kind.FREE], workers=3
