@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ def main() -> int:
     parser.add_argument("--off", action="store_true", help="only take the rules away")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    # Told to end, it takes the rules away first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with cluster_lock():
             return _taken_away() if given.off else _run(given.command)
@@ -100,6 +103,7 @@ def dropping(port: int) -> Iterator[None]:
             _in(node, PUT)
         yield
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _taken_away()
 
 
