@@ -59,6 +59,7 @@ body = json.loads(sys.argv[1])
 execution = {"name": os.environ["DESIST_EXECUTION"], "uid": os.environ["DESIST_EXECUTION_UID"]}
 body["spec"]["executionRef"] = execution
 body["metadata"]["ownerReferences"][0].update(execution)
+body["metadata"]["name"] = execution["name"] + body["metadata"]["name"][-21:]
 body["spec"]["createdBy"] = {"podName": me["pod"]["name"], "podUid": me["pod"]["uid"]}
 url = "https://kubernetes.default.svc/apis/desist.dev/v1alpha1/namespaces/" + me["namespace"] + "/operations"
 asked = urllib.request.Request(url, json.dumps(body).encode(), {"Authorization": "Bearer " + token,
@@ -72,9 +73,8 @@ def test_a_pod_creates_one_with_nothing_but_what_kubernetes_mounts_into_it(team:
     wanted = operation(running, "from a pod")
     asks = team.create({"workflowSpec": {"template": template(["python3", "-u", "-c", ASKS, json.dumps(wanted)])}})
     asks.wait_for("Succeeded")
-    held = team.custom.get_namespaced_custom_object(
-        "desist.dev", "v1alpha1", team.name, "operations", wanted["metadata"]["name"]
-    )
+    name = asks.name + wanted["metadata"]["name"][-21:]
+    held = team.custom.get_namespaced_custom_object("desist.dev", "v1alpha1", team.name, "operations", name)
     (made_it,) = asks.pods()
     assert held["spec"]["createdBy"] == {"podName": made_it.metadata.name, "podUid": made_it.metadata.uid}
 
