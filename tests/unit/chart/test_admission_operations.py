@@ -71,7 +71,8 @@ def test_the_name_of_every_workflow_pod_is_known_as_one_and_shows_its_run(
 @pytest.mark.parametrize("execution", ["a", "order-1", "a.b-c.d", "x" * 253])
 def test_the_name_of_an_operations_pod_is_never_taken_for_one(find: Find, execution: str) -> None:
     names = [operation_name(execution, "uid", RUN, str(key)).replace(".", "-") + "-1" for key in range(300)]
-    assert not [name for name in names if workflow_pod(find).search(name)]
+    pattern = workflow_pod(find)
+    assert not [name for name in names if pattern.search(name)]
 
 
 @pytest.mark.parametrize("execution", ["a", "order-1", "a.b-c.d", "x" * 253, f"{'a' * 33}-1.0", f"{'a' * 34}-1.0"])
