@@ -15,7 +15,6 @@ import (
 const (
 	residentLimitKiB = 5 << 10
 	idleFor          = 1500 * time.Millisecond
-	restFor          = 200 * time.Millisecond
 )
 
 // build makes the program as the image has it.
@@ -53,16 +52,15 @@ func TestTheProgramIsSmallAndIdle(t *testing.T) {
 func (p *pod) wantSmallAndIdle() {
 	p.t.Helper()
 	pid := p.cmd.Process.Pid
-	p.until("the launcher at rest", func() bool {
+	// What was told goes on and off, on a busy machine later than one thinks, and each time the launcher hears of it.
+	// So a window counts in which nothing happened; a launcher that looks by itself now and then has none.
+	p.until(fmt.Sprintf("%v in which it does not wake up", idleFor), func() bool {
 		before := switches(p.t, pid)
-		time.Sleep(restFor) // what was told goes on and off, and each time the launcher hears of it
-		return switches(p.t, pid) == before
+		time.Sleep(idleFor)
+		woken := switches(p.t, pid) - before
+		p.t.Logf("it woke up %d times in %v", woken, idleFor)
+		return woken <= 5
 	})
-	before := switches(p.t, pid)
-	time.Sleep(idleFor) // nothing happens: that is what is measured
-	if woken := switches(p.t, pid) - before; woken > 5 {
-		p.t.Errorf("it woke up %d times in %v without an event", woken, idleFor)
-	}
 	if kib := status(p.t, fmt.Sprintf("/proc/%d/status", pid), "VmRSS"); kib > residentLimitKiB {
 		p.t.Errorf("%d KiB are resident", kib)
 	} else {
