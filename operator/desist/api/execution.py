@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 
 from desist.api.base import Model, Opaque
 from desist.api.cancellation import Cancellation
-from desist.api.markers import rules
+from desist.api.markers import Whole, rules
 from desist.api.meta import ObjectMeta
 from desist.api.rules import EXECUTION_RULES, ONE_WORKFLOW, PRINTABLE
 from desist.api.status import WorkflowExecutionStatus
@@ -50,5 +50,5 @@ class WorkflowExecution(Model):
     metadata: ObjectMeta
     spec: WorkflowExecutionSpec
     """What to run, and whether it shall be stopped."""
-    status: WorkflowExecutionStatus | None = None
+    status: Annotated[WorkflowExecutionStatus | None, Whole()] = None
     """What has happened and what is being done about the request to stop."""

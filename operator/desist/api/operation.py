@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from desist.api.base import LEFT_OUT_EMPTY, Model, Opaque
 from desist.api.cancellation import Cancellation
-from desist.api.markers import ListMap, rules
+from desist.api.markers import ListMap, Whole, rules
 from desist.api.meta import ObjectMeta
 from desist.api.rules import (
     ONE_COMMAND,
@@ -146,7 +146,7 @@ class Operation(Model):
     metadata: ObjectMeta
     spec: OperationSpec
     """What to do, for which run, and whether it shall be stopped."""
-    status: OperationStatus | None = None
+    status: Annotated[OperationStatus | None, Whole()] = None
     """What has happened to the operation, and what is being done about a request to stop it, or about its run's."""
 
     @property

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from desist.api.base import LEFT_OUT_EMPTY, Model, Opaque
-from desist.api.markers import ListMap, OneOf
+from desist.api.markers import ListMap, OneOf, Whole
 from desist.api.meta import Condition, ObjectMeta
 from desist.api.vocabulary import SignalTo
 
@@ -89,5 +89,5 @@ class Workflow(Model):
     metadata: ObjectMeta
     spec: WorkflowSpec
     """What a run of the workflow is made of."""
-    status: WorkflowStatus | None = None
+    status: Annotated[WorkflowStatus | None, Whole()] = None
     """What the controller found out about the definition."""

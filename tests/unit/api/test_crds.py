@@ -55,6 +55,11 @@ def test_every_field_has_a_description_that_is_a_sentence(of: Definition) -> Non
 
 
 @EACH_KIND
+def test_a_status_is_one_value_for_managed_fields(of: Definition) -> None:
+    assert _all_nodes(of)[".status"]["x-kubernetes-map-type"] == "atomic"
+
+
+@EACH_KIND
 def test_every_string_has_a_limit(of: Definition) -> None:
     for path, node in _all_nodes(of).items():
         if node.get("type") == "string":
