@@ -4,7 +4,8 @@ Contract: every action may be repeated, because each is guarded by what was judg
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
 for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
-nothing but what is derived: then all else is done, and no Event tells of it. A push is sent at once, is waited for by
+nothing but what is derived: then all else is done, and no Event tells of it. A repeated posting waits while stops are
+written: what is late because of a load must not add to it. A push is sent at once, is waited for by
 nobody, and ends no plan. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
@@ -47,6 +48,8 @@ from desist.lifecycle.shown.derived import derived_only
 logger = logging.getLogger(__name__)
 REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
+REPEAT_YIELDS, REPEAT_YIELDS_UNTIL = timedelta(seconds=1), timedelta(seconds=15)
+"""How long a repeat waits while stops are written, and how long in all."""
 Note = Callable[[Any], object]
 
 
@@ -191,6 +194,9 @@ class _Run:
         return Outcome.AGAIN
 
     async def _post(self, action: PostMailbox) -> Outcome:
+        if action.again and self._pods.busy() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
+            self._wake(self._clock() + REPEAT_YIELDS)
+            return Outcome.DONE
         try:
             done = await self._pods.post(self._record, action)
         except ApiError as error:

@@ -225,6 +225,10 @@ class Cluster:
         body = await _one(call)
         return str(body["metadata"]["resourceVersion"])
 
+    def busy_with_stops(self) -> bool:
+        """Whether acceptances, mailboxes or DELETEs are on their way, or wait."""
+        return self.client.busy(Budget.STOP, Budget.TELL)
+
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
         """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""
         deletion = Deletion(grace_seconds=action.grace_seconds, uid=action.uid, resource_version=resource_version)

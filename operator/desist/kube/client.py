@@ -4,7 +4,8 @@ Contract: a call gives the decoded body or raises an `ApiError`; nothing else. W
 do harm, and only within `ClientOptions.patience`: reads after a 5xx or a broken connection, and any call after a 429
 (the API server did nothing) or after one 401 (the token is read anew). A write whose answer was lost is the caller's:
 it is guarded by a name, a UID or a resourceVersion, and the queue comes again. A call that admission may hold up can
-be given a time of its own (`answer_within`, seconds for one try); it ends as `NoAnswer`. (Below us, aiohttp sends a
+be given a time of its own (`answer_within`, seconds for one try; longer while the API server is slow for all); it ends
+as `NoAnswer`. (Below us, aiohttp sends a
 GET, PUT or DELETE once more where a kept connection breaks: one more reason for the guards.) Concurrency and pace are
 the lanes'.
 Rejected: the official client (127 MB, and more CPU a request: see decision 4), bodies as models (a caller
@@ -35,11 +36,13 @@ from desist.kube.server_time import ServerTime
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
 logger = logging.getLogger(__name__)
-STOPS = Allowance(at_a_time=40, a_second=400, burst=400)
-"""As many at a time as there are places for urgent reconciles, and more: none of them waits for a seat."""
+STOPS = Allowance(at_a_time=10, a_second=400, burst=400, hanging=50)
+"""More that hang than there are places for urgent reconciles: none of them waits for a request of another tenant."""
 TELLS = STOPS
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
+EVENTS_YIELD = 3.0
+"""Seconds that Events leave the API server to stops at most: what lasts longer is no storm, but the usual load."""
 MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -146,6 +149,10 @@ class Client:
     ) -> None:
         await self.close()
 
+    def busy(self, *budgets: Budget) -> bool:
+        """Whether requests of one of these are on their way, or wait."""
+        return any(self._lanes[budget].busy for budget in budgets)
+
     async def read(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """GET of any path, as `/version`; the raw body."""
         return await self._call(_Call("GET", path, parameters or {}))
@@ -245,13 +252,16 @@ class Client:
     async def _call(self, call: _Call) -> bytes:
         """The call within its lane, tried again as the contract says."""
         loop = asyncio.get_running_loop()
+        if call.budget is Budget.EVENT:
+            await self._lanes[Budget.STOP].calm(EVENTS_YIELD)
+            await self._lanes[Budget.TELL].calm(EVENTS_YIELD)
         deadline = loop.time() + self.options.patience
         delay = 0.1
         while True:
             try:
                 async with self._lanes[call.budget].enter():
                     call.passage.sent = True
-                    return await self._try(call)
+                    return await self._timed(call)
             except (TooManyRequests, ServerUnavailable) as error:
                 wait = self._wait_before_again(call, error, delay)
                 if wait is None or loop.time() + wait > deadline:
@@ -268,9 +278,17 @@ class Client:
             return wait
         return max(error.retry_after or 0, delay * random.uniform(0.5, 1)) if call.method == "GET" else None
 
-    async def _try(self, call: _Call) -> bytes:
-        total = self.options.request_timeout if call.answer_within is None else call.answer_within
-        bounds = aiohttp.ClientTimeout(total=total, sock_connect=self.options.connect_timeout)
+    async def _timed(self, call: _Call) -> bytes:
+        """One try; its lane is told how long a success took."""
+        answers, began = self._lanes[call.budget].answers, asyncio.get_running_loop().time()
+        longest = self.options.request_timeout
+        within = longest if call.answer_within is None else answers.within(call.answer_within, longest)
+        body = await self._try(call, within)
+        answers.took(asyncio.get_running_loop().time() - began)
+        return body
+
+    async def _try(self, call: _Call, within: float) -> bytes:
+        bounds = aiohttp.ClientTimeout(total=within, sock_connect=self.options.connect_timeout)
         try:
             async with await self._admitted(call, bounds) as response:
                 return await response.read()

@@ -45,8 +45,8 @@ class PostMailbox:
     """Whether the workflow container was seen started."""
     asks: str = ""
     """Mode and grace, which is what a refusal is remembered by."""
-    again: bool = False
-    """Whether it holds the same already, and only the change counts."""
+    again: datetime | None = None
+    """When it was due, where the mailbox holds the same already, and only the change counts; None: it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class FakeCluster:
     list_version: int = 1000
     time: datetime | None = None
     """By the API server's clock."""
+    busy: bool = False
+    """Whether stops are being written."""
 
     @property
     def push(self) -> Push:
@@ -72,6 +74,9 @@ class FakeCluster:
     def creates(self, clock: Callable[[], float] = lambda: 0.0, slots: int = 4) -> Creates:
         """Creates of pods at this cluster; whom they wake is added to `woken`."""
         return Creates(self.cluster, Settings(), slots, self.woken.append, clock)
+
+    def busy_with_stops(self) -> bool:
+        return self.busy
 
     def _call(self, verb: str, rest: str = "") -> None:
         self.calls.append(f"{verb} {rest}".strip())

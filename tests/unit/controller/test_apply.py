@@ -111,12 +111,28 @@ async def test_what_the_api_server_knows_better_ends_the_plan(verb: str, how: st
 
 async def test_the_log_tells_a_repeat_from_a_posting(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    await apply(FakeCluster(), POST, replace(POST, again=True))
+    await apply(FakeCluster(), POST, replace(POST, again=NOW))
     assert [r.getMessage() for r in caplog.records] == ["stop posted to pod pod", "stop posted again to pod pod"]
 
 
+async def test_a_repeat_waits_while_stops_are_written_but_not_for_ever() -> None:
+    late = NOW - timedelta(seconds=15)
+    busy = FakeCluster(busy=True)
+    result = await apply(busy, replace(POST, again=late + timedelta(seconds=1)))
+    assert (result.outcome, result.wake_at, busy.calls) == (Outcome.DONE, NOW + timedelta(seconds=1), [])
+    for cluster, again in ((busy, late), (FakeCluster(), NOW)):
+        await apply(cluster, replace(POST, again=again))
+        assert cluster.calls and cluster.calls[-1].startswith("post")
+
+
+async def test_a_posting_waits_for_nobody() -> None:
+    busy = FakeCluster(busy=True)
+    await apply(busy, POST)
+    assert busy.calls
+
+
 async def test_a_repeat_that_fails_puts_nothing_off_and_is_tried_again_soon() -> None:
-    result = await apply(FakeCluster(fails={"post"}), replace(POST, again=True), WakeAt(NOW + timedelta(seconds=60)))
+    result = await apply(FakeCluster(fails={"post"}), replace(POST, again=NOW), WakeAt(NOW + timedelta(seconds=60)))
     assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + timedelta(seconds=5))
     with pytest.raises(ApiError):
         await apply(FakeCluster(fails={"post"}), POST)

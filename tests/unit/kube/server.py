@@ -85,6 +85,16 @@ def json_answer(body: object) -> Handler:
     return handle
 
 
+def late(seconds: float, then: Handler) -> Handler:
+    """The same answer, so much later."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await then(request)
+
+    return handle
+
+
 def status_answer(code: int, reason: str = "Any", headers: Mapping[str, str] | None = None) -> Handler:
     """A failure, as the API server words it."""
 

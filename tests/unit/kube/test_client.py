@@ -29,8 +29,9 @@ from desist.kube.errors import (
     Unauthorized,
     error_from,
 )
+from desist.kube.lanes import Budget
 from desist.kube.resource import NODES, PODS, Query, Resource
-from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer, stream_answer
+from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
@@ -94,6 +95,28 @@ async def test_a_call_with_a_time_of_its_own_ends_as_no_answer_when_it_is_over(s
                 await client.create(PODS, {}, namespace="ns", dry_run=True, answer_within=0.1)
             else:
                 await client.patch(POD, {}, answer_within=0.1)
+
+
+async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick(server: Server) -> None:
+    server.answers(PATH, *[late(0.2, json_answer({}))] * 40, late(0.3, json_answer({})), silent)
+    async with Client(server.connection, ClientOptions(request_timeout=60, patience=0)) as client, asyncio.timeout(30):
+        await asyncio.gather(*(client.get(POD) for _ in range(40)))
+        await client.patch(POD, {}, answer_within=0.1)
+        with pytest.raises(NoAnswer):
+            await client.patch(POD, {}, answer_within=0.1)
+
+
+async def test_an_event_waits_while_a_stop_is_written(server: Server) -> None:
+    server.answers(PATH, late(0.5, json_answer({})))
+    server.answers("/api/v1/namespaces/ns/pods", json_answer({}))
+    done = []
+    async with Client(server.connection) as client, asyncio.timeout(20):
+        stop = asyncio.ensure_future(client.patch(POD, {}, budget=Budget.TELL))
+        stop.add_done_callback(lambda _: done.append("stop"))
+        await server.wait_for(1)
+        await client.create(PODS, {}, namespace="ns", budget=Budget.EVENT)
+        done.append("event")
+    assert done == ["stop", "event"]
 
 
 async def test_a_broken_connection_is_not_taken_for_a_server_that_does_not_answer(server: Server) -> None:

@@ -161,8 +161,8 @@ def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]
     held = _held(pod, order)
     if pod is None or held is None or posting(process, order) is not None or _due(_backstop(process, order), now):
         return ()
-    due = _due(_repeat_at(process, pod, held), now)
-    return _post(process, pod, mailbox.repeated(held, now), again=True) if due else ()
+    moment = _repeat_at(process, pod, held)
+    return _post(process, pod, mailbox.repeated(held, now), again=moment) if _due(moment, now) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,7 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     )
 
 
-def _post(process: Process, pod: PodView, stop: mailbox.Stop, again: bool = False) -> tuple[Deed, ...]:
+def _post(process: Process, pod: PodView, stop: mailbox.Stop, again: datetime | None = None) -> tuple[Deed, ...]:
     lean = mailbox.without_texts(stop)
     post = PostMailbox(
         pod=pod.name,
