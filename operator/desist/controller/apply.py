@@ -50,6 +50,8 @@ REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
 REPEAT_YIELDS, REPEAT_YIELDS_UNTIL = timedelta(seconds=1), timedelta(seconds=15)
 """How long a repeat waits while stops are written, and how long in all."""
+BURST_YIELDS = timedelta(seconds=0.3)
+"""How long what was pushed already is not posted, while a burst of stops is accepted."""
 Note = Callable[[Any], object]
 
 
@@ -85,6 +87,8 @@ class Applier:
     push: Push
     record_event: RecordEvent
     clock: Callable[[], datetime]
+    leave: Callable[[Key], None] = _unnoted
+    """The reconcile of that object goes on without a place in the queue."""
 
     async def apply(
         self, plan: Plan, record: StoppableRecord, note: Note = _unnoted, holds: Callable[[], bool] = _always
@@ -112,6 +116,7 @@ class _Run:
         self._memory = applier.memory
         self._push = applier.push
         self._clock = applier.clock
+        self._leave = applier.leave
         self._pods = PodWriter(applier.cluster, applier.memory, applier.clock)
         self._record_event = applier.record_event
         self._status = applier.status
@@ -197,6 +202,12 @@ class _Run:
         if action.again and self._pods.busy() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
             self._wake(self._clock() + REPEAT_YIELDS)
             return Outcome.DONE
+        if self._was_pushed(action):
+            if action.started and self._pods.burst():
+                self._wake(self._clock() + BURST_YIELDS)
+                return Outcome.DONE
+            # Its pod knows: where admission of pods hangs, no other stop waits for that to be accepted.
+            self._leave(self._key)
         try:
             done = await self._pods.post(self._record, action)
         except ApiError as error:
@@ -204,6 +215,10 @@ class _Run:
         if done.version:
             self._posted[action.uid] = done.version
         return self._taken(action, done.outcome)
+
+    def _was_pushed(self, action: PostMailbox) -> bool:
+        pushes = self._memory.pushes(self._key.uid)
+        return any((push.pod_uid, push.asks) == (action.uid, action.asks) for push in pushes)
 
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
         """A repeat that fails must not put off what else there is to do for this object. Raises for any other."""

@@ -53,6 +53,8 @@ ADDED = (
 
 CREATE_WITHIN = 12.0
 """Seconds that a create may take: above a webhook's default timeout of ten, so that the API server names it."""
+BURST = 1.0
+"""Seconds that a burst of acceptances lasts; what lasts longer is the usual load."""
 STOP_ANSWER = 2.0
 """Seconds in which the API server must have answered a call that brings a stop to a pod: its admission may hang."""
 
@@ -227,7 +229,11 @@ class Cluster:
 
     def busy_with_stops(self) -> bool:
         """Whether acceptances, mailboxes or DELETEs are on their way, or wait."""
-        return self.client.busy(Budget.STOP, Budget.TELL)
+        return any(self.client.lane(budget).busy() for budget in (Budget.STOP, Budget.TELL))
+
+    def burst_of_stops(self) -> bool:
+        """Whether acceptances are on their way, and have been for less than a BURST."""
+        return self.client.lane(Budget.STOP).busy(BURST)
 
     async def delete_pod(self, namespace: str, action: DeletePod, resource_version: str) -> None:
         """DELETE under the pod's UID, and its version unless that is empty. Raises Outdated, Vanished."""

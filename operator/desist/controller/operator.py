@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from desist.controller import login, rows
+from desist.controller.burst import Burst
 from desist.controller.caches import Caches
 from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
@@ -31,6 +32,7 @@ from desist.controller.waking import Waking
 from desist.controller.watches import Watches
 from desist.controller.work import Work
 from desist.kube.client import Client
+from desist.kube.lanes import Budget
 
 
 def _push_place(settings: ControllerSettings) -> tuple[Place | None, timedelta | None]:
@@ -55,7 +57,7 @@ class Operator:
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         memory = Memory()
-        push = Push(keys, memory, waking.add, clock, told=lambda key: work.leave(key))
+        push = Push(keys, memory, waking.add, clock, burst=Burst(client.lane(Budget.STOP)))
         means = rows.Means(
             cluster=cluster,
             creates=creates,
@@ -64,6 +66,7 @@ class Operator:
             push=push,
             record_event=recorder.record,
             clock=clock,
+            leave=lambda key: work.leave(key),
             intake=lambda: self.intake,
         )
         kinds = rows.all_kinds(means)

@@ -1,11 +1,11 @@
 """Push: the stop of a mailbox once more, as one signed datagram to the pod's launcher, which has it some ms later.
 
 Contract: it is only faster. With every datagram lost all ends as by mailbox, and nothing here can fail or hold up a
-plan: `send` signs, hands over to the kernel, and returns; what goes wrong is said in the log, seldom. The reconcile
-then leaves its place in the queue (`told`): what is left of it, the PATCH, keeps no other stop from being accepted.
+plan: `send` returns at once; it signs and hands over to the kernel, after a burst of acceptances where there is one
+(`Burst`); what goes wrong is said in the log, seldom.
 - Sent is `magic, pod UID, signature, body` (docs/push.md): 24 + 64 bytes and `datagram.body`. A pod whose key is not
   held gets none.
-- What was sent is in `Memory` by then, also where it could not be: the core goes by the time of the last try.
+- What is sent is in `Memory` when `send` returns, also where it could not be: the core goes by the last try.
 - An answer counts where its nonce is one that is waited for (each once, for PATIENCE, at most WAITED of them) and it
   comes of the pod and names the command that were sent. It goes into `Memory`; where it says something new, the object
   is woken. The nonce is random, and goes to that pod alone: whoever has not seen the datagram cannot answer it.
@@ -26,6 +26,7 @@ from uuid import UUID
 import msgspec
 
 from desist.controller import log
+from desist.controller.burst import Burst
 from desist.controller.datagrams import Datagrams
 from desist.controller.kinds import Key
 from desist.controller.memory import Memory
@@ -64,10 +65,6 @@ class _Sent:
     """Of the log line that told of it."""
 
 
-def _nothing(_: Key) -> None:
-    pass
-
-
 def packed(pod_uid: str, body: bytes, key: PushKey) -> bytes:
     """The datagram. Raises NotPushed."""
     try:
@@ -93,14 +90,15 @@ class Push:
         wake: Callable[[Key], None],
         clock: Callable[[], datetime],
         seconds: Callable[[], float] = time.monotonic,
-        told: Callable[[Key], None] = _nothing,
+        burst: Burst | None = None,
     ) -> None:
+        """`burst` calls what sends, at once or shortly after; None: at once."""
         self._keys = keys
         self._memory = memory
         self._wake = wake
         self._clock = clock
         self._seconds = seconds
-        self._told = told
+        self._burst = burst
         self._complaints = Complaints(seconds)
         self._sent: dict[str, _Sent] = {}
         """By nonce, oldest first."""
@@ -111,12 +109,21 @@ class Push:
         self._datagrams.open()
 
     def close(self) -> None:
-        """Close them."""
+        """Send what is held back, and close them."""
+        if self._burst is not None:
+            self._burst.close()
         self._datagrams.close()
 
     def send(self, of: Key, stop: PushStop) -> None:
         """Push a stop to a pod of that object. Never raises."""
         known = self._memory.pushed(of.uid, Pushed(stop.uid, stop.sequence, stop.asks, self._clock()))
+        again = known is not None and (known.sequence, known.asks) == (stop.sequence, stop.asks)
+        if self._burst is None:
+            self._try(of, stop, again)
+        else:
+            self._burst.send(lambda: self._try(of, stop, again))
+
+    def _try(self, of: Key, stop: PushStop, again: bool) -> None:
         try:
             self._send(of, stop)
         except NotPushed as error:
@@ -127,9 +134,7 @@ class Push:
         except Exception:
             logger.exception("no push to pod %s", stop.pod)
         else:
-            again = known is not None and (known.sequence, known.asks) == (stop.sequence, stop.asks)
             logger.log(logging.DEBUG if again else logging.INFO, "stop pushed to pod %s", stop.pod)
-            self._told(of)
 
     def heard(self, data: bytes) -> None:
         """Something has come in."""

@@ -43,6 +43,10 @@ from desist.lifecycle.run.rest import disturbed
 from desist.lifecycle.stop.sweep import of_failed
 
 
+def _nothing(_: Key) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What the reconcilers of all kinds work with."""
@@ -56,6 +60,8 @@ class Means:
     clock: Callable[[], datetime]
     intake: Callable[[], Intake]
     """Told late: the intake needs the table."""
+    leave: Callable[[Key], None] = _nothing
+    """A reconcile goes on without a place of its own."""
     seconds: Callable[[], float] = time.monotonic
     """A clock that nobody sets."""
 
@@ -171,7 +177,17 @@ def _reconciler(means: Means, logic: Logic[Judged, Seen], own: Own[Seen]) -> Rec
         caches=caches,
         memory=memory,
         asker=Asker(cluster, caches, memory, clock, own),
-        applier=Applier(logic.kind, cluster, status, means.creates, memory, means.push, means.record_event, clock),
+        applier=Applier(
+            kind=logic.kind,
+            cluster=cluster,
+            status=status,
+            creates=means.creates,
+            memory=memory,
+            push=means.push,
+            record_event=means.record_event,
+            clock=clock,
+            leave=means.leave,
+        ),
         rereader=Rereader(logic.kind, cluster, logic.store, caches),
         clock=clock,
     )

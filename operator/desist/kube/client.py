@@ -36,8 +36,8 @@ from desist.kube.server_time import ServerTime
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
 logger = logging.getLogger(__name__)
-STOPS = Allowance(at_a_time=10, a_second=400, burst=400, hanging=50)
-"""More that hang than there are places for urgent reconciles: none of them waits for a request of another tenant."""
+STOPS = Allowance(at_a_time=40, a_second=400, burst=400)
+"""As many at a time as there are places for urgent reconciles, and more: none of them waits for a seat."""
 TELLS = STOPS
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
@@ -149,9 +149,9 @@ class Client:
     ) -> None:
         await self.close()
 
-    def busy(self, *budgets: Budget) -> bool:
-        """Whether requests of one of these are on their way, or wait."""
-        return any(self._lanes[budget].busy for budget in budgets)
+    def lane(self, budget: Budget) -> Lane:
+        """The lane of that budget: whether it is busy."""
+        return self._lanes[budget]
 
     async def read(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """GET of any path, as `/version`; the raw body."""
@@ -253,8 +253,8 @@ class Client:
         """The call within its lane, tried again as the contract says."""
         loop = asyncio.get_running_loop()
         if call.budget is Budget.EVENT:
-            await self._lanes[Budget.STOP].calm(EVENTS_YIELD)
-            await self._lanes[Budget.TELL].calm(EVENTS_YIELD)
+            await self.lane(Budget.STOP).calm(EVENTS_YIELD)
+            await self.lane(Budget.TELL).calm(EVENTS_YIELD)
         deadline = loop.time() + self.options.patience
         delay = 0.1
         while True:

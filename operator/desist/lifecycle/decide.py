@@ -20,7 +20,7 @@ from desist.lifecycle.observed import Observed, ObservedOperation, Questions
 from desist.lifecycle.operation import begin, belong, close, shown, taken
 from desist.lifecycle.operation import put_off as own_put_off
 from desist.lifecycle.operation.view import OperationView
-from desist.lifecycle.plan import Action, Plan, WakeAt, WriteStatus
+from desist.lifecycle.plan import Action, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 from desist.lifecycle.run import attempts, late, operations, reports, settle, start
 from desist.lifecycle.run.start import Stall
 from desist.lifecycle.shown import events, notes, put_off
@@ -140,7 +140,10 @@ def _decide(kind: Pass, view: View, before: Status) -> Plan | Questions:
     if later is not None and later > view.now:
         return Plan(_permitted(kind, view, after, (*judged.again, later)))
     after = notes.after_step(view, after)
-    return Plan((WriteStatus(after), *events.told(before, after), *_permitted(kind, view, after, judged.again)))
+    permitted = _permitted(kind, view, after, judged.again)
+    if after.last_accepted != before.last_accepted:
+        permitted = _pushed_first(view, permitted)
+    return Plan((WriteStatus(after), *events.told(before, after), *permitted))
 
 
 def _accepted(view: View, status: Status) -> Plan:
@@ -182,6 +185,17 @@ def _permitted(kind: Pass, view: View, status: Status, again: Times) -> tuple[Ac
     times = (*again, creation.again, *left, shown_at(view, status)) if status.open else (*again, *left)
     # Stops before starts: a create that hangs or fails ends the plan.
     return (*delivered.deeds, *created, *_wake(view, status, times), *swept.deeds, *surplus.deeds)
+
+
+def _pushed_first(view: View, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """What an acceptance permits, without the postings whose pushes go out with it: these are left to the next pass.
+
+    It comes behind what others have to write: so of many that are stopped at once all are accepted, and pushed to,
+    before mailboxes are written.
+    """
+    pushed = {action.uid for action in actions if isinstance(action, PushStop)}
+    left = tuple(each for each in actions if not (isinstance(each, PostMailbox) and each.uid in pushed))
+    return actions if len(left) == len(actions) else (*left, WakeAt(view.now + SOON))
 
 
 def _wake(view: View, status: Status, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:

@@ -78,6 +78,9 @@ class FakeCluster:
     def busy_with_stops(self) -> bool:
         return self.busy
 
+    def burst_of_stops(self) -> bool:
+        return self.busy
+
     def _call(self, verb: str, rest: str = "") -> None:
         self.calls.append(f"{verb} {rest}".strip())
         if verb in self.outdated:

@@ -18,7 +18,7 @@ from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed import Answer, CreateAnswer, Pushed
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,
@@ -37,6 +37,7 @@ WRITE = WriteStatus(WorkflowExecutionStatus(phase=Phase.CANCELLING))
 CREATE = CreatePod("pod", Opaque.of({"metadata": {"name": "pod"}}))
 POST = PostMailbox("pod", "p", "41", "{}")
 PUSH = PushStop("pod", "p", "10.0.0.7", "0a1b2c3d", 7633, "{}", 3, "Cancel/None")
+KEY = Key("WorkflowExecution", "wfx")
 DELETE = DeletePod("pod", "p", 1, AFTER_POST)
 EVENT = EmitEvent(False, "CancelRequested", "by kubectl")
 
@@ -47,6 +48,7 @@ async def apply(
     memory: Memory | None = None,
     creates: Creates | None = None,
     holds: Callable[[], bool] = lambda: True,
+    left: list[Key] | None = None,
 ) -> Result:
     cluster.objects.setdefault("order-1", body())
     status = StatusWriter(EXECUTION, cluster.cluster, cluster.record_event, lambda: NOW)
@@ -59,6 +61,7 @@ async def apply(
         cluster.push,
         cluster.record_event,
         lambda: NOW,
+        (left if left is not None else []).append,
     )
     return await applier.apply(Plan(actions), record(), holds=holds)
 
@@ -123,6 +126,24 @@ async def test_a_repeat_waits_while_stops_are_written_but_not_for_ever() -> None
     for cluster, again in ((busy, late), (FakeCluster(), NOW)):
         await apply(cluster, replace(POST, again=again))
         assert cluster.calls and cluster.calls[-1].startswith("post")
+
+
+async def test_a_posting_holds_no_place_once_the_same_was_pushed_to_that_pod() -> None:
+    memory = Memory()
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    for asks, uid, left in (("Kill/1", "p", []), ("Cancel/None", "q", []), ("Cancel/None", "p", [KEY])):
+        found: list[Key] = []
+        await apply(FakeCluster(), replace(POST, uid=uid, asks=asks), memory=memory, left=found)
+        assert found == left
+
+
+async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() -> None:
+    memory, busy = Memory(), FakeCluster(busy=True)
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    result = await apply(busy, replace(POST, asks="Cancel/None"), memory=memory)
+    assert (result.outcome, result.wake_at, busy.calls) == (Outcome.DONE, NOW + timedelta(seconds=0.3), [])
+    await apply(busy, replace(POST, asks="Cancel/None", started=False), memory=memory)
+    assert busy.calls
 
 
 async def test_a_posting_waits_for_nobody() -> None:

@@ -107,7 +107,7 @@ async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick
 
 
 async def test_an_event_waits_while_a_stop_is_written(server: Server) -> None:
-    server.answers(PATH, late(0.5, json_answer({})))
+    server.answers(PATH, late(0.25, json_answer({})))
     server.answers("/api/v1/namespaces/ns/pods", json_answer({}))
     done = []
     async with Client(server.connection) as client, asyncio.timeout(20):

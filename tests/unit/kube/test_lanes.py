@@ -49,26 +49,22 @@ def test_a_closed_lane_lets_nobody_in_until_its_time_not_even_those_who_wait_for
     assert run(play()) == pytest.approx(5.5)
 
 
-def test_what_hangs_gives_its_seat_to_the_next_one_and_stays() -> None:
-    hanging = Allowance(at_a_time=2, a_second=1000, burst=100, hanging=5)
-    assert entries(hanging, 6, takes=9) == [0, 0, 0.1, 0.1, 0.2, 9]
-
-
-def test_a_lane_that_is_slow_for_all_lets_no_more_in_at_a_time() -> None:
-    async def play() -> list[float]:
-        lane, times = Lane(Allowance(at_a_time=1, a_second=1000, burst=100, hanging=9)), []
-        for _ in range(50):
-            lane.answers.took(1)
+def test_what_hangs_keeps_no_lane_busy() -> None:
+    async def play() -> float:
+        lane = Lane(Allowance(at_a_time=2, a_second=1000, burst=100))
 
         async def request() -> None:
             async with lane.enter():
-                times.append(round(asyncio.get_running_loop().time(), 6))
-                await asyncio.sleep(1)
+                await asyncio.sleep(60)
 
-        await asyncio.gather(*(request() for _ in range(3)))
-        return times
+        hangs = asyncio.ensure_future(request())
+        await asyncio.sleep(0)
+        await lane.calm(9)
+        waited = asyncio.get_running_loop().time()
+        await hangs
+        return round(waited, 6)
 
-    assert run(play()) == [0, 1, 2]
+    assert run(play()) == 0.5
 
 
 def test_a_lane_is_calm_when_the_last_one_has_left() -> None:
@@ -82,6 +78,8 @@ def test_nobody_waits_longer_for_calm_than_a_storm_lasts() -> None:
 def calm_after(takes: list[float], within: float) -> float:
     async def play() -> float:
         lane = Lane(Allowance(at_a_time=9, a_second=1000, burst=100))
+        for _ in range(99):
+            lane.answers.took(15)
 
         async def request(seconds: float) -> None:
             async with lane.enter():
@@ -89,11 +87,11 @@ def calm_after(takes: list[float], within: float) -> float:
 
         requests = [asyncio.ensure_future(request(each)) for each in takes]
         await asyncio.sleep(0)
-        assert lane.busy
+        assert lane.busy() and lane.busy(since=1)
         await lane.calm(within)
         waited = asyncio.get_running_loop().time()
         await asyncio.gather(*requests)
-        assert not lane.busy
+        assert not lane.busy()
         await lane.calm(within)
         return round(waited, 6)
 

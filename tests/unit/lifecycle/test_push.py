@@ -39,15 +39,35 @@ def listens(pod: PodBuilder) -> PodBuilder:
 def test_a_stop_is_pushed_after_its_acceptance_and_before_its_posting(mode: Mode) -> None:
     world = World().listening()
     world.execution = world.execution.cancelled(mode, reason="why", details="what")
-    plan = world.step(1)
-    assert done(plan) == ["WriteStatus", "PushStop", "PostMailbox"]
-    push, post = deeds(plan)[1:]
+    accepted, then = world.step(1), world.step(0)
+    assert (done(accepted), done(then)) == (["WriteStatus", "PushStop"], ["PostMailbox"])
+    (push,), (post,) = deeds(accepted)[1:], deeds(then)
     assert isinstance(push, PushStop) and isinstance(post, PostMailbox)
     assert (push.pod, push.uid, push.address) == (post.pod, post.uid, "10.244.1.7")
     assert (push.key_id, push.port, push.asks) == (TO.key_id, TO.port, post.asks)
     posted = mailbox.parse(post.text)
     assert posted is not None
     assert (said(push), push.sequence) == (replace(posted, details=None), posted.sequence)
+
+
+def test_the_pass_that_accepts_asks_for_the_one_that_posts_at_once() -> None:
+    world = World().listening()
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    wakes = [action.when for action in world.plan().actions if isinstance(action, WakeAt)]
+    assert wakes and min(wakes) <= at(world.seconds + 1)
+    by_mailbox = World().running()
+    by_mailbox.execution = by_mailbox.execution.cancelled(Mode.CANCEL)
+    assert done(by_mailbox.plan()) == ["WriteStatus", "PostMailbox"]
+
+
+def test_a_posting_that_comes_a_second_after_its_push_is_pushed_once_more() -> None:
+    world = World().listening()
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    for action in deeds(world.plan()):
+        world.apply(action)
+    assert done(world.plan()) == ["PostMailbox"]
+    world.seconds += 1
+    assert done(world.plan()) == ["PushStop", "PostMailbox"]
 
 
 def _without_address(pod: PodBuilder) -> PodBuilder:

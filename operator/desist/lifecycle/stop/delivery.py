@@ -129,7 +129,7 @@ def to_process(process: Process, order: Order, now: datetime) -> Delivery:
         return to_deleted(process, order, now)
     refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
     posts = post is not None and backoff.due(refusal, now)
-    deeds = _post(process, pod, post) if post and posts else ()
+    deeds = _post(process, pod, post, now) if post and posts else ()
     again = (*_again(process, pod, order), backoff.until(refusal))
     grace = _delete_grace(process, pod, order, now)
     if grace is None or (posts and grace.after_refusal):
@@ -162,7 +162,7 @@ def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]
     if pod is None or held is None or posting(process, order) is not None or _due(_backstop(process, order), now):
         return ()
     moment = _repeat_at(process, pod, held)
-    return _post(process, pod, mailbox.repeated(held, now), again=moment) if _due(moment, now) else ()
+    return _post(process, pod, mailbox.repeated(held, now), now, again=moment) if _due(moment, now) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def _to_unwanted(view: View, status: Status, pod: PodView) -> Delivery:
     post = _merged(process, pod, order)
     refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
     stuck = process.refused(PodCall.DELETE)
-    deeds = _post(process, pod, post) if post and backoff.due(refusal, view.now) else ()
+    deeds = _post(process, pod, post, view.now) if post and backoff.due(refusal, view.now) else ()
     if backoff.due(stuck, view.now):
         deeds = (*deeds, DeletePod(pod.name, pod.uid, SHORTEST_DELETE))
     return Delivery(deeds, (backoff.until(refusal), backoff.until(stuck)))
@@ -252,7 +252,9 @@ def _unwanted_stop(view: View, status: Status, pod: PodView) -> mailbox.Stop:
     )
 
 
-def _post(process: Process, pod: PodView, stop: mailbox.Stop, again: datetime | None = None) -> tuple[Deed, ...]:
+def _post(
+    process: Process, pod: PodView, stop: mailbox.Stop, now: datetime, again: datetime | None = None
+) -> tuple[Deed, ...]:
     lean = mailbox.without_texts(stop)
     post = PostMailbox(
         pod=pod.name,
@@ -265,4 +267,4 @@ def _post(process: Process, pod: PodView, stop: mailbox.Stop, again: datetime | 
         asks=push.asks(stop),
         again=again,
     )
-    return (*push.pushes(process, stop), post)
+    return (*(() if push.just_sent(process, stop, now) else push.pushes(process, stop)), post)

@@ -54,6 +54,13 @@ def again_at(process: Process, pod: PodView, stop: mailbox.Stop, now: datetime) 
     return last.sent_at + interval(process, pod, stop, last.sent_at)
 
 
+def just_sent(process: Process, stop: mailbox.Stop, now: datetime) -> bool:
+    """Whether the same was pushed so lately that a posting need not be pushed once more."""
+    last = process.pushed
+    same = last is not None and (last.sequence, last.asks) == (stop.sequence, asks(stop))
+    return same and last is not None and now < last.sent_at + timedelta(seconds=process.settings.push_every)
+
+
 def interval(process: Process, pod: PodView, stop: mailbox.Stop, sent_at: datetime) -> timedelta:
     """How long one waits after that push for the next one to it."""
     usual = timedelta(seconds=process.settings.push_every) * (HEARD if heard(process, stop) else 1)
