@@ -29,7 +29,9 @@ from desist.api.vocabulary import CommandStatus, HistoryType, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
 from desist.lifecycle.graces import grace_of_unstarted
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions, Sight, WantedPod
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import NOTHING, Questions, WantedPod
+from desist.lifecycle.observed.sight import Observed, Sight
 from desist.lifecycle.pod import template
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.process import Process

@@ -16,7 +16,7 @@ import pytest
 from desist.api.vocabulary import Mode, Phase
 from desist.lifecycle import decide as module
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Observed
+from desist.lifecycle.observed.sight import Observed
 from tests.support.builders import at, receipt
 from tests.unit.lifecycle.world import World
 

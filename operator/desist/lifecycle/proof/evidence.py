@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.process import STATUS_UNKNOWN, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import rebooted
 from desist.lifecycle.wire import termination

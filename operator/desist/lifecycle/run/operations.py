@@ -20,7 +20,9 @@ from desist.api.operation import WorkKind
 from desist.api.status import OperationCounts, UnconfirmedProcess
 from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
 from desist.lifecycle import history
-from desist.lifecycle.observed import ContainerPhase, OperationSeen, PodView, Questions
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import Questions
+from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat

@@ -19,7 +19,8 @@ from datetime import datetime, timedelta
 from desist.api.vocabulary import Mode
 from desist.lifecycle.graces import KILLED_AT_ONCE, SHORTEST_DELETE
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import ContainerPhase, PodCall, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import PodCall
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, PushStop
 from desist.lifecycle.proof.process import Process, ended, regular_ended
 from desist.lifecycle.run import late

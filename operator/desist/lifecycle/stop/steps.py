@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from desist.lifecycle.observed import PodView, Questions
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.proof.process import Process, regular_ended
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run import operations
