@@ -58,6 +58,8 @@ def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
         return frozenset()
     if status.end_time is not None:
         return frozenset(Mode)
+    if not view.observed.operations:
+        return frozenset()
     after = {mode: Standing.ENDED if mode is Mode.CANCEL else of_mode(status, mode) for mode in Mode}
     return frozenset(mode for mode, standing in after.items() if awaited(view, status, standing))
 

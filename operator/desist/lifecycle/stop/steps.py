@@ -19,10 +19,11 @@ from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
-from desist.lifecycle.view import RunView, Status, Step, View, run_status, with_current
+from desist.lifecycle.view import RunView, Status, Step, View, once, run_status, with_current
 from desist.lifecycle.wire import mailbox
 
 
+@once
 def target(view: View, status: Status) -> Target:
     """The run as something that can be stopped."""
     process = view.current(status)
