@@ -18,7 +18,7 @@ from desist.api.meta import ObjectMeta
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy, Workflow, WorkflowSpec
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEMPLATE: dict[str, Any] = {

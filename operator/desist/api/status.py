@@ -6,6 +6,7 @@ nothing else makes one. `Stoppable` is what a run shares with whatever else can 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -80,6 +81,9 @@ class CancellationStatus(Model):
     """True once `onLostNode: Forget` was taken; it is not taken back."""
     end_mode: Mode | None = None
     """The strongest mode requested before a deadline fired; it names the end. Absent after a deadline without one: TimedOut."""
+
+
+NOT_STOPPED = CancellationStatus()
 
 
 class ProcessStatus(Model):
@@ -267,17 +271,17 @@ class Stoppable(Model):
     @property
     def open(self) -> bool:
         """Whether it has not ended."""
-        return not self.at.terminal
+        return self.phase is None or not self.phase.terminal
 
     @property
     def stop(self) -> CancellationStatus:
         """What is being done to stop it; an empty one while nothing is."""
-        return self.cancellation or CancellationStatus()
+        return self.cancellation or NOT_STOPPED
 
     def stopping(self, **changes: Any) -> Self:
         """The same with other fields in `cancellation`, which is absent where none is left. Raises TypeError."""
         held = self.stop.replace(**changes)
-        return self.replace(cancellation=None if held == CancellationStatus() else held)
+        return self.replace(cancellation=None if held == NOT_STOPPED else held)
 
     @property
     def last_accepted(self) -> CommandRecord | None:
@@ -294,7 +298,12 @@ class Stoppable(Model):
     @property
     def modes(self) -> tuple[Mode, ...]:
         """The modes by which it can be stopped."""
-        return tuple(mode for mode in Mode if mode.flag in type(self).model_fields)
+        return _modes_of(type(self))
+
+
+@cache
+def _modes_of(kind: type[Stoppable]) -> tuple[Mode, ...]:
+    return tuple(mode for mode in Mode if mode.flag in kind.model_fields)
 
 
 class OperationCounts(Model):

@@ -32,7 +32,7 @@ class Mode(StrEnum):
     @property
     def strength(self) -> int:
         """1 (Cancel) to 4 (Kill)."""
-        return list(Mode).index(self) + 1
+        return MODES[self].strength
 
 
 class SignalTo(StrEnum):
@@ -80,12 +80,12 @@ class Phase(StrEnum):
     @property
     def terminal(self) -> bool:
         """Whether nothing follows any more."""
-        return self.row.closed_reason is not None
+        return PHASES[self].closed_reason is not None
 
     @property
     def stopping(self) -> bool:
         """Whether a stop is in force."""
-        return self.row.mode is not None
+        return PHASES[self].mode is not None
 
     @property
     def unstopped(self) -> bool:
@@ -258,6 +258,7 @@ class HistoryType(StrEnum):
 class ModeRow:
     """What a mode means."""
 
+    strength: int
     phase: Phase
     """The phase while it is carried out."""
     end: Phase
@@ -269,10 +270,10 @@ class ModeRow:
 
 
 MODES: Mapping[Mode, ModeRow] = {
-    Mode.CANCEL: ModeRow(Phase.CANCELLING, Phase.CANCELLED, HistoryType.CANCEL_REQUESTED, True),
-    Mode.FORCE: ModeRow(Phase.FORCE_CANCELLING, Phase.CANCELLED, HistoryType.FORCE_REQUESTED, True),
-    Mode.TERMINATE: ModeRow(Phase.TERMINATING, Phase.TERMINATED, HistoryType.TERMINATE_REQUESTED, True),
-    Mode.KILL: ModeRow(Phase.KILL_CANCELLING, Phase.CANCELLED, HistoryType.KILL_REQUESTED, False),
+    Mode.CANCEL: ModeRow(1, Phase.CANCELLING, Phase.CANCELLED, HistoryType.CANCEL_REQUESTED, True),
+    Mode.FORCE: ModeRow(2, Phase.FORCE_CANCELLING, Phase.CANCELLED, HistoryType.FORCE_REQUESTED, True),
+    Mode.TERMINATE: ModeRow(3, Phase.TERMINATING, Phase.TERMINATED, HistoryType.TERMINATE_REQUESTED, True),
+    Mode.KILL: ModeRow(4, Phase.KILL_CANCELLING, Phase.CANCELLED, HistoryType.KILL_REQUESTED, False),
 }
 
 

@@ -30,7 +30,7 @@ from desist.controller.push import Push
 from desist.controller.records import StoppableRecord
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
-from desist.lifecycle.observed import Answer
+from desist.lifecycle.observed.questions import Answer
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,

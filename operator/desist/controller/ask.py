@@ -16,7 +16,7 @@ from desist.controller.cluster import Cluster
 from desist.controller.memory import Memory
 from desist.controller.observe import Seen, with_live_pod
 from desist.controller.records import StoppableRecord
-from desist.lifecycle.observed import Questions, WantedPod
+from desist.lifecycle.observed.questions import Questions, WantedPod
 
 Own = Callable[[Questions, Any, Seen], Awaitable[Seen]]
 

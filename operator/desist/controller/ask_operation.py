@@ -15,7 +15,8 @@ from desist.controller.kinds import OPERATION, Unreadable
 from desist.controller.operation_records import OperationRecord
 from desist.controller.operations import Operations
 from desist.controller.reading import ExecutionReads
-from desist.lifecycle.observed import ObservedOperation, Questions, WantedPod
+from desist.lifecycle.observed.questions import Questions, WantedPod
+from desist.lifecycle.observed.sight import ObservedOperation
 from desist.lifecycle.proof.process import ended, reported_end
 
 

@@ -22,7 +22,8 @@ from desist.controller.operation_records import with_age
 from desist.controller.operations import Operations
 from desist.controller.records import ExecutionRecord
 from desist.kube.lanes import Budget
-from desist.lifecycle.observed import CreateAnswer, Observed, Questions
+from desist.lifecycle.observed.questions import CreateAnswer, Questions
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.pod.manifest import dry_run_manifest
 from desist.lifecycle.run.operations import end_is_stored
 

@@ -25,7 +25,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.kinds import Key
 from desist.controller.records import Placed
 from desist.controller.views import NodeRecord, PodRecord
-from desist.lifecycle.observed import NodeView, PodView
+from desist.lifecycle.observed.pods import NodeView, PodView
 
 DELETED_KEPT = 16
 """Last states kept for one execution; the newest are the current attempt's."""

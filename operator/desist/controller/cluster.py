@@ -38,7 +38,8 @@ from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
 from desist.kube.resource import EVENTS, NODES, PODS, SECRETS, Query
 from desist.kube.wire import identity
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.pod.manifest import wanted_pod
 

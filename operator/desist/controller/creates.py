@@ -24,7 +24,7 @@ from desist.controller.cluster import Cluster
 from desist.controller.interrupts import Interrupts
 from desist.controller.kinds import Key
 from desist.kube.slots import Slots
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.settings import Settings
 
 

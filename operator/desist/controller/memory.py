@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from desist.lifecycle.observed import CreateAnswer, PodCall, PodView, PushAnswer, Pushed, Refusal
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed
+from desist.lifecycle.observed.questions import CreateAnswer, PodCall, Refusal
 from desist.lifecycle.plan import PostMailbox
 
 PATIENCE = timedelta(seconds=5)

@@ -19,17 +19,10 @@ from desist.controller.operations import Operations
 from desist.controller.platform import Platform
 from desist.controller.records import ExecutionRecord, StoppableRecord, WorkflowRecord, current_pod
 from desist.controller.store import Store
-from desist.lifecycle.observed import (
-    CreateAnswer,
-    NodeView,
-    Observed,
-    ObservedOperation,
-    PodView,
-    Pushed,
-    Refusal,
-    Sight,
-    TooLarge,
-)
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.pushes import Pushed
+from desist.lifecycle.observed.questions import CreateAnswer, Refusal
+from desist.lifecycle.observed.sight import Observed, ObservedOperation, Sight, TooLarge
 from desist.lifecycle.settings import Settings
 
 Seen = TypeVar("Seen", bound=Sight)

@@ -22,7 +22,7 @@ from desist.api.meta import ObjectMeta
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus
 from desist.controller.records import field_manager, nodes_of, same_spec
-from desist.lifecycle.observed import OperationSeen, TooLarge
+from desist.lifecycle.observed.sight import OperationSeen, TooLarge
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.pod import limits
 from desist.lifecycle.view import current

@@ -20,7 +20,7 @@ from typing import TypeVar
 from desist.api.meta import ObjectMeta
 from desist.controller.operation_records import Known, OperationRecord, kept
 from desist.controller.store import Difference, Listed, Store
-from desist.lifecycle.observed import OperationSeen
+from desist.lifecycle.observed.sight import OperationSeen
 
 Place = TypeVar("Place")
 Held = TypeVar("Held", bound=Sized)

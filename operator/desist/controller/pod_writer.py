@@ -19,7 +19,8 @@ from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.records import Placed
 from desist.kube.errors import ApiError, Invalid, ServerUnavailable, TooLarge, of_the_server
-from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal, WantedPod
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import PodCall, Refusal, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
 
 logger = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from desist.controller.kinds import Key
 from desist.controller.memory import Memory
 from desist.controller.push_keys import PushKeys
 from desist.controller.push_ring import PushKey
-from desist.lifecycle.observed import PushAnswer, Pushed
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed
 from desist.lifecycle.plan import PushStop
 from desist.lifecycle.wire import datagram
 

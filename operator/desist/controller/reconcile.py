@@ -33,7 +33,7 @@ from desist.controller.outcome import Outcome
 from desist.controller.records import Placed, StoppableRecord
 from desist.controller.reread import Rereader
 from desist.controller.store import Store
-from desist.lifecycle.observed import Questions
+from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.plan import Plan
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from desist.api.execution import WorkflowExecution
 from desist.api.meta import ObjectMeta
 from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.api.workflow import Workflow
-from desist.lifecycle.observed import TooLarge
+from desist.lifecycle.observed.sight import TooLarge
 from desist.lifecycle.pod import limits
 from desist.lifecycle.run.rest import unproven_pod
 from desist.lifecycle.view import current

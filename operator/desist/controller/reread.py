@@ -16,7 +16,7 @@ from desist.controller.kinds import Kind
 from desist.controller.records import Placed
 from desist.controller.store import Record, Store
 from desist.controller.views import PodRecord
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from desist.controller.urgency import Urgency
 from desist.controller.waking import Waking, bearing
 from desist.controller.workflows import WorkflowReconciler
 from desist.lifecycle.decide import accepted, accepted_operation, decide, decide_operation
-from desist.lifecycle.observed import Observed, ObservedOperation
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.run.rest import disturbed
 from desist.lifecycle.stop.sweep import of_failed

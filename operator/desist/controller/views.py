@@ -52,15 +52,9 @@ from desist.controller.raw import (
     RawPod,
     Waiting,
 )
-from desist.lifecycle.observed import (
-    ContainerKind,
-    ContainerPhase,
-    ContainerView,
-    NodeView,
-    PodView,
-    PushTo,
-    WantedPod,
-)
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
+from desist.lifecycle.observed.pushes import PushTo
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
 REASON, MESSAGE = 128, 2000

@@ -22,7 +22,7 @@ from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.operations import Operations, Whose
 from desist.controller.records import ExecutionRecord, Resting
 from desist.controller.views import PodRecord
-from desist.lifecycle.observed import OperationSeen
+from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.view import current
 
 COUNTED = 10.0

@@ -28,7 +28,7 @@ from desist.controller.platform import Platform
 from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.kube.lanes import Budget
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.pod.manifest import dry_run_manifest
 from desist.lifecycle.pod.template import refusals
 

@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
-from desist.lifecycle.observed import Observed, ObservedOperation, Questions
+from desist.lifecycle.observed.questions import Questions
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation import begin, belong, close, shown, taken
 from desist.lifecycle.operation import put_off as own_put_off
 from desist.lifecycle.operation.view import OperationView

@@ -14,10 +14,11 @@ had found to be another's), and always (admission may hide the launcher in a scr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from functools import wraps
+from typing import Any, ClassVar, TypeVar, TypeVarTuple
 
 from desist.api import outside
 from desist.api.base import Opaque
@@ -29,13 +30,18 @@ from desist.api.vocabulary import CommandStatus, HistoryType, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
 from desist.lifecycle.graces import grace_of_unstarted
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import NOTHING, Observed, PodView, Questions, Sight, WantedPod
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import NOTHING, Questions, WantedPod
+from desist.lifecycle.observed.sight import Observed, Sight
 from desist.lifecycle.pod import template
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
 S = TypeVar("S", bound=Stoppable)
+V = TypeVar("V", bound="View")
+T = TypeVar("T")
+Values = TypeVarTuple("Values")
 Status = Stoppable
 RunStatus = WorkflowExecutionStatus
 ROLES = (ProcessRole.WORKFLOW, ProcessRole.OPERATION)
@@ -53,12 +59,32 @@ class Step:
     """What must be known first; the status is then that of before."""
 
 
+def once(find: Callable[[V, *Values], T]) -> Callable[[V, *Values], T]:
+    """Keep what was found of a status (and of a part of it), since most steps ask for the same.
+
+    By identity, as to hash a status costs more than to find anything; so what was asked about is kept, too.
+    """
+
+    @wraps(find)
+    def found(view: V, *about: *Values) -> T:
+        key = (find, *map(id, about))
+        held = view.found.get(key)
+        if held is None:
+            held = view.found[key] = (find(view, *about), about)
+        answer: T = held[0]
+        return answer
+
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class View(ABC):
     """What a reconcile looks at."""
 
     observed: Sight
     now: datetime
+    found: dict[Hashable, tuple[Any, object]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What `once` keeps."""
     role: ClassVar[ProcessRole]
     """Of the current attempt's process."""
     started: ClassVar[HistoryType]
@@ -157,6 +183,7 @@ class View(ABC):
         found = self.template(status)
         return found is None or bool(template.refusals(found.value))
 
+    @once
     def current(self, status: Status) -> Process | None:
         """The current attempt's process."""
         held = current(status)
@@ -166,6 +193,7 @@ class View(ABC):
         """The late starts that status lists."""
         return tuple(self.process(status, held) for held in status.processes if held.role is ProcessRole.LATE_START)
 
+    @once
     def process(self, status: Status, held: ProcessStatus) -> Process:
         """A process that status lists, with all that bears on it."""
         present = self._find(status, held, self.observed.pods)

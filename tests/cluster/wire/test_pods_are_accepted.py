@@ -9,7 +9,7 @@ from kubernetes import client
 from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.pod.template import refusals
 from desist.lifecycle.settings import LauncherDelivery, Settings

@@ -20,7 +20,8 @@ from desist.controller.records import ExecutionRecord, execution_record
 from desist.controller.store import Listed
 from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget, Passage
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, PodView, WantedPod
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox, PushStop
 from desist.lifecycle.pod.manifest import pod_name
 from desist.lifecycle.settings import Settings

@@ -18,7 +18,8 @@ from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
 from desist.kube.errors import ApiError
-from desist.lifecycle.observed import Answer, CreateAnswer, Pushed
+from desist.lifecycle.observed.pushes import Pushed
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,

@@ -11,7 +11,8 @@ from desist.api.meta import ObjectMeta
 from desist.controller.caches import DELETED_KEPT, Caches
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.views import NodeRecord, PodRecord
-from desist.lifecycle.observed import ContainerKind, ContainerView, NodeView, PodView, PushTo
+from desist.lifecycle.observed.pods import ContainerKind, ContainerView, NodeView, PodView
+from desist.lifecycle.observed.pushes import PushTo
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx")

@@ -13,7 +13,7 @@ from desist.controller.creates import Creates, NoSlot
 from desist.controller.interrupts import Overtaken
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from tests.unit.controller.fakes import NOW, FakeCluster, record
 from tests.unit.controller.test_reconcile import Setting
 

@@ -12,7 +12,8 @@ from desist.api.meta import ObjectMeta
 from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
 from desist.kube.client import Client
-from desist.lifecycle.observed import Answer, ContainerKind, PodView, WantedPod
+from desist.lifecycle.observed.pods import ContainerKind, PodView
+from desist.lifecycle.observed.questions import Answer, WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 from desist.lifecycle.proof.process import ended
 from tests.unit.controller.test_reconcile import Setting

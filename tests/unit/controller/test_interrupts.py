@@ -20,7 +20,7 @@ from desist.controller.kinds import EXECUTION, Key
 from desist.controller.status import StatusWriter
 from desist.kube.client import Client
 from desist.kube.errors import TooManyRequests
-from desist.lifecycle.observed import Answer
+from desist.lifecycle.observed.questions import Answer
 from desist.lifecycle.settings import Settings
 from tests.unit.controller.fakes import NOW, body, record
 from tests.unit.kube.server import Server, json_answer, status_answer

@@ -18,7 +18,9 @@ from desist.controller.views import NodeRecord, PodRecord
 from desist.kube.client import Client
 from desist.kube.errors import AlreadyExists, NotFound
 from desist.kube.resource import Address
-from desist.lifecycle.observed import Answer, NodeView, Observed, Questions
+from desist.lifecycle.observed.pods import NodeView
+from desist.lifecycle.observed.questions import Answer, Questions
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_node, make_pod
 from tests.unit.controller.fakes import NOW, FakeCluster, record

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from desist.controller.memory import PATIENCE, Memory
-from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, CreateAnswer, PodView, PushAnswer, Pushed
+from desist.lifecycle.observed.pods import ContainerKind, ContainerView, PodView
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import PostMailbox
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from desist.controller.kinds import EXECUTION, OPERATION
 from desist.controller.operation_records import Ended, operation_record
 from desist.controller.records import execution_record
 from desist.controller.views import PodRecord
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.pod.manifest import operation_pod_name, pod_name
 from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW, operation_body

@@ -14,7 +14,8 @@ from desist.controller.caches import Caches
 from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.raw import RawPod
 from desist.controller.views import PodRecord, wanted_view
-from desist.lifecycle.observed import PodView, WantedPod
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import WantedPod
 from tests.unit.controller.test_caches import OWNER, pod
 from tests.unit.controller.test_views import NOW, owner, raw_pod, record_of, view_of
 

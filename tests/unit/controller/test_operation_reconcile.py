@@ -17,7 +17,9 @@ from desist.controller.kinds import OPERATION, Key
 from desist.controller.operation_records import Ended
 from desist.controller.records import execution_record
 from desist.controller.views import PodRecord
-from desist.lifecycle.observed import Observed, ObservedOperation, PodView, Questions, TooLarge, WantedPod
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import Questions, WantedPod
+from desist.lifecycle.observed.sight import Observed, ObservedOperation, TooLarge
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.plan import CreatePod, Plan, WriteStatus
 from tests.support.builders import make_pod

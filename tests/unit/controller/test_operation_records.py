@@ -9,7 +9,7 @@ import pytest
 
 from desist.controller.kinds import OPERATION, Unreadable
 from desist.controller.operation_records import Ended, OperationRecord, kept, operation_record, with_age
-from desist.lifecycle.observed import TooLarge
+from desist.lifecycle.observed.sight import TooLarge
 from tests.unit.controller.fakes import NOW, SUCCEEDED, operation, operation_body
 
 

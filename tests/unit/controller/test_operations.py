@@ -9,7 +9,7 @@ from desist.api.meta import ObjectMeta
 from desist.controller.operation_records import Ended, OperationRecord
 from desist.controller.operations import Operations, Whose
 from desist.controller.store import Listed
-from desist.lifecycle.observed import OperationSeen
+from desist.lifecycle.observed.sight import OperationSeen
 from tests.unit.controller.fakes import SUCCEEDED, operation
 
 OWNER = ObjectMeta(name="order-1", namespace="shop", uid="wfx")

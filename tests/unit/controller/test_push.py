@@ -17,7 +17,7 @@ from desist.controller.memory import Memory
 from desist.controller.push import LONGEST, PATIENCE, WAITED, Complaints, Push, packed
 from desist.controller.push_keys import PushKeys
 from desist.controller.push_ring import PushKey
-from desist.lifecycle.observed import Pushed
+from desist.lifecycle.observed.pushes import Pushed
 from desist.lifecycle.plan import PushStop
 from tests.unit.controller.fakes import NOW
 

@@ -20,7 +20,7 @@ from desist.controller.store import Store
 from desist.controller.unreadable import Complaints
 from desist.controller.urgency import Urgency
 from desist.controller.waking import Waking
-from desist.lifecycle.observed import Questions
+from desist.lifecycle.observed.questions import Questions
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record
 
 TEMPLATE = {"spec": {"containers": [{"name": "workflow", "image": "i", "command": ["run"]}]}}

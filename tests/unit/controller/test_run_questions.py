@@ -10,7 +10,8 @@ import pytest
 from desist.controller.ask_run import RunQuestions
 from desist.controller.kinds import OPERATION, Key
 from desist.controller.records import execution_record
-from desist.lifecycle.observed import Observed, Questions
+from desist.lifecycle.observed.questions import Questions
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.settings import Settings
 from tests.unit.controller.fakes import NOW, RUN, SUCCEEDED, body, operation, operation_body
 from tests.unit.controller.test_reconcile import Setting

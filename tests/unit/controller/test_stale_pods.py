@@ -11,7 +11,7 @@ import pytest
 from desist.controller.memory import PATIENCE
 from desist.controller.records import execution_record
 from desist.controller.views import NodeRecord, PodRecord
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.plan import PostMailbox
 from desist.lifecycle.pod.manifest import pod_name
 from tests.support.builders import make_node, make_pod

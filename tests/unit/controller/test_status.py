@@ -26,7 +26,7 @@ from desist.kube.errors import (
     TooLarge,
     TooManyRequests,
 )
-from desist.lifecycle.observed import ContainerKind, ContainerView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerView
 from desist.lifecycle.shown.lean import lean
 from tests.support.builders import make_node, make_pod
 from tests.unit.controller.fakes import NOW, FakeCluster, body, record

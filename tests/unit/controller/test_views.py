@@ -11,7 +11,9 @@ import pytest
 
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record, wanted_view
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView, PushTo, WantedPod
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pushes import PushTo
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.manifest import LAUNCHER
 
 NOW = datetime(2026, 5, 1, 13, tzinfo=UTC)

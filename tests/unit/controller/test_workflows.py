@@ -16,7 +16,7 @@ from desist.controller.settings import ControllerSettings
 from desist.controller.store import Store
 from desist.controller.workflows import WorkflowReconciler
 from desist.kube.lanes import Budget
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from tests.unit.controller.fakes import NOW, FakeCluster
 from tests.unit.controller.test_reconcile import WORKFLOW
 

@@ -21,7 +21,8 @@ from desist.api.meta import (
 )
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import node_record, pod_record
-from desist.lifecycle.observed import NodeView, PodView, PushAnswer, Pushed, PushTo
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed, PushTo
 from desist.lifecycle.pod.manifest import LAUNCHER
 from tests.support.builders import UID, at, receipt
 from tests.unit.fuzz.grow import BOOTS, COMMANDS, NODES, POD_UIDS, PODS, RUNS, Grower

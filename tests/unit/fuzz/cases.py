@@ -21,7 +21,9 @@ from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView, Questions
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, Questions
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.plan import Action, CreatePod, EmitEvent, Plan, PostMailbox, PushStop, WriteStatus
 from desist.lifecycle.settings import Settings
 from desist.lifecycle.stop.urgency import awaits_stop, urgent

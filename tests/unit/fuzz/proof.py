@@ -7,7 +7,8 @@ seen (pods, deleted pods, nodes, and which of them were asked live) and the stat
 from __future__ import annotations
 
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
-from desist.lifecycle.observed import NodeView, Observed, PodView
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.sight import Observed
 
 OPEN = {None, "Pending", "Running", "Cancelling", "ForceCancelling", "Terminating", "KillCancelling"}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.observed import Observed
+from desist.lifecycle.observed.sight import Observed
 from tests.support.builders import make_execution, make_node, receipt
 from tests.unit.lifecycle.world import World
 

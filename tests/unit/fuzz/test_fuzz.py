@@ -12,7 +12,7 @@ import pytest
 
 from desist.api.status import ProcessStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import Phase, ProcessRole, ProcessState
-from desist.lifecycle.observed import Observed
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run import reports
 from desist.lifecycle.settings import Settings

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from desist.lifecycle.observed import ContainerPhase, NodeView
+from desist.lifecycle.observed.pods import ContainerPhase, NodeView
 from tests.support.builders import PodBuilder, make_node, receipt
 from tests.unit.lifecycle.world import World
 

@@ -16,7 +16,9 @@ from desist.api.operation import CreatedBy, ExecutionRef, Operation, OperationSp
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import Mode, Phase, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
-from desist.lifecycle.observed import CreateAnswer, Observed, ObservedOperation, PodView, Questions, Refusal
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import CreateAnswer, Questions, Refusal
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import (
     Action,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desist.api.vocabulary import HistoryType, Mode, Phase, ProcessState
-from desist.lifecycle.observed import NodeView
+from desist.lifecycle.observed.pods import NodeView
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.observed.pods import ContainerPhase
 from tests.support.builders import PodBuilder, at, receipt
 from tests.unit.lifecycle.endings import (
     OOM,

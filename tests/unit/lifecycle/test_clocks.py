@@ -12,7 +12,7 @@ import pytest
 
 from desist.api.base import rfc3339
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.observed.pods import ContainerPhase
 from desist.lifecycle.shown.waits import Wait
 from tests.support.builders import PodBuilder, at, make_node, receipt
 from tests.unit.lifecycle.world import World

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import CommandSource, HistoryType, Mode, Phase
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, make_execution, make_workflow, receipt
 from tests.unit.lifecycle.world import World, deeds

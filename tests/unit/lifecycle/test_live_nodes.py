@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.observed import NodeView
+from desist.lifecycle.observed.pods import NodeView
 from desist.lifecycle.plan import WriteStatus
 from tests.support.builders import make_node, receipt
 from tests.unit.lifecycle.world import World, questions

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.plan import DeletePod, WakeAt
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_execution, receipt

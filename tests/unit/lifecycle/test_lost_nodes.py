@@ -11,7 +11,7 @@ from desist.api import outside
 from desist.api.base import Opaque
 from desist.api.conditions import ConditionStatus, ConditionType
 from desist.api.vocabulary import Mode, OnLostNode, Phase, ProcessState
-from desist.lifecycle.observed import NodeView
+from desist.lifecycle.observed.pods import NodeView
 from desist.lifecycle.plan import DeletePod, WakeAt
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import TEMPLATE, at, make_node, receipt

@@ -6,7 +6,7 @@ import pytest
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import ClosePolicy, HistoryType, Mode, OnLostNode, Phase, ProcessReason, ProcessState
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import WriteStatus
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, make_node, receipt

@@ -7,7 +7,7 @@ import pytest
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ClosePolicy, HistoryType, Mode, Phase, ProcessRole, ProcessState
 from desist.api.workflow import StopPolicy
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import T0, at, make_pod, receipt

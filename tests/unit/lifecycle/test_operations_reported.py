@@ -11,7 +11,7 @@ import pytest
 from desist.api.operation import TimerWork
 from desist.api.vocabulary import ClosePolicy, CommandSource, FailureCategory, HistoryType, Mode, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy
-from desist.lifecycle.observed import Answer, CreateAnswer, PodCall, Refusal
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, PodCall, Refusal
 from desist.lifecycle.operation.close import KEPT_FOR
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.stop.sweep import KEPT_FAILED

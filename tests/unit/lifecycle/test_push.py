@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import HistoryType, Mode, Phase
-from desist.lifecycle.observed import PodCall, PushTo, Refusal
+from desist.lifecycle.observed.pushes import PushTo
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.plan import DeletePod, PostMailbox, PushStop, WakeAt
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_pod, receipt

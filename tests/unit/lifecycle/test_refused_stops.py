@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodCall, Refusal
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.plan import DeletePod, PostMailbox
 from desist.lifecycle.wire import mailbox
 from tests.support.builders import at, receipt

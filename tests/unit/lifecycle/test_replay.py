@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import CommandStatus, HistoryType, Mode, Phase
-from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.observed.pods import ContainerPhase
 from desist.lifecycle.plan import Action, DeletePod, PostMailbox
 from tests.support.builders import make_workflow, receipt
 from tests.unit.lifecycle.world import World

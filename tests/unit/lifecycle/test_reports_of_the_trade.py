@@ -9,7 +9,7 @@ import msgspec
 from desist.api.vocabulary import Mode, Phase
 from desist.controller.raw import RawPod
 from desist.controller.views import pod_record
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView
 from desist.lifecycle.proof.process import ended
 from tests.support.builders import at, make_execution, make_node, make_workflow, receipt
 from tests.unit.controller.test_views import raw_pod

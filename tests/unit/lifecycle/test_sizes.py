@@ -10,7 +10,7 @@ from desist.api import outside
 from desist.api.status import HistoryEntry
 from desist.api.vocabulary import CommandStatus, HistoryType, Mode, OnLostNode
 from desist.lifecycle import history
-from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.observed.pods import ContainerPhase
 from desist.lifecycle.pod.limits import stored_size
 from desist.lifecycle.stop import records
 from tests.support.builders import at, make_execution, make_spec, receipt

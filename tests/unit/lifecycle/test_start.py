@@ -11,7 +11,8 @@ from desist.api.conditions import ConditionStatus, ConditionType, StallReason
 from desist.api.meta import Condition
 from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Answer, CreateAnswer, Observed, Questions, TooLarge, WantedPod
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, Questions, WantedPod
+from desist.lifecycle.observed.sight import Observed, TooLarge
 from desist.lifecycle.plan import CreatePod, WakeAt, WriteStatus
 from desist.lifecycle.settings import Settings
 from tests.support.builders import TEMPLATE, at, make_execution, make_spec, make_workflow

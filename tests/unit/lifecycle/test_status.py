@@ -9,7 +9,7 @@ from desist.api.status import HistoryEntry
 from desist.api.vocabulary import Bucket, HistoryType, Mode, Phase
 from desist.lifecycle.history import LIMIT, fold
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import ContainerPhase
+from desist.lifecycle.observed.pods import ContainerPhase
 from desist.lifecycle.plan import WakeAt
 from tests.support.builders import UID, at, make_execution, make_workflow, receipt
 from tests.unit.lifecycle.world import World

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Phase
-from desist.lifecycle.observed import PodCall, Refusal
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.stop.sweep import AT_ONCE, KEPT
 from tests.support.builders import at, make_pod, receipt

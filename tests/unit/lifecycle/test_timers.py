@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from desist.api.vocabulary import Mode, OnLostNode
-from desist.lifecycle.observed import Answer, ContainerPhase, CreateAnswer
+from desist.lifecycle.observed.pods import ContainerPhase
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import WakeAt
 from tests.support.builders import at, make_execution, make_node, make_workflow, receipt
 from tests.unit.lifecycle.world import World, done

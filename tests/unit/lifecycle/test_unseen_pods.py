@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from desist.api.vocabulary import Mode, Phase, ProcessState
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import CreatePod, DeletePod
 from tests.support.builders import at, make_execution, make_pod, receipt
 from tests.unit.lifecycle.world import World, done, questions

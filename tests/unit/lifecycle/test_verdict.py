@@ -8,7 +8,7 @@ import pytest
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessReason, ProcessState
-from desist.lifecycle.observed import ContainerPhase, NodeView, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, NodeView, PodView
 from desist.lifecycle.proof.process import CLOSED, Process
 from desist.lifecycle.proof.verdict import (
     needs_live_node,

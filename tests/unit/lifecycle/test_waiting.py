@@ -11,15 +11,8 @@ import pytest
 
 from desist.api.vocabulary import Mode, OnLostNode, Phase
 from desist.controller.cluster import TAKEN
-from desist.lifecycle.observed import (
-    Answer,
-    ContainerKind,
-    ContainerPhase,
-    ContainerView,
-    CreateAnswer,
-    PodCall,
-    Refusal,
-)
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, PodCall, Refusal
 from desist.lifecycle.operation.shown import ASKED_AGAIN, ITS_TIME
 from desist.lifecycle.run import operations
 from desist.lifecycle.shown.waits import Wait

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.observed import Answer, CreateAnswer
+from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import CreatePod, DeletePod, PostMailbox
 from tests.support.builders import at, make_pod, receipt
 from tests.unit.lifecycle.world import World, done

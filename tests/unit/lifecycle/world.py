@@ -16,20 +16,10 @@ from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
 from desist.controller.observe import with_live_pod
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import (
-    NOTHING,
-    Answer,
-    CreateAnswer,
-    NodeView,
-    Observed,
-    PodView,
-    PushAnswer,
-    Pushed,
-    PushTo,
-    Questions,
-    Refusal,
-    TooLarge,
-)
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed, PushTo
+from desist.lifecycle.observed.questions import NOTHING, Answer, CreateAnswer, Questions, Refusal
+from desist.lifecycle.observed.sight import Observed, TooLarge
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,

@@ -25,7 +25,9 @@ from desist.api.meta import (
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import ProcessRole
-from desist.lifecycle.observed import Answer, ContainerKind, ContainerView, NodeView, PodView, PushTo
+from desist.lifecycle.observed.pods import ContainerKind, ContainerView, NodeView, PodView
+from desist.lifecycle.observed.pushes import PushTo
+from desist.lifecycle.observed.questions import Answer
 from desist.lifecycle.plan import CreatePod
 from tests.unit.lifecycle_sim import rules
 from tests.unit.lifecycle_sim.clock import EXACT, Clock, Wall

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from desist.api.execution import WorkflowExecution
 from desist.api.status import WorkflowExecutionStatus
-from desist.lifecycle.observed import ContainerPhase, Observed, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.plan import DeletePod, Plan, PostMailbox, PushStop
 from desist.lifecycle.wire import mailbox
 from tests.unit.lifecycle_sim.check_clocks import CLOCK_CHECKS

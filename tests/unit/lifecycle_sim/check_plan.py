@@ -9,7 +9,7 @@ from desist.api.cancellation import Cancellation
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Observed
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.plan import CreatePod, DeletePod, EmitEvent, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 from tests.support.builders import at
 from tests.unit.lifecycle_sim.check_pushes import pushes_decide_nothing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from desist.api.status import Failure, Stoppable
 from desist.api.vocabulary import HistoryType
-from desist.lifecycle.observed import Observed, ObservedOperation
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.plan import Action, EmitEvent, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from desist.api.status import CommandRecord, ProcessStatus, WorkflowExecutionStatus
-from desist.lifecycle.observed import Observed
+from desist.lifecycle.observed.sight import Observed
 from tests.unit.lifecycle_sim.clock import Wall
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster
 from tests.unit.lifecycle_sim.processes import Process

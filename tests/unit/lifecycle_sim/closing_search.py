@@ -28,7 +28,9 @@ from desist.api.operation import Operation, TimerWork
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import ClosePolicy, Mode, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
-from desist.lifecycle.observed import ContainerPhase, Observed, ObservedOperation, PodView, Questions
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import Questions
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import AFTER_POST, Action, CreatePod, DeletePod, Plan, PostMailbox, WriteStatus
 from desist.lifecycle.proof.process import ended

@@ -15,7 +15,7 @@ from desist.api.execution import WorkflowExecution
 from desist.api.operation import Operation
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import ClosePolicy, CommandOutcome, CommandStatus, Mode
-from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.proof.process import ended
 
 NONE = -1

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from desist.api.execution import WorkflowExecution
-from desist.lifecycle.observed import NodeView, PodView
+from desist.lifecycle.observed.pods import NodeView, PodView
 from tests.support.builders import make_node
 from tests.unit.lifecycle_sim.api import ENDED, ApiServer
 from tests.unit.lifecycle_sim.clock import Clock, Walls

@@ -18,7 +18,9 @@ from desist.controller.memory import Memory
 from desist.controller.observe import with_live_pod
 from desist.controller.views import NodeRecord
 from desist.lifecycle.decide import decide
-from desist.lifecycle.observed import Answer, CreateAnswer, NodeView, Observed, PodView, Questions
+from desist.lifecycle.observed.pods import NodeView, PodView
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, Questions
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.plan import (
     AFTER_POST,
     Action,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
 from tests.unit.lifecycle_sim.api import ENDED, ApiServer
 from tests.unit.lifecycle_sim.clock import EXACT, Clock, Wall
 from tests.unit.lifecycle_sim.processes import Process, Program

@@ -9,7 +9,8 @@ from __future__ import annotations
 from desist.api.execution import WorkflowExecution
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus, WorkflowExecutionStatus
-from desist.lifecycle.observed import Observed, PodView
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.sight import Observed
 from desist.lifecycle.plan import DeletePod, PostMailbox, PushStop
 from tests.unit.lifecycle_sim.audit import Audit
 from tests.unit.lifecycle_sim.clock import Wall

@@ -13,7 +13,8 @@ from desist.api.status import OperationStatus
 from desist.controller.observe import with_live_pod
 from desist.controller.waking import bearing
 from desist.lifecycle.decide import decide, decide_operation
-from desist.lifecycle.observed import Answer, CreateAnswer, Observed, ObservedOperation, Questions
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, Questions
+from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation.seen import seen_of
 from desist.lifecycle.plan import (
     AFTER_POST,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from desist.lifecycle.observed import PushAnswer, Pushed
+from desist.lifecycle.observed.pushes import PushAnswer, Pushed
 from desist.lifecycle.plan import PushStop
 from tests.unit.lifecycle_sim.network import Network
 from tests.unit.lifecycle_sim.processes import Heard

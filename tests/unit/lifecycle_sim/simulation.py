@@ -12,7 +12,7 @@ from typing import Any
 from desist.api.cancellation import Cancellation
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
-from desist.lifecycle.observed import Answer
+from desist.lifecycle.observed.questions import Answer
 from desist.lifecycle.settings import Settings
 from tests.support.builders import make_execution, make_spec
 from tests.unit.lifecycle_sim import rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.observed import ContainerKind, ContainerView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerView
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller
 from tests.unit.lifecycle_sim.processes import PROGRAMS
 from tests.unit.lifecycle_sim.simulation import Simulation

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.observed import Answer
+from desist.lifecycle.observed.questions import Answer
 from desist.lifecycle.plan import Action, CreatePod, EmitEvent, WakeAt, WriteStatus
 from tests.unit.lifecycle_sim.controllers import Controller, Fate
 from tests.unit.lifecycle_sim.processes import PROGRAMS

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from desist.api.vocabulary import Mode, OnLostNode
-from desist.lifecycle.observed import Answer
+from desist.lifecycle.observed.questions import Answer
 from tests.unit.lifecycle_sim.clock import Wall, Walls
 from tests.unit.lifecycle_sim.cluster import NODES
 from tests.unit.lifecycle_sim.controllers import KINDS, Controller, Fate

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from desist.api.status import WorkflowExecutionStatus
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.wire import mailbox
 from tests.unit.lifecycle_sim.clock import Clock, Wall
 

@@ -10,7 +10,7 @@ from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
 from desist.api.vocabulary import Mode
 from desist.api.workflow import StopPolicy, WorkflowSpec
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.settings import LauncherDelivery, Settings
 from desist.lifecycle.wire.mailbox import Stop

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desist.api.vocabulary import Mode
-from desist.lifecycle.observed import PushAnswer
+from desist.lifecycle.observed.pushes import PushAnswer
 from desist.lifecycle.wire import datagram, mailbox
 from tests.unit.wire.builders import NOW, stop
 

@@ -9,7 +9,7 @@ import pytest
 from desist.api import meta
 from desist.api.base import Opaque
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.manifest import dry_run_manifest, pod_manifest
 from desist.lifecycle.settings import Settings
 from tests.unit.wire.builders import RUN_ID, execution, template, with_container

@@ -17,7 +17,7 @@ from datetime import timedelta
 from desist.api.operation import MOST_OPERATIONS, WorkKind
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory, Phase
-from desist.lifecycle.observed import Questions
+from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.operation import taken
 from desist.lifecycle.operation.belong import Word, begun, word
 from desist.lifecycle.operation.view import OperationView

@@ -12,7 +12,7 @@ from enum import StrEnum
 from desist.api.operation import OperationSpec, operation_name
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory
-from desist.lifecycle.observed import Questions
+from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.pod.manifest import pod_name, run_hash
 from desist.lifecycle.run import closing

@@ -8,7 +8,7 @@ from __future__ import annotations
 from desist.api.operation import Operation, WorkKind
 from desist.api.status import OperationStatus
 from desist.api.vocabulary import FailureCategory, Phase, ProcessState
-from desist.lifecycle.observed import OperationSeen
+from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.operation.belong import begun, plainly_foreign
 from desist.lifecycle.operation.view import FROM_RUN
 from desist.lifecycle.run.rest import unproven_pod

@@ -17,7 +17,9 @@ from desist.api.status import CommandRecord
 from desist.api.vocabulary import CommandSource, HistoryType, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
 from desist.lifecycle.graces import SHORTEST_DELETE
-from desist.lifecycle.observed import ContainerPhase, ObservedOperation, Questions, WantedPod
+from desist.lifecycle.observed.pods import ContainerPhase
+from desist.lifecycle.observed.questions import Questions, WantedPod
+from desist.lifecycle.observed.sight import ObservedOperation
 from desist.lifecycle.plan import Plan
 from desist.lifecycle.pod.manifest import operation_manifest, operation_pod_name, operation_template
 from desist.lifecycle.proof.process import Process

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from desist.api.conditions import StallReason
-from desist.lifecycle.observed import TooLarge
+from desist.lifecycle.observed.sight import TooLarge
 
 TEMPLATE_BYTES = 256 * 1024
 ARGUMENTS_BYTES = 32 * 1024

@@ -33,7 +33,7 @@ from desist.api.meta import (
 from desist.api.operation import Operation, PodWork
 from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import WorkflowSpec
-from desist.lifecycle.observed import WantedPod
+from desist.lifecycle.observed.questions import WantedPod
 from desist.lifecycle.pod.template import termination_bytes
 from desist.lifecycle.settings import LauncherDelivery, Settings
 

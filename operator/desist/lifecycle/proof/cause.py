@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from desist.api.vocabulary import FailureCategory, Phase, ProcessReason, ProcessState
-from desist.lifecycle.observed import ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.end import Cause, End, Result
 from desist.lifecycle.proof.evidence import EVICTED, Evidence, exit_signal
 from desist.lifecycle.proof.process import Process

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.process import STATUS_UNKNOWN, Process, ended, reported_end
 from desist.lifecycle.proof.verdict import rebooted
 from desist.lifecycle.wire import termination
@@ -100,7 +100,7 @@ class Evidence:
         """Reason of the condition DisruptionTarget; empty: it is not there."""
         return self.pod.disruption_reason if self.pod else ""
 
-    @property
+    @cached_property
     def stop(self) -> ReceivedStop | None:
         """The first stop that was read and that this run asked for."""
         read = (self.receipt.stop, self.receipt.last) if self.receipt else ()
@@ -153,7 +153,7 @@ class Evidence:
             return False
         return stop is None or receipt.sigterm < stop.at
 
-    @property
+    @cached_property
     def stopped(self) -> bool:
         """Whether the end may be the kubelet's doing, and no stop of Desist's: what explains it, is another question.
 

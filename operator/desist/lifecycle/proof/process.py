@@ -11,16 +11,9 @@ from datetime import datetime
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
-from desist.lifecycle.observed import (
-    ContainerKind,
-    ContainerPhase,
-    ContainerView,
-    NodeView,
-    PodCall,
-    PodView,
-    Pushed,
-    Refusal,
-)
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
+from desist.lifecycle.observed.pushes import Pushed
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.settings import Settings
 
 POD_GC = "DeletionByPodGC"

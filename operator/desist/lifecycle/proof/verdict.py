@@ -21,7 +21,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import ContainerPhase, NodeView
+from desist.lifecycle.observed.pods import ContainerPhase, NodeView
 from desist.lifecycle.proof.process import CLOSED, Process, ended, never_starts
 from desist.lifecycle.settings import Settings
 

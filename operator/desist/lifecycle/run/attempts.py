@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import HistoryType, ProcessState
 from desist.lifecycle import history
-from desist.lifecycle.observed import Answer, CreateAnswer, WantedPod
+from desist.lifecycle.observed.questions import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import CreatePod
 from desist.lifecycle.proof.end import Cause, End
 from desist.lifecycle.proof.process import Process

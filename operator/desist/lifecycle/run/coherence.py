@@ -16,7 +16,7 @@ from __future__ import annotations
 from desist.api.status import CommandRecord, OperationStatus, ProcessStatus
 from desist.api.vocabulary import COMPLETION, Phase, ProcessState
 from desist.lifecycle.ids import LENGTH
-from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.start import Start, prepare
 from desist.lifecycle.view import ROLES, RunStatus, RunView, Status, View, current, with_current

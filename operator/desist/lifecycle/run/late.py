@@ -11,7 +11,7 @@ from datetime import datetime
 
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import ProcessRole, ProcessState
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.view import Status, View, current
 

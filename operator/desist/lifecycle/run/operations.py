@@ -20,7 +20,9 @@ from desist.api.operation import WorkKind
 from desist.api.status import OperationCounts, UnconfirmedProcess
 from desist.api.vocabulary import CommandOutcome, HistoryType, Mode, Phase
 from desist.lifecycle import history
-from desist.lifecycle.observed import ContainerPhase, OperationSeen, PodView, Questions
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import Questions
+from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
@@ -56,6 +58,8 @@ def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
         return frozenset()
     if status.end_time is not None:
         return frozenset(Mode)
+    if not view.observed.operations:
+        return frozenset()
     after = {mode: Standing.ENDED if mode is Mode.CANCEL else of_mode(status, mode) for mode in Mode}
     return frozenset(mode for mode, standing in after.items() if awaited(view, status, standing))
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from desist.api.status import ProcessStatus
 from desist.api.vocabulary import Phase, ProcessReason, ProcessState
 from desist.lifecycle import history
-from desist.lifecycle.observed import Answer, ContainerPhase, PodView, Questions
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import Answer, Questions
 from desist.lifecycle.proof.cause import reason_of
 from desist.lifecycle.proof.evidence import exit_signal
 from desist.lifecycle.proof.process import CLOSED, Process, ended, reported_end

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from desist.api.execution import WorkflowExecution
 from desist.api.vocabulary import ProcessState
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.view import Status, current

@@ -14,7 +14,7 @@ from desist.api.conditions import StallReason
 from desist.api.vocabulary import HistoryType, Phase
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle import history
-from desist.lifecycle.observed import Answer, Questions
+from desist.lifecycle.observed.questions import Answer, Questions
 from desist.lifecycle.pod import template
 from desist.lifecycle.run import attempts
 from desist.lifecycle.view import RunView, Status, Step, run_status

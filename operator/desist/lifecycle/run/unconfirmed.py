@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from desist.api.status import UnconfirmedProcess
 from desist.api.vocabulary import ProcessState, UnconfirmedReason
-from desist.lifecycle.observed import ContainerPhase, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.view import Status
 from desist.lifecycle.wire import mailbox

@@ -46,14 +46,17 @@ def with_conditions(view: View, status: S, stalled: Stall | None) -> S:
 
 def _condition(view: View, fact: _Fact, before: Condition | None) -> Condition:
     truth = ConditionStatus.TRUE if fact.true else ConditionStatus.FALSE
-    same = before is not None and before.status is truth
+    message = outside.fit(fact.message, _LIMITS.get(fact.type, MESSAGE_BYTES))
+    generation = view.metadata.generation
+    if before is not None and before.status is truth:
+        return before.replace(reason=fact.reason, message=message, observed_generation=generation)
     return Condition(
         type=fact.type,
         status=truth,
         reason=fact.reason,
-        message=outside.fit(fact.message, _LIMITS.get(fact.type, MESSAGE_BYTES)),
-        last_transition_time=before.last_transition_time if before and same else view.now,
-        observed_generation=view.metadata.generation,
+        message=message,
+        last_transition_time=view.now,
+        observed_generation=generation,
     )
 
 

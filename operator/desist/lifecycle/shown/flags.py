@@ -5,8 +5,10 @@ Contract: a flag is true exactly where a request of that mode, naming no run, wo
 
 from __future__ import annotations
 
+from functools import cache
+
 from desist.api.status import BlockedReason
-from desist.api.vocabulary import RejectionReason
+from desist.api.vocabulary import Mode, RejectionReason
 from desist.lifecycle.stop.accept import accept
 from desist.lifecycle.stop.target import S, Target
 
@@ -17,5 +19,11 @@ def with_flags(target: Target, status: S) -> S:
     blocked = {mode: cell for mode, cell in cells.items() if isinstance(cell, RejectionReason)}
     return status.replace(
         **{mode.flag: mode not in blocked for mode in cells},
-        blocked_reasons=tuple(BlockedReason(action=mode, reason=why) for mode, why in blocked.items()),
+        blocked_reasons=tuple(_blocked(mode, why) for mode, why in blocked.items()),
     )
+
+
+@cache
+def _blocked(mode: Mode, why: RejectionReason) -> BlockedReason:
+    """There are twenty."""
+    return BlockedReason(action=mode, reason=why)

@@ -42,7 +42,7 @@ def after_step(view: View, status: Status) -> Status:
     if process is None or process.present_pod is None or held is None or not status.open:
         return status
     order = delivery.order_of(view, status, process)
-    due = delivery.kill_at(process, order) if order else None
+    due = delivery.Task(process, order).kill_at if order else None
     if due is None:
         return status
     # No mailbox arrives in a pod that is being deleted: the kubelet's own grace must pass.

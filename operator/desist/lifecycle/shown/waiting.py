@@ -15,7 +15,8 @@ from desist.api import outside
 from desist.api.base import rfc3339
 from desist.api.status import UnconfirmedProcess
 from desist.api.vocabulary import UnconfirmedReason
-from desist.lifecycle.observed import ContainerPhase, PodCall, PodView, Refusal
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.run import attempts
 from desist.lifecycle.run.start import Stall

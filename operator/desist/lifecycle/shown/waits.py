@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from desist.api.base import rfc3339
 from desist.api.vocabulary import ProcessReason
-from desist.lifecycle.observed import ContainerKind, ContainerPhase, ContainerView, PodView
+from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.proof.process import Process, ended, reported_end
 from desist.lifecycle.proof.verdict import next_change
 from desist.lifecycle.stop.push import listens

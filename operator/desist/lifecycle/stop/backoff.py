@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from desist.lifecycle.observed import Refusal
+from desist.lifecycle.observed.questions import Refusal
 
 FIRST = 1.0
 LONGEST = 60.0

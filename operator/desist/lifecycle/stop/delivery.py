@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from desist.api.vocabulary import Mode
 from desist.lifecycle.graces import KILLED_AT_ONCE, SHORTEST_DELETE
 from desist.lifecycle.ids import ulid
-from desist.lifecycle.observed import ContainerPhase, PodCall, PodView
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.questions import PodCall, Refusal
 from desist.lifecycle.plan import AFTER_POST, DeletePod, PostMailbox, PushStop
 from desist.lifecycle.proof.process import Process, ended, regular_ended
 from desist.lifecycle.run import late
@@ -59,9 +61,10 @@ def deliver(view: View, status: Status) -> Delivery:
     """What to post and to delete now, for all processes of the run."""
     process = view.current(status)
     order = order_of(view, status, process) if process else None
-    to_current = to_process(process, order, view.now) if process and order else Delivery()
+    task = Task(process, order) if process and order else None
+    to_current = _to_process(task, view.now) if task else Delivery()
     unwanted = [_to_unwanted(view, status, pod) for pod in late.unwanted(view, status)]
-    repeat = once_more(process, order, view.now) if process and order else ()
+    repeat = _once_more(task, view.now) if task else ()
     return Delivery(
         (*to_current.deeds, *(deed for each in unwanted for deed in each.deeds), *repeat),
         (*to_current.again, *(moment for each in unwanted for moment in each.again)),
@@ -90,28 +93,57 @@ def order_of(view: View, status: Status, process: Process) -> Order | None:
     return Order(stop, held.kill_at, view.unstarted_grace(status, force, process), force.accepted_at, known)
 
 
-def kill_at(process: Process, order: Order) -> datetime | None:
-    """When SIGKILL is due: by the acceptance, or by what the mailbox holds (or is about to) where that is later.
+@dataclass(frozen=True)
+class Task:
+    """A process and what is wanted of it, with what follows from the two: each is found once."""
 
-    An operator that was away posts the whole grace. What could not be posted moves nothing.
-    """
-    post, held = posting(process, order), _held(process.present_pod, order)
-    if post is not None and _refused(process, post):
-        return order.kill_at
-    told = post or held
-    return max(filter(None, (order.kill_at, told.deadline if told else None)), default=None)
+    process: Process
+    order: Order
 
+    @cached_property
+    def pod(self) -> PodView | None:
+        """The process's pod, where anything can still be done about it."""
+        pod = self.process.present_pod
+        return None if pod is None or pod.deletion_timestamp is not None or ended(pod) else pod
 
-def recipient(process: Process) -> PodView | None:
-    """The process's pod, where anything can still be done about it."""
-    pod = process.present_pod
-    return None if pod is None or pod.deletion_timestamp is not None or ended(pod) else pod
+    @cached_property
+    def held(self) -> mailbox.Stop | None:
+        """What the mailbox holds, where it counts."""
+        return _held(self.process.present_pod, self.order)
 
+    @cached_property
+    def post(self) -> mailbox.Stop | None:
+        """What is to be posted; None: nothing, or the mailbox holds as much already."""
+        return None if self.pod is None or self.process.reported else _merged(self.process, self.pod, self.order)
 
-def posting(process: Process, order: Order) -> mailbox.Stop | None:
-    """What is to be posted to the process's pod; None: nothing, or it holds as much already."""
-    pod = recipient(process)
-    return None if pod is None or process.reported else _merged(process, pod, order)
+    @cached_property
+    def refused(self) -> Refusal | None:
+        """The API server's refusal of that posting."""
+        return self.process.refused(PodCall.POST, push.asks(self.post)) if self.post else None
+
+    @cached_property
+    def kill_at(self) -> datetime | None:
+        """When SIGKILL is due: by the acceptance, or by what the mailbox holds (or is about to) where that is later.
+
+        An operator that was away posts the whole grace. What could not be posted moves nothing.
+        """
+        if self.refused is not None:
+            return self.order.kill_at
+        told = self.post or self.held
+        return max(filter(None, (self.order.kill_at, told.deadline if told else None)), default=None)
+
+    @property
+    def backstop(self) -> datetime | None:
+        """When a pod is deleted that the stop has not ended."""
+        return self.kill_at + timedelta(seconds=self.process.settings.delete_after) if self.kill_at else None
+
+    @property
+    def repeat_at(self) -> datetime | None:
+        """When what the mailbox holds, or is about to, is posted again; None: nobody need hear it."""
+        told, process = self.post or self.held, self.process
+        if self.pod is None or told is None or self.pod.workflow.phase is not ContainerPhase.RUNNING:
+            return None
+        return None if push.heard(process, told) else mailbox.repeat_at(told, process.settings.repeat_after)
 
 
 def _merged(process: Process, pod: PodView, order: Order) -> mailbox.Stop | None:
@@ -122,16 +154,15 @@ def _merged(process: Process, pod: PodView, order: Order) -> mailbox.Stop | None
     return push.above(mailbox.above(post, found) if found else post, process.pushed)
 
 
-def to_process(process: Process, order: Order, now: datetime) -> Delivery:
+def _to_process(task: Task, now: datetime) -> Delivery:
     """The posting, and the DELETE of what was not started, did not end, or cannot be told."""
-    pod, post = recipient(process), posting(process, order)
+    process, pod, post = task.process, task.pod, task.post
     if pod is None:
-        return to_deleted(process, order, now)
-    refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
-    posts = post is not None and backoff.due(refusal, now)
+        return _to_deleted(process, task.order, now)
+    posts = post is not None and backoff.due(task.refused, now)
     deeds = _post(process, pod, post, now) if post and posts else ()
-    again = (*_again(process, pod, order), backoff.until(refusal))
-    grace = _delete_grace(process, pod, order, now)
+    again = (task.backstop, task.repeat_at, backoff.until(task.refused))
+    grace = _delete_grace(task, pod, now)
     if grace is None or (posts and grace.after_refusal):
         return Delivery(deeds, again)
     stuck = process.refused(PodCall.DELETE)
@@ -141,7 +172,7 @@ def to_process(process: Process, order: Order, now: datetime) -> Delivery:
     return Delivery((*deeds, DeletePod(pod.name, pod.uid, grace.seconds, version)), again)
 
 
-def to_deleted(process: Process, order: Order, now: datetime) -> Delivery:
+def _to_deleted(process: Process, order: Order, now: datetime) -> Delivery:
     """The push to a pod that is being deleted, at once and again: what would be posted, or is and did not arrive."""
     pod = process.present_pod
     if pod is None or pod.deletion_timestamp is None or not push.listens(process):
@@ -155,14 +186,12 @@ def to_deleted(process: Process, order: Order, now: datetime) -> Delivery:
     return Delivery(sent, (now + push.interval(process, pod, stop, now),) if sent else ())
 
 
-def once_more(process: Process, order: Order, now: datetime) -> tuple[Deed, ...]:
+def _once_more(task: Task, now: datetime) -> tuple[Deed, ...]:
     """The repeat, after all that matters more."""
-    pod = recipient(process)
-    held = _held(pod, order)
-    if pod is None or held is None or posting(process, order) is not None or _due(_backstop(process, order), now):
+    if task.pod is None or task.held is None or task.post is not None or _due(task.backstop, now):
         return ()
-    moment = _repeat_at(process, pod, held)
-    return _post(process, pod, mailbox.repeated(held, now), now, again=moment) if _due(moment, now) else ()
+    due = task.repeat_at if _due(task.repeat_at, now) else None
+    return _post(task.process, task.pod, mailbox.repeated(task.held, now), now, again=due) if due else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,23 +203,18 @@ class _Grace:
     """Whether it takes the place of a posting, so that a posting that is tried once more comes first."""
 
 
-def _delete_grace(process: Process, pod: PodView, order: Order, now: datetime) -> _Grace | None:
+def _delete_grace(task: Task, pod: PodView, now: datetime) -> _Grace | None:
     """The grace with which the pod is to be deleted now; None: it is not."""
     if pod.workflow.phase is ContainerPhase.WAITING:
-        return _Grace(order.unstarted_grace)
+        return _Grace(task.order.unstarted_grace)
     if regular_ended(pod):
         return None
-    if _due(_backstop(process, order), now):
+    if _due(task.backstop, now):
         return _Grace(SHORTEST_DELETE)
-    post = posting(process, order)
-    if post is None or order.kill_at is None or not _refused(process, post):
+    if task.order.kill_at is None or task.refused is None:
         return None
-    left = order.kill_at - now
+    left = task.order.kill_at - now
     return _Grace(max(-(-left // timedelta(seconds=1)), SHORTEST_DELETE), after_refusal=True)
-
-
-def _refused(process: Process, post: mailbox.Stop) -> bool:
-    return process.refused(PodCall.POST, push.asks(post)) is not None
 
 
 def _held(pod: PodView | None, order: Order) -> mailbox.Stop | None:
@@ -201,29 +225,12 @@ def _held(pod: PodView | None, order: Order) -> mailbox.Stop | None:
     return held if held.run_id == order.stop.run_id and held.command_id in order.commands else None
 
 
-def _backstop(process: Process, order: Order) -> datetime | None:
-    """When a pod is deleted that the stop has not ended."""
-    moment = kill_at(process, order)
-    return moment + timedelta(seconds=process.settings.delete_after) if moment else None
-
-
-def _again(process: Process, pod: PodView, order: Order) -> tuple[datetime | None, ...]:
-    held = posting(process, order) or _held(pod, order)
-    return (_backstop(process, order), _repeat_at(process, pod, held) if held else None)
-
-
-def _repeat_at(process: Process, pod: PodView, held: mailbox.Stop) -> datetime | None:
-    """When what the pod's mailbox holds is posted again; None: nobody need hear it."""
-    deaf = pod.workflow.phase is not ContainerPhase.RUNNING or push.heard(process, held)
-    return None if deaf else mailbox.repeat_at(held, process.settings.repeat_after)
-
-
 def _to_unwanted(view: View, status: Status, pod: PodView) -> Delivery:
     process = next((each for each in view.late(status) if each.status.pod_uid == pod.uid), None)
     process = process or view.process(status, late.process_of(pod, view.now))
     order = Order(_unwanted_stop(view, status, pod), None, SHORTEST_DELETE, pod.deletion_seen_at)
     if pod.deletion_timestamp is not None:
-        return to_deleted(process, order, view.now)
+        return _to_deleted(process, order, view.now)
     post = _merged(process, pod, order)
     refusal = process.refused(PodCall.POST, push.asks(post)) if post else None
     stuck = process.refused(PodCall.DELETE)

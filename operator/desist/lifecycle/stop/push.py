@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from desist.lifecycle.observed import ContainerPhase, PodView, Pushed
+from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.pushes import Pushed
 from desist.lifecycle.plan import PushStop
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.wire import datagram, mailbox

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from desist.lifecycle.observed import PodView, Questions
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.proof.process import Process, regular_ended
 from desist.lifecycle.run import coherence as run_coherence
 from desist.lifecycle.run import operations
@@ -18,10 +19,11 @@ from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.treatment import reaping
 from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
-from desist.lifecycle.view import RunView, Status, Step, View, run_status, with_current
+from desist.lifecycle.view import RunView, Status, Step, View, once, run_status, with_current
 from desist.lifecycle.wire import mailbox
 
 
+@once
 def target(view: View, status: Status) -> Target:
     """The run as something that can be stopped."""
     process = view.current(status)

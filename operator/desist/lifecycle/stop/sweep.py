@@ -14,7 +14,9 @@ from datetime import timedelta
 
 from desist.api.status import WorkflowExecutionStatus
 from desist.lifecycle.graces import SHORTEST_DELETE
-from desist.lifecycle.observed import OperationSeen, PodCall, PodView, Refusal
+from desist.lifecycle.observed.pods import PodView
+from desist.lifecycle.observed.questions import PodCall, Refusal
+from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.treatment import Standing, stands

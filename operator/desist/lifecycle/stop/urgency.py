@@ -13,7 +13,7 @@ from datetime import datetime
 from desist.api.execution import WorkflowExecution
 from desist.api.operation import Operation
 from desist.api.status import OperationStatus, Stoppable, WorkflowExecutionStatus
-from desist.lifecycle.observed import PodView
+from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.proof.process import ended, reported_end
 from desist.lifecycle.stop.commands import unanswered
 from desist.lifecycle.view import current

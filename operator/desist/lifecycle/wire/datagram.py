@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from desist.lifecycle.observed import PushAnswer
+from desist.lifecycle.observed.pushes import PushAnswer
 from desist.lifecycle.wire import fields, mailbox
 
 SIZE_LIMIT = 1200
