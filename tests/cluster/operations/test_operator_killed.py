@@ -75,7 +75,7 @@ def test_no_operation_is_lost_or_stopped_twice_when_the_operator_is_killed(
         for operation in found:
             operation.wait_until_ended(PATIENCE)
         check(execution, found)
-    assert not [execution.name for execution in runs if not proof.gone_for_good(execution.marker)]
+    assert proof.alive_now_or_later(*(execution.marker for execution in runs)) == []
 
 
 def ask_at_first(author: Author) -> list[Operation]:
