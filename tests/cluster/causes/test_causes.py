@@ -18,7 +18,7 @@ from tests.support.sight import STEADY_NODE
 from tests.support.spaces import shared
 from tests.support.watching import Object
 
-pytestmark = pytest.mark.usefixtures("release_operator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("release_operator")]
 
 GUIDE = Path(__file__).parents[3] / "docs" / "workflows.md"
 KUBELET_MEASURES_WITHIN = 200

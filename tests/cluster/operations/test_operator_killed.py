@@ -22,6 +22,8 @@ from tests.support.operations import Author, Operation, Operations
 from tests.support.operator_process import OperatorProcess
 from tests.support.watching import Object
 
+pytestmark = pytest.mark.long
+
 SEED = 23
 RUNS = int(os.environ.get("DESIST_TEST_RUNS", "6"))
 KILLS = 6

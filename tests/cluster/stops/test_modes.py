@@ -13,7 +13,7 @@ from tests.support.lab import Lab, condition, phase_of, template
 from tests.support.logs import log_left, log_of, wait_until_started
 from tests.support.watching import Object
 
-pytestmark = pytest.mark.usefixtures("release_operator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("release_operator")]
 
 CHILDREN = """
 import signal, subprocess, sys, time

@@ -15,6 +15,8 @@ from tests.support.lab import TERMINAL, Execution, Lab, phase_of
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
+pytestmark = pytest.mark.long
+
 SEED = 20
 RUNS = 20
 KILLS = 8
