@@ -30,7 +30,7 @@ from xdist.workermanage import WorkerController
 from tests.support.sight import Placement
 
 UNIT = "tests/unit/"
-ALONE_FIXTURES = {"release_restored", "release_images", "operator_still"}
+ALONE_FIXTURES = {"release_restored", "release_images"}
 """What a test asks for that acts on what all rely on."""
 ALONE_NAMES = {"ensure_release", "uninstall", "scale_operator"}
 """The same, where a module imports it."""
