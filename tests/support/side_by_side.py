@@ -52,8 +52,9 @@ class Kind(Enum):
     ALONE = "alone"
 
 
-LEADS = (Kind.ALONE_ON_RELEASE, Kind.LOST, Kind.OWN, Kind.ALONE)
-"""What one worker goes through, in this order, while another takes what may run beside."""
+LEADS = (Kind.ALONE_ON_RELEASE, Kind.ALONE, Kind.LOST, Kind.OWN)
+"""What one worker goes through, in this order, while others take what may run beside: first what has only unit tests
+for company, as at the end there may be none left."""
 
 
 def kinds_of(items: Iterable[pytest.Item]) -> dict[str, Kind]:

@@ -85,7 +85,7 @@ def test_shared_modules_come_first_and_one_worker_takes_all_that_is_alone(tmp_pa
     assert {kinds[0] for kinds in given} == {"SHARED"}
     (leader,) = (kinds for kinds in given if "ALONE" in kinds)
     order = [kind for kind in leader if kind not in ("SHARED", "FREE", "OWN")]
-    assert order == ["ALONE_ON_RELEASE", "LOST", "ALONE"]
+    assert order == ["ALONE_ON_RELEASE", "ALONE", "LOST"]
 
 
 def test_the_second_worker_waits_for_company_and_has_it_when_the_leader_loses_a_node(tmp_path: Path) -> None:
