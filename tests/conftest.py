@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hack.cluster.home import cluster_lock, home
-from tests.support.side_by_side import GATE, Gate, Kind, Scheduler, kinds_of, module_of, write_kinds
+from tests.support.side_by_side import GATE, Gate, Kind, Scheduler, kinds_of, long_ones, module_of, write_kinds
 
 HELD = pytest.StashKey[ExitStack]()
 FOLDER = pytest.StashKey[Path]()
@@ -81,7 +81,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if GATE in config.stash:
         config.stash[KINDS] = kinds_of(items)
-        write_kinds(config.stash[FOLDER], config.workerinput["workerid"], config.stash[KINDS])  # type: ignore[attr-defined]
+        worker = config.workerinput["workerid"]  # type: ignore[attr-defined]
+        write_kinds(config.stash[FOLDER], worker, config.stash[KINDS], long_ones(items))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

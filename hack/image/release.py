@@ -76,8 +76,7 @@ def ensure_release(kubeconfig: Path, environment: Mapping[str, str] | None = Non
         ClusterError: with the pod's events and last lines where the controller does not become ready.
     """
     client, named = Client(kubeconfig), images()
-    values = _values(named, environment or {})
-    key = key_of(CHART, json.dumps(values, sort_keys=True))
+    values, key = _wanted(named, environment or {})
     held = _held(client, key)
     if held is not None:
         if not _runs(held):
@@ -92,6 +91,11 @@ def ensure_release(kubeconfig: Path, environment: Mapping[str, str] | None = Non
         scale_operator(kubeconfig, 1)
         step.result(f"{RELEASE} in {NAMESPACE} is ready")
     return named
+
+
+def is_current(kubeconfig: Path) -> bool:
+    """Whether the release is at this checkout's state, running or scaled to zero; changes nothing."""
+    return _held(Client(kubeconfig), _wanted(images(), {})[1]) is not None
 
 
 def upgrade(client: Client, values: Mapping[str, Any]) -> None:
@@ -119,6 +123,12 @@ def scale_operator(kubeconfig: Path, replicas: int) -> None:
         client.kubectl("wait", "pod", "--selector", SELECTOR, "--for=delete", limit)
     elif client.asks("rollout", "status", f"deployment/{RELEASE}", limit) is None:
         raise ClusterError(f"the controller is not ready after {READY_SECONDS} s\n{_words(client)}")
+
+
+def _wanted(named: Images, environment: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """The chart's values, and the key of all that counts."""
+    values = _values(named, environment)
+    return values, key_of(CHART, json.dumps(values, sort_keys=True))
 
 
 def _held(client: Client, key: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Proof from the node: which processes with a marker in their arguments are alive, read from the nodes' /proc.
 
 Contract: nothing that Kubernetes says counts here. `gone_for_good` looks twice, some seconds apart, because what is
-dead must stay dead.
+dead must stay dead; of several markers all are looked for, and then all again, so that the wait is made once.
 """
 
 from __future__ import annotations
@@ -40,9 +40,15 @@ def wait_until_gone(marker: str, seconds: float = 60) -> None:
         time.sleep(LOOK_SECONDS)  # no event tells of a process's end
 
 
-def gone_for_good(marker: str) -> bool:
-    """Whether nothing of it lives, now and some seconds later."""
-    if processes(marker):
-        return False
+def gone_for_good(marker: str, *others: str) -> bool:
+    """Whether nothing of any of them lives, now and some seconds later."""
+    return not alive_now_or_later(marker, *others)
+
+
+def alive_now_or_later(*markers: str) -> list[str]:
+    """Those of which something lives, now or some seconds later."""
+    now = {marker for marker in markers if processes(marker)}
+    if len(now) == len(markers):
+        return [*markers]
     time.sleep(STAYS_DEAD_SECONDS)  # that nothing happens cannot be watched for
-    return not processes(marker)
+    return [marker for marker in markers if marker in now or processes(marker)]

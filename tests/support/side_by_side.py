@@ -4,9 +4,10 @@ Contract: a module is of one `Kind`. FREE needs no cluster. SHARED keeps to name
 release. OWN has the release put away, and its own operator sees no other worker's namespaces. LOST is the same, and
 loses a node meanwhile. ALONE touches what all rely on; those of them on the release come first, so that it is put away
 once. Whatever is not known to be of another kind is ALONE.
-The scheduler gives each worker of pytest-xdist whole modules, in an order that keeps both busy. That is only for speed:
-the gate, locks that each module holds from its first setup to its last teardown, keeps the rule in whatever order
-modules come; a worker that dies lets go of them.
+The scheduler gives each worker of pytest-xdist whole modules, in an order that keeps all busy; of one kind those first
+that say by a mark, `long`, that they take more than a minute. That is only for speed: the gate, locks that each module
+holds from its first setup to its last teardown, keeps the rule in whatever order modules come; a worker that dies lets
+go of them.
 A session's fixtures outlive modules: they must change nothing on the cluster that an ALONE module could meet, and one
 that touches nodes keeps them up meanwhile (`all_nodes`).
 Without -n there is one process, and nothing of this acts.
@@ -29,7 +30,7 @@ from xdist.workermanage import WorkerController
 from tests.support.sight import Placement
 
 UNIT = "tests/unit/"
-ALONE_FIXTURES = {"release_restored", "release_images", "operator_still"}
+ALONE_FIXTURES = {"release_restored", "release_images"}
 """What a test asks for that acts on what all rely on."""
 ALONE_NAMES = {"ensure_release", "uninstall", "scale_operator"}
 """The same, where a module imports it."""
@@ -51,8 +52,9 @@ class Kind(Enum):
     ALONE = "alone"
 
 
-LEADS = (Kind.ALONE_ON_RELEASE, Kind.LOST, Kind.OWN, Kind.ALONE)
-"""What one worker goes through, in this order, while another takes what may run beside."""
+LEADS = (Kind.ALONE_ON_RELEASE, Kind.ALONE, Kind.LOST, Kind.OWN)
+"""What one worker goes through, in this order, while others take what may run beside: first what has only unit tests
+for company, as at the end there may be none left."""
 
 
 def kinds_of(items: Iterable[pytest.Item]) -> dict[str, Kind]:
@@ -61,6 +63,11 @@ def kinds_of(items: Iterable[pytest.Item]) -> dict[str, Kind]:
     for item in items:
         modules.setdefault(module_of(item.nodeid), []).append(item)
     return {name: _kind(name, tests) for name, tests in modules.items()}
+
+
+def long_ones(items: Iterable[pytest.Item]) -> set[str]:
+    """The modules that are begun before others of their kind, so that no worker is left with one at the end."""
+    return {module_of(item.nodeid) for item in items if "long" in item.keywords}
 
 
 def module_of(nodeid: str) -> str:
@@ -168,12 +175,13 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         super().__init__(config, log)
         self._folder = folder
         self._kinds: Mapping[str, Kind] = {}
+        self._long: frozenset[str] = frozenset()
         self._leader: WorkerController | None = None
         self._at: dict[WorkerController, Kind] = {}
 
     def schedule(self) -> None:
         """Called by xdist when all workers have collected."""
-        self._kinds = read_kinds(self._folder)
+        self._kinds, self._long = read_kinds(self._folder)
         super().schedule()
 
     def _reschedule(self, node: WorkerController) -> None:
@@ -206,23 +214,25 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
 
     def _next_for(self, node: WorkerController) -> str | None:
         """The module that this worker takes next; None: none now."""
-        order = self._order(node)
-        return next((module for kind in order for module in self.workqueue if self._kinds[module] is kind), None)
+        for kind in self._order(node):
+            fits: list[str] = [module for module in self.workqueue if self._kinds[module] is kind]
+            if fits:
+                return next((module for module in fits if module in self._long), fits[0])
+        return None
 
     def _order(self, node: WorkerController) -> tuple[Kind, ...]:
-        """One worker leads, a second one takes what may run beside, further ones leave the cores to these two."""
+        """One worker leads, the others take what may run beside; only one of these computes, in unit tests."""
         if self._leads(node):
             return (Kind.SHARED, *LEADS, Kind.FREE)
-        if node is not self._second():
-            return (Kind.SHARED,)
+        computes = (Kind.FREE,) if node is self._second() else ()
         # While the leader is alone, whatever needs the cluster would only stand at the gate.
         beside = self._leader is not None and self._at[self._leader] in (Kind.OWN, Kind.LOST)
         if beside:
-            return (Kind.SHARED, Kind.OWN, Kind.FREE)
+            return (Kind.SHARED, Kind.OWN, *computes)
         # The last test of a module is not run before the next one is known: who is inside the gate would stay there,
         # and the leader outside.
         inside = self._at.get(node) in (Kind.SHARED, Kind.OWN)
-        return (Kind.SHARED, Kind.FREE, Kind.OWN) if inside else (Kind.SHARED, Kind.FREE)
+        return (Kind.SHARED, Kind.FREE, Kind.OWN) if inside else (Kind.SHARED, *computes)
 
     def _leads(self, node: WorkerController) -> bool:
         return self._leader is None or self._leader is node or self._leader.shutting_down
@@ -232,17 +242,17 @@ class Scheduler(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
 
     def _has_work_later(self, node: WorkerController) -> bool:
         """Whether it has to wait until the leader is no longer alone."""
-        return node is self._second() and not self._leads(node) and Kind.OWN in map(self._kinds.get, self.workqueue)
+        return not self._leads(node) and Kind.OWN in map(self._kinds.get, self.workqueue)
 
 
-def write_kinds(folder: Path, worker: str, kinds: Mapping[str, Kind]) -> None:
+def write_kinds(folder: Path, worker: str, kinds: Mapping[str, Kind], long: Iterable[str] = ()) -> None:
     """Called in each worker, which alone sees the tests: the scheduler is in another process."""
     part = folder / f"{worker}.part"
-    part.write_text(json.dumps({module: kind.value for module, kind in kinds.items()}))
+    part.write_text(json.dumps({"kinds": {module: kind.value for module, kind in kinds.items()}, "long": [*long]}))
     part.rename(folder / f"{worker}.json")
 
 
-def read_kinds(folder: Path) -> dict[str, Kind]:
-    """What the workers have written; they agree, as they have collected the same."""
-    file = next(folder.glob("*.json"))
-    return {module: Kind(kind) for module, kind in json.loads(file.read_text()).items()}
+def read_kinds(folder: Path) -> tuple[dict[str, Kind], frozenset[str]]:
+    """What the workers have written, and which modules are long; they agree, as they have collected the same."""
+    held = json.loads(next(folder.glob("*.json")).read_text())
+    return {module: Kind(kind) for module, kind in held["kinds"].items()}, frozenset(held["long"])

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from hack.cluster.api import kubeconfig
-from hack.image.release import scale_operator
 from tests.cluster.admission.accounts import DRY, MALLORY, Account, acting_as
 from tests.cluster.admission.processes import Process
 from tests.support import programs
@@ -32,7 +29,12 @@ def pod(name: str, **metadata: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def mallory(release_operator: Any) -> Account:
+def policies(release_operator: Any) -> None:
+    """Those of the installed release."""
+
+
+@pytest.fixture(scope="module")
+def mallory(policies: None) -> Account:
     """An admin who is no operator, as soon as the policies bite: a new one takes about a second."""
     account = acting_as(MALLORY)
     forged, body = "/api/v1/namespaces/default/pods", pod("forged", labels={"desist.dev/execution-uid": "x"})
@@ -46,7 +48,7 @@ def mallory(release_operator: Any) -> Account:
 
 
 @pytest.fixture(scope="module")
-def room(api: Any, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def room(api: Any, policies: None, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A namespace that the tests of a module share."""
     with shared(request, api) as lab:
         yield lab
@@ -122,22 +124,6 @@ def bind(lab: Lab, user: str, role: str) -> None:
 def process(team: Lab, running: Execution) -> Process:
     """The workflow process of `running`, of attempt 1."""
     return process_of(running)
-
-
-@pytest.fixture(scope="module")
-def operator_still(process: Process, of_another_run: Process) -> Iterator[None]:
-    """No operator, which would do the operations, or fail them: what admission says of them needs none."""
-    scale_operator(kubeconfig(), 0)
-    yield
-    scale_operator(kubeconfig(), 1)
-
-
-@contextmanager
-def operator_back() -> Iterator[None]:
-    """The operator for a moment, in a module that has none, for runs that need a pod."""
-    scale_operator(kubeconfig(), 1)
-    yield
-    scale_operator(kubeconfig(), 0)
 
 
 @pytest.fixture(scope="module")

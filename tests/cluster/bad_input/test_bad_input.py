@@ -261,7 +261,7 @@ def test_a_pod_that_is_deleted_by_hand_is_run_again_and_the_run_can_be_stopped_i
     assert "PodDisrupted" in [entry["type"] for entry in again["history"]]
     goes_on.stop("Kill", gracePeriodSeconds=1)
     goes_on.wait_for("Cancelled")
-    assert all(proof.gone_for_good(execution.marker) for execution in (goes_on, is_stopped))
+    assert proof.gone_for_good(goes_on.marker, is_stopped.marker)
 
 
 def test_a_namespace_that_is_deleted_in_the_middle_is_gone_soon_and_nothing_of_it_is_left(
@@ -276,7 +276,7 @@ def test_a_namespace_that_is_deleted_in_the_middle_is_gone_soon_and_nothing_of_i
         for execution in runs:
             execution.wait_until_deleted()
         _wait_until_namespace_is_gone(lab)
-        assert all(proof.gone_for_good(execution.marker) for execution in runs[:2])
+        assert proof.gone_for_good(*(execution.marker for execution in runs[:2]))
     after = spaces["bad"].start(programs.FINISHES)
     assert phase_of(after.wait_for("Succeeded", 30).object) == "Succeeded"
 

@@ -18,7 +18,7 @@ from tests.support.sight import STEADY_NODE
 from tests.support.spaces import shared
 from tests.support.watching import Object
 
-pytestmark = pytest.mark.usefixtures("release_operator")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("release_operator")]
 
 GUIDE = Path(__file__).parents[3] / "docs" / "workflows.md"
 KUBELET_MEASURES_WITHIN = 200
@@ -39,6 +39,23 @@ def shell(script: str, **container: Any) -> dict[str, Any]:
     made = template(["bash", "-c", script])
     made["spec"]["containers"][0].update(container)
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def over_limits(place: Lab) -> dict[str, Execution]:
+    """What uses more of its node's disk than it asked for.
+
+    All at once, and before the module's first test: a kubelet takes its time, in which the other tests are run.
+    """
+    volume = shell("dd if=/dev/zero of=/data/much bs=1M count=24; echo started; exec sleep 3600")
+    volume["spec"]["volumes"] = [{"name": "data", "emptyDir": {"sizeLimit": "4Mi"}}]
+    volume["spec"]["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    layer = shell(
+        "dd if=/dev/zero of=/tmp/much bs=1M count=24; echo started; exec sleep 3600",
+        resources={"limits": {"ephemeral-storage": "4Mi"}},
+    )
+    large = shell("dd if=/dev/zero of=$(dirname $DESIST_OUTCOME)/much bs=1M count=4; sleep 100")
+    return {"an emptyDir": run(place, volume), "ephemeral storage": run(place, layer), "the outcome": run(place, large)}
 
 
 def on_attempt(number: int) -> Any:
@@ -113,38 +130,6 @@ def test_a_stop_in_the_wait_after_a_failure_ends_the_run_and_nothing_is_tried_ag
     execution.stop("Cancel")
     status = execution.wait_for("Cancelled", 15).object["status"]
     assert (status["attempt"], len(execution.pods())) == (1, 1)
-
-
-@pytest.fixture(scope="module")
-def over_limits(place: Lab) -> dict[str, Execution]:
-    """What uses more of its node's disk than it asked for; all at once, since a kubelet takes its time."""
-    volume = shell("dd if=/dev/zero of=/data/much bs=1M count=24; echo started; exec sleep 3600")
-    volume["spec"]["volumes"] = [{"name": "data", "emptyDir": {"sizeLimit": "4Mi"}}]
-    volume["spec"]["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
-    layer = shell(
-        "dd if=/dev/zero of=/tmp/much bs=1M count=24; echo started; exec sleep 3600",
-        resources={"limits": {"ephemeral-storage": "4Mi"}},
-    )
-    large = shell("dd if=/dev/zero of=$(dirname $DESIST_OUTCOME)/much bs=1M count=4; sleep 100")
-    return {"an emptyDir": run(place, volume), "ephemeral storage": run(place, layer), "the outcome": run(place, large)}
-
-
-@pytest.mark.conformance("E4", "G3")
-@pytest.mark.parametrize("what", ["an emptyDir", "ephemeral storage"])
-def test_a_pod_over_its_own_limits_fails_and_is_not_run_again(what: str, over_limits: dict[str, Execution]) -> None:
-    execution = over_limits[what]
-    held = execution.wait_for("Failed", KUBELET_MEASURES_WITHIN).object
-    failure, process = held["status"]["failure"], held["status"]["processes"][0]
-    assert failure["category"] == "limits"
-    assert "limit" in failure["message"].partition("Evicted: ")[2].lower(), "the kubelet's own words"
-    assert (process["reason"], held["status"]["attempt"]) == ("Evicted", 1)
-    assert "disruptions" not in held["status"]
-
-
-def test_a_large_file_beside_the_outcome_gets_no_pod_evicted(over_limits: dict[str, Execution]) -> None:
-    """It has lived for as long as a kubelet takes to evict the others."""
-    held = over_limits["the outcome"].wait_for("Succeeded", KUBELET_MEASURES_WITHIN).object
-    assert held["status"]["attempt"] == 1
 
 
 @pytest.mark.conformance("E4")
@@ -222,3 +207,21 @@ def test_a_pod_without_room_for_a_stop_is_refused_at_the_start_with_words(place:
     assert not execution.pods()
     execution.stop("Cancel")
     execution.wait_for("Cancelled")
+
+
+@pytest.mark.conformance("E4", "G3")
+@pytest.mark.parametrize("what", ["an emptyDir", "ephemeral storage"])
+def test_a_pod_over_its_own_limits_fails_and_is_not_run_again(what: str, over_limits: dict[str, Execution]) -> None:
+    execution = over_limits[what]
+    held = execution.wait_for("Failed", KUBELET_MEASURES_WITHIN).object
+    failure, process = held["status"]["failure"], held["status"]["processes"][0]
+    assert failure["category"] == "limits"
+    assert "limit" in failure["message"].partition("Evicted: ")[2].lower(), "the kubelet's own words"
+    assert (process["reason"], held["status"]["attempt"]) == ("Evicted", 1)
+    assert "disruptions" not in held["status"]
+
+
+def test_a_large_file_beside_the_outcome_gets_no_pod_evicted(over_limits: dict[str, Execution]) -> None:
+    """It has lived for as long as a kubelet takes to evict the others."""
+    held = over_limits["the outcome"].wait_for("Succeeded", KUBELET_MEASURES_WITHIN).object
+    assert held["status"]["attempt"] == 1

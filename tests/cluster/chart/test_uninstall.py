@@ -71,8 +71,7 @@ def test_uninstalling_stops_nothing_and_wedges_nothing(
     deleted.wait_until_deleted()
     removed = kubectl("delete", "namespace", second_lab.name, "--wait", "--timeout=60s")
     assert removed.returncode == 0, removed.stderr
-    assert gone_for_good(in_namespace.marker)
-    assert gone_for_good(deleted.marker)
+    assert gone_for_good(in_namespace.marker, deleted.marker)
 
     # With no values: the kept definitions are taken over, and the stop is obeyed.
     desist_system.helm("install", RELEASE, str(CHART))

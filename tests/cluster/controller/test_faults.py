@@ -12,6 +12,8 @@ from tests.support.lab import Execution, Lab, condition
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
+pytestmark = pytest.mark.long
+
 EXECUTIONS = "/workflowexecutions"
 PODS = "/api/v1/pods"
 

@@ -1,51 +1,32 @@
-"""What comes back from a pod: outcomes, receipts, exits before and after the telling; and what a run waits for."""
+"""What comes back from a pod: outcomes, receipts, other ends; and what a run waits for.
+
+An exit before the telling is tried in test_before_the_telling.py: that stops a kubelet, and so runs alone.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from hack.cluster.api import kubeconfig, start_kubelet, stop_kubelet, tool
-from hack.cluster.engine import current
+from hack.cluster.api import kubeconfig, tool
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of, template
 from tests.support.logs import log_of, wait_until_started
-from tests.support.packets import dropped
-from tests.support.push import target
 from tests.support.receipts import ended, receipt
-from tests.support.spaces import shared
 from tests.support.watching import Object
 
 pytestmark = pytest.mark.usefixtures("release_operator")
 
-LOST = "desist-worker2"
-ON_LOST = {"nodeSelector": {"kubernetes.io/hostname": LOST}}
 WRITES = """
 import os, sys, time
 with open(os.environ["DESIST_OUTCOME"], "w") as report:
     report.write(sys.argv[1])
 sys.exit(int(sys.argv[2]))
 """
-ENDS_WHEN_ASKED = """
-import signal, sys, time
-code = int(sys.argv[1])
-signal.signal(signal.SIGUSR1, lambda *_: sys.exit(code))
-print("started", flush=True)
-while True:
-    time.sleep(3600)
-"""
 STAYS_FOR_A_WHILE = ["bash", "-c", "trap '' TERM; echo started; sleep 3600"]
-
-
-@pytest.fixture(scope="module")
-def place(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with shared(request, api) as lab:
-        yield lab
 
 
 def run(lab: Lab, command: list[str], number: str, spec: dict[str, Any] | None = None, **pod: Any) -> Execution:
@@ -159,51 +140,6 @@ def test_other_ends_are_failed_with_their_category(place: Lab) -> None:
         assert words in failure["message"].lower() or by_limit, (name, failure)
         assert held["status"]["processes"][0].get("exitCode") == code, name
         assert condition(held, "Stalled")["reason"] == "Failed"
-
-
-@pytest.mark.conformance("B17", "B18")
-def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> None:
-    """With the kubelet stopped no mailbox arrives, and no datagram: what exits then has not heard of the cancel."""
-    command = ["python3", "-uc", ENDS_WHEN_ASKED]
-    before = {code: run(place, [*command, str(code)], f"before-{code}", **ON_LOST) for code in (0, 6)}
-    after = {code: run(place, [*command, str(code)], f"after-{code}") for code in (0, 6)}
-    for execution in (*before.values(), *after.values()):
-        wait_until_started(execution)
-    with cut_off(before.values()):
-        for execution in (*before.values(), *after.values()):
-            execution.stop("Cancel", reason="too late")
-            execution.wait_for("Cancelling")
-        for execution in before.values():
-            usr1(execution)
-    for code, end in ((0, "Succeeded"), (6, "Failed")):
-        held = before[code].wait_for(end).object
-        assert "stop" not in receipt(before[code].pods()[0]), "it was not told"
-        assert held["status"]["commands"][0]["supersededBy"] == "completion"
-        assert held["status"]["processes"][0]["exitCode"] == code
-    for code, execution in after.items():
-        held = execution.wait_for("Cancelled").object
-        command_id = held["status"]["commands"][0]["id"]
-        assert receipt(execution.pods()[0])["stop"]["commandId"] == command_id
-        assert "supersededBy" not in held["status"]["commands"][0]
-        # SIGTERM ends it as it ends any program.
-        assert held["status"]["processes"][0]["exitCode"] == 143, code
-
-
-@contextmanager
-def cut_off(executions: Iterable[Execution]) -> Iterator[None]:
-    """Neither way leads to these, which are on LOST; then the mailbox does again."""
-    with dropped([target(execution) for execution in executions]):
-        stop_kubelet(LOST)
-        try:
-            yield
-        finally:
-            start_kubelet(LOST)
-
-
-def usr1(execution: Execution) -> None:
-    """SIGUSR1 to the workflow process, from the node; returns when it has been sent."""
-    (process,) = proof.workflow_processes(execution.marker)
-    current().docker("exec", process.node, "kill", "-USR1", str(process.pid))
 
 
 @pytest.mark.conformance("C15")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from kubernetes import watch
 
 from tests.support import programs
 from tests.support.lab import Execution, Lab, condition, phase_of, template
-from tests.support.spaces import shared
 from tests.support.watching import GROUP, VERSION, Object
 
 Change = Callable[[dict[str, Any]], object]
@@ -160,12 +159,6 @@ def made(change: Change) -> dict[str, Any]:
     found = copy.deepcopy(template(["sleep", "3600"]))
     change(found)
     return found
-
-
-@pytest.fixture(scope="module")
-def place(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with shared(request, api) as lab:
-        yield lab
 
 
 Pair = tuple[str, Execution]

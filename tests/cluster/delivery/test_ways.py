@@ -26,6 +26,8 @@ from tests.support.operator_process import OperatorProcess
 from tests.support.receipts import receipt
 from tests.support.spaces import shared
 
+pytestmark = pytest.mark.long
+
 REPORTS = """
 import json, os, signal, sys, time
 def stop(number, frame):

@@ -22,7 +22,7 @@ OTHER = "desist-worker"
 
 @pytest.fixture(scope="module")
 def place(host_operator: OperatorProcess, api: Any, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A namespace for the module, watched by the operator on this machine, at its default times."""
+    """A namespace for the module, watched by the operator on this machine, at its default times or the module's."""
     with shared(request, api, host_operator) as lab:
         yield lab
 

@@ -28,6 +28,8 @@ from tests.support.lab import TERMINAL, Lab, condition, phase_of
 from tests.support.operator_process import OperatorProcess
 from tests.support.watching import Object
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def window(place: Lab, host_operator: OperatorProcess, stopped_kubelet: Callable[[], None]) -> Window:

@@ -14,6 +14,14 @@ from tests.support.logs import wait_until_started
 from tests.support.nodes import wait_for_ready
 
 ON_LOST = {"nodeSelector": {"kubernetes.io/hostname": LOST}}
+LOST_AFTER = 8
+"""Seconds that the node is not Ready before it counts as lost."""
+
+
+@pytest.fixture(scope="module")
+def operator_environment() -> dict[str, str]:
+    """The node counts as lost sooner than by default; the default itself is held by test_one_window.py."""
+    return {"DESIST_NODE_LOST_AFTER_SECONDS": str(LOST_AFTER)}
 
 
 def start(lab: Lab, name: str) -> Execution:

@@ -16,6 +16,8 @@ from tests.cluster.operations.stories import ENDS, WAYS, Sight, Story
 from tests.support.lab import TERMINAL, phase_of
 from tests.support.operations import STOP_ANNOTATION, Operations
 
+pytestmark = pytest.mark.long
+
 CLOSED, DELETED, STOPPED = "closed, no pod", "deleted before it started", "stop signal, then SIGKILL"
 WAITED, LEFT, KEPT = "waited for", "left over", "keeps its outcome"
 COLUMNS = ("not_begun", "back_off", "unstarted", "running", "timer")

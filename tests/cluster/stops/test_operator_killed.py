@@ -15,6 +15,8 @@ from tests.support.lab import TERMINAL, Execution, Lab, phase_of
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
+pytestmark = pytest.mark.long
+
 SEED = 20
 RUNS = 20
 KILLS = 8
@@ -66,7 +68,7 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
         )
     assert [execution.name for execution, seen in zip(runs, outlived, strict=True) if seen.result(10)] == []
     witnesses.shutdown()
-    assert not [execution.name for execution in runs if not proof.gone_for_good(execution.marker)]
+    assert proof.alive_now_or_later(*(execution.marker for execution in runs)) == []
 
 
 def check(execution: Execution, requests: list[dict[str, Any]], held: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,9 +42,9 @@ class Worker:
 class Suite:
     """A suite of modules of the given kinds, with four tests each, on so many workers."""
 
-    def __init__(self, folder: Path, kinds: list[Kind], workers: int) -> None:
+    def __init__(self, folder: Path, kinds: list[Kind], workers: int, long: frozenset[int] = frozenset()) -> None:
         modules = {f"tests/test_{number}_{kind.name}.py": kind for number, kind in enumerate(kinds)}
-        write_kinds(folder, "gw0", modules)
+        write_kinds(folder, "gw0", modules, [name for number, name in enumerate(modules) if number in long])
         self.tests = [f"{module}::test_{number}" for module in modules for number in range(4)]
         option = SimpleNamespace(loadscopereorder=False)
         config: Any = SimpleNamespace(option=option, getvalue=lambda _: ["popen"] * workers)
@@ -58,7 +60,7 @@ class Suite:
         modules = dict.fromkeys(self.tests[index].partition("::")[0] for index in self.workers[worker].given)
         return [module.split("_", 2)[2].removesuffix(".py") for module in modules]
 
-    def run_all(self, order: list[int]) -> None:
+    def run_all(self, order: Sequence[int]) -> None:
         """Run to the end; whoever comes first in `order` runs as long as it can."""
         while any(self.workers[number].run() for number in order):
             pass
@@ -67,9 +69,9 @@ class Suite:
 MIXED = [Kind.FREE, Kind.ALONE, Kind.OWN, Kind.LOST, Kind.ALONE_ON_RELEASE, Kind.SHARED, Kind.SHARED, Kind.FREE]
 
 
-@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_every_test_is_run_once_whoever_is_quicker(tmp_path: Path, order: list[int]) -> None:
-    suite = Suite(tmp_path, [*MIXED, *MIXED], workers=2)
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], *permutations(range(3))])
+def test_every_test_is_run_once_whoever_is_quicker(tmp_path: Path, order: Sequence[int]) -> None:
+    suite = Suite(tmp_path, [*MIXED, *MIXED], workers=len(order))
     suite.run_all(order)
     assert sorted(index for worker in suite.workers for index in worker.given) == list(range(len(suite.tests)))
     assert [worker.done for worker in suite.workers] == [len(worker.given) for worker in suite.workers]
@@ -83,7 +85,7 @@ def test_shared_modules_come_first_and_one_worker_takes_all_that_is_alone(tmp_pa
     assert {kinds[0] for kinds in given} == {"SHARED"}
     (leader,) = (kinds for kinds in given if "ALONE" in kinds)
     order = [kind for kind in leader if kind not in ("SHARED", "FREE", "OWN")]
-    assert order == ["ALONE_ON_RELEASE", "LOST", "ALONE"]
+    assert order == ["ALONE_ON_RELEASE", "ALONE", "LOST"]
 
 
 def test_the_second_worker_waits_for_company_and_has_it_when_the_leader_loses_a_node(tmp_path: Path) -> None:
@@ -117,13 +119,29 @@ def test_who_is_inside_the_gate_leaves_it_for_the_leader_where_no_unit_test_is_l
     assert sum(worker.done for worker in suite.workers) == len(suite.tests)
 
 
-def test_a_third_worker_takes_shared_modules_and_leaves_the_cores_to_the_others_then(tmp_path: Path) -> None:
-    suite = Suite(
-        tmp_path, [Kind.SHARED, Kind.SHARED, Kind.SHARED, Kind.LOST, Kind.OWN, Kind.OWN, Kind.FREE], workers=3
-    )
+def test_a_third_worker_has_company_for_the_leader_too_and_leaves_unit_tests_to_the_others(tmp_path: Path) -> None:
+    kinds = [*[Kind.SHARED] * 3, Kind.ALONE_ON_RELEASE, Kind.LOST, *[Kind.OWN] * 4, *[Kind.FREE] * 4]
+    suite = Suite(tmp_path, kinds, workers=3)
+    assert [suite.given(number) for number in range(3)] == [["SHARED"]] * 3
+    while "ALONE_ON_RELEASE" not in suite.given(0):
+        assert suite.workers[0].run()
+    while suite.workers[2].run() or suite.workers[1].run():
+        pass
+    assert suite.given(2) == ["SHARED", "FREE"], "it has left the gate"
+    assert set(suite.given(1)[1:]) == {"FREE"}
+    assert all(worker.done > 4 and not worker.shutting_down for worker in suite.workers[1:])
+    while "LOST" not in suite.given(0):
+        assert suite.workers[0].run()
+    assert suite.given(2)[2:] == ["OWN"]
     suite.run_all([0, 1, 2])
     assert sum(worker.done for worker in suite.workers) == len(suite.tests)
-    assert any(set(suite.given(number)) == {"SHARED"} for number in range(3))
+
+
+def test_of_one_kind_those_that_are_long_come_first(tmp_path: Path) -> None:
+    suite = Suite(tmp_path, [Kind.SHARED] * 4, workers=1, long=frozenset({2, 3}))
+    suite.run_all([0])
+    begun = dict.fromkeys(suite.tests[index].partition("::")[0] for index in suite.workers[0].given)
+    assert [name.split("_")[1] for name in begun] == ["2", "3", "0", "1"]
 
 
 def test_unit_tests_alone_are_for_all_workers(tmp_path: Path) -> None:

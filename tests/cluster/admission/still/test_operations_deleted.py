@@ -8,10 +8,12 @@ import pytest
 from kubernetes import watch
 
 from tests.cluster.admission.accounts import API, DRY, Account, acting_as, delete_execution
-from tests.cluster.admission.conftest import allow_workflows, bind, operator_back, process_of
+from tests.cluster.admission.conftest import allow_workflows, bind, process_of
 from tests.cluster.admission.processes import COLLECTORS, Body, Process, denied, path_of, with_status
+from tests.cluster.admission.still.conftest import operator_back
 from tests.support import programs
 from tests.support.lab import Execution, Lab
+from tests.support.operator_process import OperatorProcess
 from tests.support.spaces import shared
 
 pytestmark = pytest.mark.usefixtures("operator_still")
@@ -62,10 +64,10 @@ def test_no_process_deletes_its_own(process: Process, held: Body) -> None:
     assert 'cannot delete resource "operations"' in answer.message
 
 
-def opened(kubectl: Any, lab: Lab) -> tuple[Execution, Body]:
+def opened(kubectl: Any, lab: Lab, operator: OperatorProcess) -> tuple[Execution, Body]:
     """A run with an open operation that has begun."""
     allow_workflows(kubectl, lab)
-    with operator_back():
+    with operator_back(operator):
         execution = lab.start(programs.WORKS)
         process = process_of(execution)
     made = process.creates(process.asks_for(execution, "open"))
@@ -91,9 +93,9 @@ def wait_until_gone(lab: Lab, held: Body) -> None:
 @pytest.mark.conformance("F15")
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 def test_a_deletion_of_the_execution_takes_open_ones_along(
-    lab: Lab, kubectl: Any, mallory: Account, propagation: str
+    lab: Lab, kubectl: Any, mallory: Account, host_operator: OperatorProcess, propagation: str
 ) -> None:
-    execution, held = opened(kubectl, lab)
+    execution, held = opened(kubectl, lab, host_operator)
     delete_execution(execution, propagation)
     wait_until_gone(lab, held)
     execution.wait_until_deleted()
@@ -101,9 +103,9 @@ def test_a_deletion_of_the_execution_takes_open_ones_along(
 
 @pytest.mark.conformance("F15")
 def test_a_deletion_that_orphans_leaves_open_ones_which_anybody_then_clears_away(
-    lab: Lab, kubectl: Any, mallory: Account
+    lab: Lab, kubectl: Any, mallory: Account, host_operator: OperatorProcess
 ) -> None:
-    execution, held = opened(kubectl, lab)
+    execution, held = opened(kubectl, lab, host_operator)
     path = path_of(lab, held)
     assert denied(mallory.ask("DELETE", path), "deleted-by", *OPEN)
     delete_execution(execution, "Orphan")
@@ -118,10 +120,10 @@ def test_a_deletion_that_orphans_leaves_open_ones_which_anybody_then_clears_away
 
 @pytest.mark.conformance("F15")
 def test_a_namespace_ends_with_open_ones_in_it(
-    api: Any, kubectl: Any, mallory: Account, request: pytest.FixtureRequest
+    api: Any, kubectl: Any, mallory: Account, host_operator: OperatorProcess, request: pytest.FixtureRequest
 ) -> None:
     with shared(request, api) as ends:
-        _, held = opened(kubectl, ends)
+        _, held = opened(kubectl, ends, host_operator)
         ends.core.delete_namespace(ends.name)
         wait_until_gone(ends, held)
         removed = kubectl("wait", f"namespace/{ends.name}", "--for=delete", "--timeout=60s")
