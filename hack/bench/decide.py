@@ -1,7 +1,8 @@
 """What one stop costs the core, reconcile by reconcile: calls of functions, and milliseconds.
 
-`python -m hack.bench.decide`; with `--beside CHECKOUT` (another one, which has this file too) both in turns. No
-cluster: the stop is the one of the tests (`tests/unit/lifecycle/one_stop.py`).
+`python -m hack.bench.decide`; with `--beside CHECKOUT` (another one, which has this file too) both in turns; with
+`--operations N` each reconcile sees so many that run. No cluster: the stop is the one of the tests
+(`tests/unit/lifecycle/one_stop.py`).
 Method: calls are free of noise; they say what is done again, and not what it costs. Milliseconds are the least of many,
 each turn in a process of its own, so that a busy machine is as busy for one as for the other.
 """
@@ -21,7 +22,7 @@ from typing import NamedTuple
 
 from desist.lifecycle.decide import decide
 from tests.support.builders import at
-from tests.unit.lifecycle.one_stop import calls_of, reconciles
+from tests.unit.lifecycle.one_stop import among, calls_of, reconciles
 
 HERE = Path(__file__).parents[2]
 TIMES = 100
@@ -38,11 +39,11 @@ class Cost(NamedTuple):
 Costs = dict[str, Cost]
 
 
-def measured() -> Costs:
+def measured(operations: int) -> Costs:
     """By the name of the reconcile; the first `decide` of each is not timed, since it fills what is kept of texts."""
     costs = {}
     for what, seen, now in reconciles():
-        judge = partial(decide, seen, at(now))
+        judge = partial(decide, among(seen, operations), at(now))
         judge()
         costs[what] = Cost(calls_of(judge), min(_timed(judge) for _ in range(TIMES)))
     return costs
@@ -54,18 +55,18 @@ def _timed(do: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def in_turns(checkouts: list[Path], turns: int) -> list[Costs]:
+def in_turns(checkouts: list[Path], turns: int, operations: int) -> list[Costs]:
     """Of each checkout, the least of all turns."""
     found: list[list[Costs]] = [[] for _ in checkouts]
     for _ in range(turns):
         for checkout, costs in zip(checkouts, found, strict=True):
-            costs.append(_of(checkout))
+            costs.append(_of(checkout, operations))
     return [{what: min(each[what] for each in costs) for what in costs[0]} for costs in found]
 
 
-def _of(checkout: Path) -> Costs:
+def _of(checkout: Path, operations: int) -> Costs:
     environment = os.environ | {"PYTHONPATH": f"{checkout / 'operator'}:{checkout}"}
-    command = [sys.executable, "-m", "hack.bench.decide", "--once"]
+    command = [sys.executable, "-m", "hack.bench.decide", "--once", "--operations", str(operations)]
     said = subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, text=True).stdout
     return {what: Cost(*cost) for what, cost in json.loads(said).items()}
 
@@ -93,13 +94,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m hack.bench.decide", description=__doc__)
     parser.add_argument("--beside", type=Path, help="another checkout, to be measured in turns with this one")
     parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--operations", type=int, default=0, help="how many the run has")
     parser.add_argument("--once", action="store_true", help="one turn of this checkout, as JSON")
     given = parser.parse_args()
     if given.once:
-        print(json.dumps(measured()))
+        print(json.dumps(measured(given.operations)))
         return
     named = {"here": HERE} | ({"beside": given.beside.resolve()} if given.beside else {})
-    print(table(dict(zip(named, in_turns(list(named.values()), given.turns), strict=True))))
+    found = in_turns(list(named.values()), given.turns, given.operations)
+    print(table(dict(zip(named, found, strict=True))))
 
 
 if __name__ == "__main__":

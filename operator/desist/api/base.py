@@ -51,11 +51,11 @@ class Model(BaseModel):
         `model_copy` takes any name: a misspelled one would compare as equal and be dropped when it is written.
         Where nothing differs it is the same object, which costs no copy and compares at once.
         """
+        if changes.items() <= vars(self).items():
+            return self
         unknown = changes.keys() - type(self).__pydantic_fields__.keys()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
-        if changes.items() <= vars(self).items():
-            return self
         return self.model_copy(update=changes)
 
     def wire(self) -> dict[str, Any]:

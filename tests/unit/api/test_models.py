@@ -178,6 +178,18 @@ def test_a_time_without_a_zone_is_refused() -> None:
         WorkflowExecutionStatus.model_validate({"startTime": "2026-01-02T03:04:05"})
 
 
+def test_what_is_replaced_by_what_is_there_is_the_same_object() -> None:
+    status = WorkflowExecutionStatus(phase=Phase.RUNNING, attempt=1, waiting_on=("a node",))
+    assert status.replace(phase=Phase.RUNNING, waiting_on=("a node",)) is status
+    changed = status.replace(phase=Phase.RUNNING, attempt=2)
+    assert (changed.attempt, status.attempt) == (2, 1)
+
+
+def test_a_field_that_there_is_not_is_not_replaced() -> None:
+    with pytest.raises(TypeError, match="WorkflowExecutionStatus has no faze"):
+        WorkflowExecutionStatus(phase=Phase.RUNNING).replace(phase=Phase.RUNNING, faze=Phase.RUNNING)
+
+
 def test_modes_are_ordered_by_strength() -> None:
     assert sorted(Mode, key=lambda mode: mode.strength) == [Mode.CANCEL, Mode.FORCE, Mode.TERMINATE, Mode.KILL]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from desist.api.vocabulary import Mode, Phase
-from desist.lifecycle.observed.sight import Observed
-from tests.support.builders import receipt
+from desist.api.operation import WorkKind
+from desist.api.vocabulary import ClosePolicy, Mode, Phase, ProcessRole
+from desist.lifecycle.observed.sight import Observed, OperationSeen
+from tests.support.builders import make_pod, receipt
 from tests.unit.lifecycle.world import World
 
 
@@ -37,6 +39,34 @@ def reconciles() -> list[tuple[str, Observed, float]]:
     assert world.phase is Phase.CANCELLED
     reconcile("the rest")
     return seen
+
+
+def among(seen: Observed, operations: int) -> Observed:
+    """The same, of a run with so many operations, whose pods run."""
+    status = seen.execution.status
+    assert status is not None and status.run_id is not None, "the run has begun"
+    run, numbers = status.run_id, range(operations)
+    pods = (make_pod(f"op-{n}", uid=f"pod-{n}").having(operation=f"uid-{n}", run_id=run).running(3) for n in numbers)
+    return replace(
+        seen,
+        operations=tuple(_running(n, run) for n in numbers),
+        operation_pods=tuple(pod.having(role=ProcessRole.OPERATION).obj() for pod in pods),
+    )
+
+
+def _running(number: int, run_id: str) -> OperationSeen:
+    return OperationSeen(
+        uid=f"uid-{number}",
+        name=f"op-{number}",
+        key=f"step-{number}",
+        run_id=run_id,
+        kind=WorkKind.POD,
+        close_policy=ClosePolicy.STOP,
+        phase=Phase.RUNNING,
+        begun=True,
+        attempt=1,
+        started=True,
+    )
 
 
 def calls_of(do: Callable[[], object]) -> int:

@@ -13,7 +13,7 @@ from desist.lifecycle.decide import decide
 from tests.support.builders import at
 from tests.unit.lifecycle.one_stop import calls_of, reconciles
 
-LIMIT = 9_200
+LIMIT = 9_100
 
 
 def test_a_whole_stop_takes_no_more_calls_than_that() -> None:

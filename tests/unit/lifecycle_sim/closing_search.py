@@ -8,7 +8,8 @@ operation by watches of its own, as late as it may be (pods at once: what is mis
 second one is an ex-leader that still does operations. Each action of a plan is a step of its own, so that anything may
 happen between two of them; the questions of one decision are answered at one moment. Time stands still: what is put
 off stays so. Told apart: a pod that is made after a live GET had found none, which is a late start and is stopped as
-one.
+one. A push is a step, too: from then on the process may end, with no mailbox in its pod yet; one that is lost is as one
+that a program does not follow. It is remembered by nobody, since what is remembered decides nothing (`check_pushes`).
 `make search` searches all cases, each up to 300,000 states, and prints how many it saw (docs/decisions/0010).
 For speed every object is kept once, and a state holds numbers only; what was decided before is not decided again.
 """
@@ -29,29 +30,27 @@ from desist.api.status import OperationStatus, WorkflowExecutionStatus
 from desist.api.vocabulary import ClosePolicy, Mode, ProcessRole
 from desist.lifecycle.decide import decide, decide_operation
 from desist.lifecycle.observed.pods import ContainerPhase, PodView
+from desist.lifecycle.observed.pushes import PushTo
 from desist.lifecycle.observed.questions import Questions
 from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation.seen import seen_of
-from desist.lifecycle.plan import AFTER_POST, Action, CreatePod, DeletePod, Plan, PostMailbox, WriteStatus
+from desist.lifecycle.plan import AFTER_POST, Action, CreatePod, DeletePod, Plan, PostMailbox, PushStop, WriteStatus
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.operations import end_is_stored
 from desist.lifecycle.settings import Settings
+from desist.lifecycle.wire import mailbox
 from tests.support.builders import PodBuilder, at, make_node, make_pod, receipt
 from tests.unit.lifecycle.operation_world import Operations
-from tests.unit.lifecycle_sim.closing_states import NONE, Case, Found, Kept, Sees, State, at_rest, wrong
+from tests.unit.lifecycle_sim.closing_states import CASES, NONE, Case, Found, Kept, Sees, State, at_rest, wrong
 
 NOW = at(10)
 NODES = (make_node(),)
-DEEDS = WriteStatus | CreatePod | PostMailbox | DeletePod
-CASES = (
-    *(Case(mode) for mode in (Mode.CANCEL, Mode.FORCE, Mode.TERMINATE, Mode.KILL, None)),
-    *(Case(mode, policy) for policy in (ClosePolicy.WAIT, ClosePolicy.ABANDON) for mode in (Mode.CANCEL, None)),
-    *(Case(mode, waits=True) for mode in (Mode.CANCEL, Mode.FORCE, Mode.KILL)),
-    *(Case(mode, timer=True) for mode in (Mode.CANCEL, Mode.FORCE, None)),
-    *(Case(None, policy, Mode.KILL) for policy in ClosePolicy),
-    *(Case(mode, then=Mode.KILL) for mode in (Mode.CANCEL, Mode.FORCE)),
-)
-"""What `make search` walks through. Force, Terminate and Kill ask for no policy."""
+DEEDS = WriteStatus | CreatePod | PushStop | PostMailbox | DeletePod
+KEY = "0a1b2c3d"
+POSTINGS = 5
+"""The highest sequence of a mailbox; all commands of a case need no more than four. Of two controllers, one may not see
+the run's stop yet, and the other not what the first has written of the operation: each takes the other's posting for
+nobody's, and replaces it for as long as both are behind. So without a bound there is no end of states."""
 
 
 @dataclass(slots=True)
@@ -61,6 +60,10 @@ class Search:
     case: Case
     kept: Kept = field(default_factory=Kept)
     decided: dict[Hashable, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(push_key_id=KEY, push_key="x") if self.case.pushes else Settings()
 
     def run(self, bound: int) -> Found:
         """Every state that may follow, as long as there are no more than `bound`."""
@@ -119,7 +122,7 @@ class Search:
         if pod is not None and not ended(pod):
             if pod.workflow.phase is ContainerPhase.WAITING:
                 yield state._replace(pod=self._changed(PodBuilder(pod).running(3).obj()))
-            elif pod.mailbox or pod.deletion_timestamp or self.case.policy is not ClosePolicy.STOP:
+            elif pod.mailbox or state.heard or pod.deletion_timestamp or self.case.policy is not ClosePolicy.STOP:
                 yield state._replace(pod=self._over(pod))
         asked = execution.spec.cancellation
         if self.case.then is not None and (asked is None or asked.mode is not self.case.then):
@@ -164,7 +167,7 @@ class Search:
             found, held = self.kept[pod], self.kept[self._seen(operation)]
             seen = Observed(
                 execution=self.kept[execution],
-                settings=Settings(),
+                settings=self.settings,
                 pods=(self.kept[run_pod],),
                 operations=() if held is None else (held,),
                 operation_pods=() if found is None else (found,),
@@ -212,7 +215,7 @@ class Search:
             pod = self.kept[state.pod]
             seen = ObservedOperation(
                 operation=self.kept[operation],
-                settings=Settings(),
+                settings=self.settings,
                 execution=self.kept[execution],
                 pods=() if pod is None else (pod,),
                 nodes=NODES,
@@ -241,6 +244,8 @@ class Search:
             case CreatePod() if state.pod == NONE:
                 made = self._made(action, state)
                 return _with(state._replace(pod=made, late=state.late or state.missed), who, left)
+            case PushStop() if state.pod != NONE and self.kept[state.pod].uid == action.uid:
+                return _with(state._replace(heard=True), who, left)
             case PostMailbox() | DeletePod():
                 return self._touch(state, who, left, dropped, action)
             case _:
@@ -263,6 +268,8 @@ class Search:
         made = make_pod(action.name, uid="op-pod").having(
             role=ProcessRole.OPERATION, operation=operation.metadata.uid, run_id=status.run_id
         )
+        if self.case.pushes:
+            made = made.having(address="10.244.1.7", push=PushTo(KEY, 7633))
         return self.kept.number((made.bound() if self.case.waits else made.running(3)).obj())
 
     def _touch(self, state: State, who: int, left: Sees, dropped: Sees, action: PostMailbox | DeletePod) -> State:
@@ -273,6 +280,9 @@ class Search:
         if pod is None or pod.uid != action.uid or (version and pod.resource_version != version):
             return _with(state, who, dropped)
         if isinstance(action, PostMailbox):
+            posted = mailbox.parse(action.text)
+            if posted is None or posted.sequence > POSTINGS:
+                return _with(state, who, dropped)
             changed = self._changed(replace(pod, mailbox=action.text))
             left = left._replace(posted=self.kept[changed].resource_version) if left.plan else left
         else:

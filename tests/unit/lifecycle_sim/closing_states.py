@@ -36,11 +36,27 @@ class Case:
     waits: bool = False
     """Whether the container of the operation's pod starts some time after the pod was made, instead of at once."""
 
+    pushes: bool = False
+    """Whether the launcher of the operation's pod takes pushes."""
+
     def __str__(self) -> str:
         stop, then = (mode.value if mode is not None else "" for mode in (self.mode, self.then))
         what = "timer" if self.timer else "pod that starts later" if self.waits else "pod"
+        what = "pod that takes pushes" if self.pushes else what
         later = f", {then} at any time" if then else ""
         return f"{stop or 'its own end'}{later}, {self.policy.value}, {what}"
+
+
+CASES = (
+    *(Case(mode) for mode in (Mode.CANCEL, Mode.FORCE, Mode.TERMINATE, Mode.KILL, None)),
+    *(Case(mode, policy) for policy in (ClosePolicy.WAIT, ClosePolicy.ABANDON) for mode in (Mode.CANCEL, None)),
+    *(Case(mode, waits=True) for mode in (Mode.CANCEL, Mode.FORCE, Mode.KILL)),
+    *(Case(mode, timer=True) for mode in (Mode.CANCEL, Mode.FORCE, None)),
+    *(Case(None, policy, Mode.KILL) for policy in ClosePolicy),
+    *(Case(mode, then=Mode.KILL) for mode in (Mode.CANCEL, Mode.FORCE)),
+    *(Case(mode, pushes=True) for mode in (Mode.CANCEL, Mode.FORCE, Mode.KILL)),
+)
+"""What `make search` walks through. Force, Terminate and Kill ask for no policy."""
 
 
 class Sees(NamedTuple):
@@ -71,6 +87,8 @@ class State(NamedTuple):
     """Whether a live GET has found no pod of the operation since its attempt was written."""
     late: bool = False
     """Whether its pod was made after that."""
+    heard: bool = False
+    """Whether the launcher of the operation's pod has heard a push."""
     listed: int = NONE
     """How many operations the first LIST has found that the leader made once a stop, or the end, was stored."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.lifecycle_sim.closing_search import CASES, search
-from tests.unit.lifecycle_sim.closing_states import Case
+from tests.unit.lifecycle_sim.closing_search import search
+from tests.unit.lifecycle_sim.closing_states import CASES, Case
 
 FIRST = 2_500
 """States; `make search` walks through all of them, which takes minutes."""

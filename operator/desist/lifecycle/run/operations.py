@@ -26,7 +26,7 @@ from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
-from desist.lifecycle.view import RunStatus, RunView, Status, Step, run_status
+from desist.lifecycle.view import RunStatus, RunView, Status, Step, once, run_status
 
 OPEN = "which are open and which the run waits for"
 PODS = "pods of operations, which have not ended"
@@ -36,6 +36,7 @@ UNCONFIRMED_AT_MOST = 12
 """Nodes that the list of unconfirmed processes names for operations."""
 
 
+@once
 def of_run(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
     """The run's operations: those that say so and are, and that did not turn up after its end."""
     found = view.observed.operations
@@ -45,6 +46,10 @@ def of_run(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
 def awaited(view: RunView, status: RunStatus, standing: Standing) -> tuple[OperationSeen, ...]:
     """The open operations that a run which stands like that waits for."""
     return tuple(op for op, left in _open(view, status, standing) if not left)
+
+
+def _awaits(view: RunView, status: RunStatus, standing: Standing) -> bool:
+    return any(not left for _, left in _open(view, status, standing))
 
 
 def left_over(view: RunView, status: RunStatus) -> tuple[OperationSeen, ...]:
@@ -61,12 +66,12 @@ def keeps(view: RunView, status: RunStatus) -> frozenset[Mode]:
     if not view.observed.operations:
         return frozenset()
     after = {mode: Standing.ENDED if mode is Mode.CANCEL else of_mode(status, mode) for mode in Mode}
-    return frozenset(mode for mode, standing in after.items() if awaited(view, status, standing))
+    return frozenset(mode for mode, standing in after.items() if _awaits(view, status, standing))
 
 
 def lingers(view: RunView, status: RunStatus) -> bool:
     """Whether the run's end is fixed, and operations keep it open."""
-    return status.open and status.end_time is not None and bool(awaited(view, status, stands(status)))
+    return status.open and status.end_time is not None and _awaits(view, status, stands(status))
 
 
 def close(view: RunView, status: Status) -> Step:
@@ -190,6 +195,7 @@ def _left(status: RunStatus, op: OperationSeen, standing: Standing, *, started: 
     return treat(standing, op.close_policy, situation(op, started=started)) is Treatment.LEAVE
 
 
+@once
 def _running(view: RunView) -> frozenset[tuple[str, int]]:
     """Operations, by UID and attempt, whose pod shows what their status cannot: that a second attempt has started.
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from desist.api.base import rfc3339
 from desist.api.vocabulary import Mode
@@ -29,8 +28,6 @@ HIGHEST_SEQUENCE = 2**53 - 1
 """What every reader of JSON holds exactly; a higher one is malformed. At it, the launcher reads each new content."""
 LATEST_POSTING = datetime(9000, 1, 1, tzinfo=UTC)
 """Later ones are malformed, so that a deadline is always a time that can be told."""
-LATELY = 64
-"""Texts that are remembered: one reconcile asks for the same one a dozen times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Stop:
         return None if self.grace_seconds is None else self.posted_at + timedelta(seconds=self.grace_seconds)
 
 
-@lru_cache(LATELY)
+@fields.lately
 def parse(text: str) -> Stop | None:
     """The stop that an annotation's value is; None where it is empty or malformed (never raises)."""
     if len(text.encode(errors="surrogatepass")) > SIZE_LIMIT:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from desist.api import outside
 from desist.api.base import Opaque
@@ -27,8 +26,6 @@ ABSENT = "absent"
 VALID = ("ok", "tooLarge")
 OUTCOME_STATES = (ABSENT, "invalid", *VALID)
 """What a receipt may say about the outcome."""
-LATELY = 64
-"""Messages that are remembered: one reconcile asks for the same one several times."""
 CUT = "the outcome in the termination message cannot be read"
 
 
@@ -116,7 +113,7 @@ class _Said:
     """What a valid outcome says; None where the line does not tell."""
 
 
-@lru_cache(LATELY)
+@fields.lately
 def parse(message: str) -> Termination:
     """Read a container's termination message."""
     lines = message.rstrip("\r\n")
