@@ -20,9 +20,8 @@ from desist.kube.queue import QueueOptions, WorkQueue
 LONGEST_RECONCILE = 120.0
 """Seconds; every request of a reconcile ends long before, one way or the other."""
 FOR_STOPS = 24
-"""Places that only urgent reconciles may take, beside `workers`. With 4, the last of forty that were stopped at once
-waited for others to be accepted and posted before it was accepted itself: its push went out after 466 ms instead of 309
-(at an API server with two cores; no reconcile left its place then)."""
+"""Places that only urgent reconciles may take, beside `workers`: a place is held while the API server answers, and of
+forty stops at once none shall wait for others' answers before it is asked for itself (decision 12)."""
 STOP_GRACE = 2.0
 """Seconds that running reconciles may take to end when the process stops."""
 
