@@ -2,6 +2,7 @@
 
 Contract: `ensure_release(kubeconfig)` returns when the release runs this checkout's chart and images with the given
 environment, and costs one request when it does already: a key of all that counts is an annotation of the deployment.
+Where DESIST_PUSH is `off`, push is switched off by the chart's value, and all goes by mailbox.
 Both images are built and loaded only where that key differs; one that is scaled to zero is scaled up. The caller holds
 the cluster's lock. A Helm that was killed in the middle of its work leaves a revision that is pending for ever; such a
 revision is removed.
@@ -11,6 +12,7 @@ Rejected: `helm upgrade` at every call (2 s and a new revision each time); `--wa
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ CHART = ROOT / "charts" / "desist"
 KEY = "desist.dev/release-key"
 SELECTOR = "app.kubernetes.io/name=desist,app.kubernetes.io/component=controller"
 READY_SECONDS = 120
+PUSH = "DESIST_PUSH"
 # Tests run the operator on this machine too, under the credentials that kind made.
 HOST_OPERATOR = "kubernetes-admin"
 # Nobody has this name; tests take it on where they restore status.
@@ -169,7 +172,16 @@ def _values(named: Images, environment: Mapping[str, str]) -> dict[str, Any]:
         "launcher": {"image": launcher},
         "admission": {"operators": [HOST_OPERATOR], "statusWriters": [RESTORER]},
         "controller": {"extraEnv": variables},
+        "push": {"enabled": not push_is_off()},
     }
+
+
+def push_is_off() -> bool:
+    """Whether everything is to go by mailbox. Raises ClusterError for a word that means nothing."""
+    said = os.environ.get(PUSH, "on")
+    if said not in ("on", "off"):
+        raise ClusterError(f"{PUSH} is {said!r}: allowed are on (or unset) and off")
+    return said == "off"
 
 
 def _namespace() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from desist.api.meta import STOP_ANNOTATION
+from hack.image.release import push_is_off
 from hack.nightly import DROPPED, VARIABLE
 from tests.support.lab import Execution, Lab
 from tests.support.last_states import LastStates
@@ -44,9 +45,11 @@ def place(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRe
 
 @pytest.fixture(scope="module")
 def datagrams_arrive() -> None:
-    """What is about push itself is not tried where a nightly run has every datagram dropped."""
+    """What is about push itself is not tried where a run has every datagram dropped, or push switched off."""
     if os.environ.get(VARIABLE) == DROPPED:
         pytest.skip("every datagram is dropped on the nodes")
+    if push_is_off():
+        pytest.skip("push is switched off")
 
 
 @dataclass(frozen=True)
