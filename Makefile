@@ -3,8 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# Modules of tests run side by side in so many processes; which may, tests/support/side_by_side.py knows.
-WORKERS ?= 2
+# Modules of tests run side by side in so many processes; which may, tests/support/side_by_side.py knows. On the cluster
+# they wait more than they compute; unit tests compute.
+WORKERS ?= 3
+UNIT_WORKERS ?= 2
 export DESIST_HOME ?= $(HOME)/.cache/desist
 export GOCACHE ?= $(DESIST_HOME)/go/build
 export GOMODCACHE ?= $(DESIST_HOME)/go/mod
@@ -45,7 +47,7 @@ lint: setup ## Ruff, mypy, import contracts, stale generated files
 	@$(PY) -m hack.generators.conformance --check
 
 unit: setup ## Unit and property tests only
-	@$(PYTEST) tests/unit -n $(WORKERS) -q $(ARGS)
+	@$(PYTEST) tests/unit -n $(UNIT_WORKERS) -q $(ARGS)
 
 fuzz: setup ## 100,000 random objects through the core (ARGS='--count 1000 --seed 1')
 	@$(PY) -m tests.unit.fuzz $(ARGS)
