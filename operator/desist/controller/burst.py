@@ -1,9 +1,10 @@
 """What waits until a burst of acceptances is written: pushes. Who is told ends, and its node is busy with the end.
 
-Contract: `send` calls at once, unless acceptances are on their way just then, and have been for less than BURST; what
-it holds back it calls when they are written, in its order and each in the context of its `send`, BURST seconds after
-they began at the latest. So a single stop waits for nobody, of forty at once all are accepted before the first one's
-end takes the time of the machine that the others' acceptances need, and where acceptances never cease nothing waits.
+Contract: `send` calls at once, unless a crowd of acceptances is on its way just then, and has been for less than BURST;
+what it holds back it calls when few are left, in its order and each in the context of its `send`, BURST seconds after
+the crowd came at the latest. So a stop beside a few others waits for nobody, of forty at once all are accepted before
+the first one's end takes the time of the machine that the others' acceptances need, and where acceptances never cease
+nothing waits.
 A request that hangs does not count. Calls must not raise.
 Rejected: to push each stop once it is accepted (docs/decisions/0012-storm.md: the first of forty heard of it 0.3 s
 sooner, the last one two seconds later).

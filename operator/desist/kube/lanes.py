@@ -3,7 +3,7 @@
 Contract: each `Budget` has a lane of its own: so many requests at a time, so many a second (with a burst). `Lane.enter`
 is a context manager around one request. A lane that was told to wait (429 with Retry-After) lets nothing in until
 then; the other lanes go on. Watches take no lane. Who can wait until others' requests are done asks whether the lane is
-`busy`; a request that takes much longer than its like (a webhook hangs, say) keeps none busy.
+`busy`: has CROWD of them or more; a request that takes much longer than its like (a webhook hangs, say) does not count.
 Rejected:
 - one budget with priorities inside: requests on the wire cannot be overtaken;
 - one for all of a stop: pods' admission that hangs, or is limited, would hold up other runs' acceptance, and what is
@@ -53,6 +53,8 @@ class Passage:
     """Whether it may have been carried out: it has left its lane, and was not answered with a 429 since."""
 
 
+CROWD = 4
+"""Requests that make a lane busy: a few at once are done before anybody has waited for them."""
 LEAST_HANGS, LONGEST_HANGS = 0.5, 15.0
 """Bounds of the seconds in which a request keeps its lane busy, however soon or late others were answered."""
 
@@ -68,7 +70,7 @@ class Lane:
         self._closed_until = 0.0
         self._asked = 0
         self._busy_from = 0.0
-        self._idle = asyncio.Event()
+        self._calm = asyncio.Event()
         self.answers = Answers()
 
     @asynccontextmanager
@@ -88,26 +90,26 @@ class Lane:
         self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + seconds)
 
     def busy(self, since: float = float("inf")) -> bool:
-        """Whether requests are in it, or wait; with `since`, whether that began not so many seconds ago."""
-        return self._asked > 0 and asyncio.get_running_loop().time() - self._busy_from < since
+        """Whether a crowd is in it, or waits; with `since`, whether that began not so many seconds ago."""
+        return self._asked >= CROWD and asyncio.get_running_loop().time() - self._busy_from < since
 
     async def calm(self, since: float) -> None:
         """Wait while it is busy since so many seconds at most."""
         if self.busy(since):
             left = self._busy_from + since - asyncio.get_running_loop().time()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), left)
+                await asyncio.wait_for(self._calm.wait(), left)
 
     def _come(self) -> None:
-        if not self._asked:
-            self._busy_from = asyncio.get_running_loop().time()
-            self._idle.clear()
         self._asked += 1
+        if self._asked == CROWD:
+            self._busy_from = asyncio.get_running_loop().time()
+            self._calm.clear()
 
     def _go(self) -> None:
         self._asked -= 1
-        if not self._asked:
-            self._idle.set()
+        if self._asked == CROWD - 1:
+            self._calm.set()
 
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()

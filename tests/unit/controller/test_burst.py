@@ -9,7 +9,7 @@ from typing import Any
 
 from desist.controller.burst import Burst
 from desist.controller.cluster import BURST
-from desist.kube.lanes import Allowance, Lane
+from desist.kube.lanes import CROWD, Allowance, Lane
 from tests.unit.kube.virtual import run
 
 NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="")
@@ -36,15 +36,29 @@ def sent(play: Callable[[Lane, Callable[[str], None]], Coroutine[Any, Any, None]
     return calls
 
 
-async def accept(lane: Lane, seconds: float) -> None:
+async def one(lane: Lane, seconds: float) -> None:
     async with lane.enter():
         await asyncio.sleep(seconds)
+
+
+async def accept(lane: Lane, seconds: float) -> None:
+    await asyncio.gather(*(one(lane, seconds) for _ in range(CROWD)))
 
 
 def test_a_single_stop_is_pushed_at_once() -> None:
     async def play(lane: Lane, send: Callable[[str], None]) -> None:
         await accept(lane, 0.1)
         send("a")
+
+    assert sent(play) == [("a", "a", 0.1)]
+
+
+def test_a_stop_beside_a_few_others_is_pushed_at_once() -> None:
+    async def play(lane: Lane, send: Callable[[str], None]) -> None:
+        others = asyncio.gather(*(one(lane, 9) for _ in range(CROWD - 1)))
+        await asyncio.sleep(0.1)
+        send("a")
+        await others
 
     assert sent(play) == [("a", "a", 0.1)]
 
@@ -79,8 +93,8 @@ def test_where_acceptances_never_cease_nothing_waits_any_more() -> None:
 def test_what_is_held_back_when_the_process_ends_is_pushed() -> None:
     async def play(lane: Lane, send: Callable[[str], None]) -> None:
         other = asyncio.ensure_future(accept(lane, 9))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         send("a")
         other.cancel()
 
-    assert sent(play) == [("a", "a", 0.0)]
+    assert sent(play) == [("a", "a", 0.01)]

@@ -29,7 +29,7 @@ from desist.kube.errors import (
     Unauthorized,
     error_from,
 )
-from desist.kube.lanes import Budget
+from desist.kube.lanes import CROWD, Budget
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
 
@@ -106,17 +106,17 @@ async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick
             await client.patch(POD, {}, answer_within=0.1)
 
 
-async def test_an_event_waits_while_a_stop_is_written(server: Server) -> None:
+async def test_an_event_waits_while_stops_are_written(server: Server) -> None:
     server.answers(PATH, late(0.25, json_answer({})))
     server.answers("/api/v1/namespaces/ns/pods", json_answer({}))
     done = []
     async with Client(server.connection) as client, asyncio.timeout(20):
-        stop = asyncio.ensure_future(client.patch(POD, {}, budget=Budget.TELL))
-        stop.add_done_callback(lambda _: done.append("stop"))
-        await server.wait_for(1)
+        stops = asyncio.gather(*(client.patch(POD, {}, budget=Budget.TELL) for _ in range(CROWD)))
+        stops.add_done_callback(lambda _: done.append("stops"))
+        await server.wait_for(CROWD)
         await client.create(PODS, {}, namespace="ns", budget=Budget.EVENT)
         done.append("event")
-    assert done == ["stop", "event"]
+    assert done == ["stops", "event"]
 
 
 async def test_a_broken_connection_is_not_taken_for_a_server_that_does_not_answer(server: Server) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from desist.kube.lanes import Allowance, Lane
+from desist.kube.lanes import CROWD, Allowance, Lane
 from tests.unit.kube.virtual import run
 
 
@@ -51,13 +52,13 @@ def test_a_closed_lane_lets_nobody_in_until_its_time_not_even_those_who_wait_for
 
 def test_what_hangs_keeps_no_lane_busy() -> None:
     async def play() -> float:
-        lane = Lane(Allowance(at_a_time=2, a_second=1000, burst=100))
+        lane = Lane(Allowance(at_a_time=9, a_second=1000, burst=100))
 
         async def request() -> None:
             async with lane.enter():
                 await asyncio.sleep(60)
 
-        hangs = asyncio.ensure_future(request())
+        hangs = asyncio.gather(*(request() for _ in range(CROWD)))
         await asyncio.sleep(0)
         await lane.calm(9)
         waited = asyncio.get_running_loop().time()
@@ -67,17 +68,21 @@ def test_what_hangs_keeps_no_lane_busy() -> None:
     assert run(play()) == 0.5
 
 
-def test_a_lane_is_calm_when_the_last_one_has_left() -> None:
-    assert calm_after(takes=[1, 2], within=9) == 2
+def test_a_lane_is_calm_when_a_crowd_has_left() -> None:
+    assert calm_after(takes=[1] + [2] * CROWD, within=9) == 2
+
+
+def test_a_few_at_once_make_no_lane_busy() -> None:
+    assert calm_after(takes=[1] * CROWD + [2] * (CROWD - 1), within=9) == 1
 
 
 def test_nobody_waits_longer_for_calm_than_a_storm_lasts() -> None:
-    assert calm_after(takes=[1, 60], within=9) == 9
+    assert calm_after(takes=[1] + [60] * CROWD, within=9) == 9
 
 
-def calm_after(takes: list[float], within: float) -> float:
+def calm_after(takes: Sequence[float], within: float) -> float:
     async def play() -> float:
-        lane = Lane(Allowance(at_a_time=9, a_second=1000, burst=100))
+        lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=100))
         for _ in range(99):
             lane.answers.took(15)
 
