@@ -10,7 +10,7 @@ happen between two of them; the questions of one decision are answered at one mo
 off stays so. Told apart: a pod that is made after a live GET had found none, which is a late start and is stopped as
 one. A push is a step, too: from then on the process may end, with no mailbox in its pod yet; one that is lost is as one
 that a program does not follow. It is remembered by nobody, since what is remembered decides nothing (`check_pushes`).
-`make search` searches all cases, each up to 300,000 states, and prints how many it saw (docs/decisions/0010).
+`make search` searches all cases, each up to 2,000,000 states, and prints how many it saw (docs/decisions/0010).
 For speed every object is kept once, and a state holds numbers only; what was decided before is not decided again.
 """
 
@@ -48,9 +48,9 @@ NODES = (make_node(),)
 DEEDS = WriteStatus | CreatePod | PushStop | PostMailbox | DeletePod
 KEY = "0a1b2c3d"
 POSTINGS = 5
-"""The highest sequence of a mailbox; all commands of a case need no more than four. Of two controllers, one may not see
-the run's stop yet, and the other not what the first has written of the operation: each takes the other's posting for
-nobody's, and replaces it for as long as both are behind. So without a bound there is no end of states."""
+"""The highest sequence of a mailbox, enough for all commands of a case. Of two controllers, one may not see the run's
+stop yet, and the other not what the first has written of the operation: each takes the other's posting for nobody's,
+and replaces it for as long as both are behind. So without a bound there is no end of states."""
 
 
 @dataclass(slots=True)
@@ -312,7 +312,7 @@ def _with(state: State, who: int, sees: Sees) -> State:
     return state._replace(sees=(sees, state.sees[1]) if who == 0 else (state.sees[0], sees))
 
 
-def search(case: Case, bound: int = 300_000) -> Found:
+def search(case: Case, bound: int = 2_000_000) -> Found:
     """Every state that may follow in that case."""
     return Search(case).run(bound)
 
