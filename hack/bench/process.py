@@ -20,10 +20,10 @@ from hack.cluster.api import kubeconfig
 
 
 class Operator:
-    """`with` it. `source` is the folder that holds `desist/`."""
+    """`with` it. `source` is the folder that holds `desist/`; `push_secret` is NAMESPACE/NAME, or empty: no push."""
 
-    def __init__(self, source: Path, log: Path, launcher: str) -> None:
-        self._source, self._log, self._launcher = source, log, launcher
+    def __init__(self, source: Path, log: Path, launcher: str, push_secret: str = "") -> None:
+        self._source, self._log, self._launcher, self._push_secret = source, log, launcher, push_secret
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = int(free.getsockname()[1])
@@ -54,6 +54,11 @@ class Operator:
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         held = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
         return int(held["VmRSS"]) / 1024, int(held["VmHWM"]) / 1024
+
+    def own_memory(self) -> float:
+        """What no other process shares, in MiB."""
+        lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used."""
@@ -86,5 +91,6 @@ class Operator:
             "DESIST_PROBE_HOST": "127.0.0.1",
             "DESIST_PROBE_PORT": str(self._port),
             "DESIST_LOG_FORMAT": "Json",
+            "DESIST_PUSH_SECRET": self._push_secret,
         }
         return kept | ours
