@@ -1,8 +1,8 @@
 """Rules on a node for the datagrams that come to its pods: dropped, or led through a relay that changes them.
 
-Contract: `dropped(targets)` and `relayed(lab, ways)` hold while the block runs, for these pods' ports alone, and say
-what they met: `Dropped.count`, `Relay.seen`. All targets of one call are on one node. A pod must not have been
-pushed to before it is relayed: the kernel leads a flow that it knows as it did.
+Contract: `dropped(targets)`, `by_mailbox_alone(executions)` and `relayed(lab, ways)` hold while the block runs, for
+these pods' ports alone, and say what they met: `Dropped.count`, `Relay.seen`. All targets of one call are on one node.
+A pod must not have been pushed to before it is relayed: the kernel leads a flow that it knows as it did.
 Rejected: netem, which not every kernel has; nft's `dup`, which can repeat but neither delay nor cut.
 """
 
@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hack.cluster.api import WORKLOAD
 from hack.cluster.engine import current
-from tests.support.lab import Lab
+from hack.image.release import push_is_off
+from tests.support.lab import Execution, Lab
 from tests.support.logs import wait_for_line
 from tests.support.neighbour import wait_for_address
-from tests.support.push import Target
+from tests.support.push import Target, target
 
 RELAY = "relay"
 FIRST_PORT = 20000
@@ -105,6 +106,16 @@ def dropped(targets: Sequence[Target]) -> Iterator[Dropped]:
     rules = [f"ip daddr {target.address} udp dport {target.port} counter drop" for target in targets]
     with _table(node, table, "type filter hook prerouting priority raw", rules):
         yield Dropped(node, table)
+
+
+@contextmanager
+def by_mailbox_alone(executions: Iterable[Execution]) -> Iterator[None]:
+    """No datagram reaches these runs' launchers; where push is switched off, none is sent."""
+    if push_is_off():
+        yield
+        return
+    with dropped([target(execution) for execution in executions]):
+        yield
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from tests.cluster.delivery.test_reports import run
 from tests.support import proof
 from tests.support.lab import Execution, Lab
 from tests.support.logs import wait_until_started
-from tests.support.packets import dropped
-from tests.support.push import target
+from tests.support.packets import by_mailbox_alone
 from tests.support.receipts import receipt
 
 pytestmark = pytest.mark.usefixtures("release_operator")
@@ -62,7 +61,7 @@ def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> Non
 @contextmanager
 def cut_off(executions: Iterable[Execution]) -> Iterator[None]:
     """Neither way leads to these, which are on LOST; then the mailbox does again."""
-    with dropped([target(execution) for execution in executions]):
+    with by_mailbox_alone(executions):
         stop_kubelet(LOST)
         try:
             yield

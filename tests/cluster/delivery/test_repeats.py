@@ -13,8 +13,7 @@ from desist.api.meta import STOP_ANNOTATION
 from tests.support import proof
 from tests.support.lab import Execution, Lab
 from tests.support.logs import log_of, wait_until_started
-from tests.support.packets import dropped
-from tests.support.push import target
+from tests.support.packets import by_mailbox_alone
 from tests.support.receipts import receipt
 
 pytestmark = pytest.mark.usefixtures("release_operator")
@@ -63,7 +62,7 @@ def test_a_stop_that_lasts_is_posted_again_and_read_once(lab: Lab) -> None:
     execution = lab.start(TAKES_ITS_TIME)
     wait_until_started(execution)
     since = execution.pods()[0].metadata.resource_version
-    with dropped([target(execution)]):
+    with by_mailbox_alone([execution]):
         execution.stop("Cancel")
         first, *repeats = mailboxes(execution, since, 2)
     assert [{name: v for name, v in held.items() if name != "repeatedAt"} for held in repeats] == [first, first]
