@@ -126,6 +126,8 @@ class _Run:
         self._metadata = record.metadata
         """As the last write returned it."""
         self._posted: dict[str, str] = {}
+        self._put_off: set[str] = set()
+        """UIDs of pods whose posting waits: they are not deleted before it."""
         self.wake_at: datetime | None = None
         self.written: StoppableRecord | None = None
         self.stale: str | None = None
@@ -204,6 +206,7 @@ class _Run:
             return Outcome.DONE
         if self._was_pushed(action):
             if action.started and self._pods.burst():
+                self._put_off.add(action.uid)
                 self._wake(self._clock() + BURST_YIELDS)
                 return Outcome.DONE
             # Its pod knows: where admission of pods hangs, no other stop waits for that to be accepted.
@@ -229,6 +232,8 @@ class _Run:
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:
+        if action.uid in self._put_off:
+            return Outcome.DONE
         version = action.resource_version
         if version == AFTER_POST:
             version = self._posted[action.uid]

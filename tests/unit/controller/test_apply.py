@@ -147,6 +147,15 @@ async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() ->
     assert busy.calls
 
 
+async def test_a_pod_whose_posting_waits_for_a_burst_is_not_deleted_before_it() -> None:
+    memory, busy = Memory(), FakeCluster(busy=True)
+    memory.pushed("wfx", Pushed("p", 3, "Kill/0", NOW))
+    unwanted, other = DeletePod("pod", "p", 1), DeletePod("other", "q", 1)
+    result = await apply(busy, replace(POST, asks="Kill/0"), unwanted, other, memory=memory)
+    assert [call.split()[:2] for call in busy.calls] == [["delete", "other"]]
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + timedelta(seconds=0.3))
+
+
 async def test_a_posting_waits_for_nobody() -> None:
     busy = FakeCluster(busy=True)
     await apply(busy, POST)
