@@ -57,7 +57,7 @@ class Passage:
 CROWD = 4
 """Requests that make a lane busy: a few at once are done before anybody has waited for them."""
 APART = 1.0
-"""Seconds of calm between two crowds: what comes sooner is the same crowd, however often it falls short for a moment."""
+"""Seconds of calm between two crowds: what comes sooner is the same crowd, which fell short for a moment."""
 LEAST_HANGS, LONGEST_HANGS = 0.5, 15.0
 """Bounds of the seconds in which a request keeps its lane busy, however soon or late others were answered."""
 
@@ -85,8 +85,9 @@ class Lane:
             counted.callback(self._go)
             async with self._seats:
                 await self._wait()
-                hangs = self.answers.within(LEAST_HANGS, LONGEST_HANGS)
-                counted.callback(asyncio.get_running_loop().call_later(hangs, counted.close).cancel)
+                loop = asyncio.get_running_loop()
+                hangs = self.answers.within(LEAST_HANGS, LONGEST_HANGS, loop.time())
+                counted.callback(loop.call_later(hangs, counted.close).cancel)
                 yield
 
     def close_for(self, seconds: float) -> None:

@@ -83,7 +83,7 @@ def test_nobody_waits_longer_for_calm_than_a_storm_lasts() -> None:
 def test_crowds_that_follow_each_other_are_one_and_one_after_a_calm_time_is_another() -> None:
     async def play() -> list[bool]:
         lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=1000))
-        lane.answers.took(1)
+        lane.answers.took(1, 0)
 
         async def crowd() -> None:
             await asyncio.gather(*(request() for _ in range(CROWD)))
@@ -109,7 +109,7 @@ def calm_after(takes: Sequence[float], within: float) -> float:
     async def play() -> float:
         lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=100))
         for _ in range(99):
-            lane.answers.took(15)
+            lane.answers.took(15, 0)
 
         async def request(seconds: float) -> None:
             async with lane.enter():
