@@ -5,8 +5,8 @@ pod by its UID (and version), a create by its name. What the API server knows be
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
 for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
 nothing but what is derived: then all else is done, and no Event tells of it. A repeated posting waits while stops are
-written: what is late because of a load must not add to it. A push is sent at once, is waited for by
-nobody, and ends no plan. Nothing here decides anything.
+written: what is late because of a load must not add to it. A plan that takes very long is left to the next reconcile,
+which comes at once. A push is sent at once, is waited for by nobody, and ends no plan. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -52,6 +52,9 @@ REPEAT_YIELDS, REPEAT_YIELDS_UNTIL = timedelta(seconds=1), timedelta(seconds=15)
 """How long a repeat waits while stops are written, and how long in all."""
 BURST_YIELDS = timedelta(seconds=0.3)
 """How long what was pushed already is not posted, while a burst of stops is accepted."""
+LONGEST_PLAN = timedelta(seconds=30)
+"""After so long a plan does nothing more to pods: many calls that are slow, each within its bounds, are together none
+that hangs, and a reconcile that does not come back ends the process (`work.LONGEST_RECONCILE`)."""
 Note = Callable[[Any], object]
 
 
@@ -98,8 +101,10 @@ class Applier:
         `note` is told at once what a status write returned: it holds whatever becomes of the rest, and who waits for it
         begins meanwhile. `holds`: whether what a start was judged by still is so; asked before a pod is created.
         """
-        run = _Run(self, record, note, holds)
+        run, until = _Run(self, record, note, holds), self.clock() + LONGEST_PLAN
         for action in plan.actions:
+            if isinstance(action, CreatePod | PostMailbox | DeletePod) and self.clock() >= until:
+                return Result(Outcome.DONE, self.clock(), run.written)
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
                 return Result(outcome, run.wake_at, run.written, run.stale)
