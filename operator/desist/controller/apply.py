@@ -209,7 +209,7 @@ class _Run:
         if action.again and self._pods.busy() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
             self._wake(self._clock() + REPEAT_YIELDS)
             return Outcome.DONE
-        if self._was_pushed(action):
+        if self._memory.knows(self._key.uid, action.uid, action.asks):
             if action.started and self._pods.burst():
                 self._put_off.add(action.uid)
                 self._wake(self._clock() + BURST_YIELDS)
@@ -223,10 +223,6 @@ class _Run:
         if done.version:
             self._posted[action.uid] = done.version
         return self._taken(action, done.outcome)
-
-    def _was_pushed(self, action: PostMailbox) -> bool:
-        pushes = self._memory.pushes(self._key.uid)
-        return any((push.pod_uid, push.asks) == (action.uid, action.asks) for push in pushes)
 
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
         """A repeat that fails must not put off what else there is to do for this object. Raises for any other."""

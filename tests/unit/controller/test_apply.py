@@ -140,6 +140,17 @@ async def test_a_posting_holds_no_place_once_the_same_was_pushed_to_that_pod() -
         assert found == left
 
 
+async def test_a_posting_whose_push_could_not_be_sent_waits_for_nobody_and_keeps_its_place() -> None:
+    memory, busy, left = Memory(), FakeCluster(busy=True), list[Key]()
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    memory.not_pushed("wfx", "p")
+    await apply(busy, replace(POST, asks="Cancel/None"), memory=memory, left=left)
+    assert busy.calls and not left
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    await apply(FakeCluster(), replace(POST, asks="Cancel/None"), memory=memory, left=left)
+    assert left == [KEY]
+
+
 async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() -> None:
     memory, busy = Memory(), FakeCluster(busy=True)
     memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
