@@ -5,8 +5,8 @@ pod by its UID (and version), a create by its name. What the API server knows be
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
 for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
 nothing but what is derived: then all else is done, and no Event tells of it. A repeated posting waits while stops are
-written: what is late because of a load must not add to it. A push is sent at once, is waited for by
-nobody, and ends no plan. Nothing here decides anything.
+written: what is late because of a load must not add to it. A plan that takes very long is left to the next reconcile,
+which comes at once. A push is sent at once, is waited for by nobody, and ends no plan. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -52,6 +52,9 @@ REPEAT_YIELDS, REPEAT_YIELDS_UNTIL = timedelta(seconds=1), timedelta(seconds=15)
 """How long a repeat waits while stops are written, and how long in all."""
 BURST_YIELDS = timedelta(seconds=0.3)
 """How long what was pushed already is not posted, while a burst of stops is accepted."""
+LONGEST_PLAN = timedelta(seconds=30)
+"""After so long a plan does nothing more to pods: many calls that are slow, each within its bounds, are together none
+that hangs, and a reconcile that does not come back ends the process (`work.LONGEST_RECONCILE`)."""
 Note = Callable[[Any], object]
 
 
@@ -98,8 +101,10 @@ class Applier:
         `note` is told at once what a status write returned: it holds whatever becomes of the rest, and who waits for it
         begins meanwhile. `holds`: whether what a start was judged by still is so; asked before a pod is created.
         """
-        run = _Run(self, record, note, holds)
+        run, until = _Run(self, record, note, holds), self.clock() + LONGEST_PLAN
         for action in plan.actions:
+            if isinstance(action, CreatePod | PostMailbox | DeletePod) and self.clock() >= until:
+                return Result(Outcome.DONE, self.clock(), run.written)
             outcome = await run.do(action)
             if outcome is not Outcome.DONE:
                 return Result(outcome, run.wake_at, run.written, run.stale)
@@ -126,6 +131,8 @@ class _Run:
         self._metadata = record.metadata
         """As the last write returned it."""
         self._posted: dict[str, str] = {}
+        self._put_off: set[str] = set()
+        """UIDs of pods whose posting waits: they are not deleted before it."""
         self.wake_at: datetime | None = None
         self.written: StoppableRecord | None = None
         self.stale: str | None = None
@@ -202,8 +209,9 @@ class _Run:
         if action.again and self._pods.busy() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
             self._wake(self._clock() + REPEAT_YIELDS)
             return Outcome.DONE
-        if self._was_pushed(action):
+        if self._memory.knows(self._key.uid, action.uid, action.asks):
             if action.started and self._pods.burst():
+                self._put_off.add(action.uid)
                 self._wake(self._clock() + BURST_YIELDS)
                 return Outcome.DONE
             # Its pod knows: where admission of pods hangs, no other stop waits for that to be accepted.
@@ -216,10 +224,6 @@ class _Run:
             self._posted[action.uid] = done.version
         return self._taken(action, done.outcome)
 
-    def _was_pushed(self, action: PostMailbox) -> bool:
-        pushes = self._memory.pushes(self._key.uid)
-        return any((push.pod_uid, push.asks) == (action.uid, action.asks) for push in pushes)
-
     def _not_repeated(self, action: PostMailbox, error: ApiError) -> Outcome:
         """A repeat that fails must not put off what else there is to do for this object. Raises for any other."""
         if not action.again:
@@ -229,6 +233,8 @@ class _Run:
         return Outcome.DONE
 
     async def _delete(self, action: DeletePod) -> Outcome:
+        if action.uid in self._put_off:
+            return Outcome.DONE
         version = action.resource_version
         if version == AFTER_POST:
             version = self._posted[action.uid]

@@ -7,7 +7,7 @@ over; what was posted last; the UID of the pod that was created last (status has
 its pod is missed, as far as this process has asked; how often in a row something was otherwise than judged, so that a
 cache that stays behind leads to no storm; when the counts of an execution's operations were written last; which
 operations of a run there were when its stop, or its end, had been stored; and what was pushed last to each pod, with
-what its launcher has answered.
+what its launcher has answered, or that it could not be sent.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -56,6 +56,8 @@ class Memory:
         self._counted: dict[str, datetime] = {}
         self._at_end: dict[str, tuple[str, frozenset[str]]] = {}
         self._pushed: dict[str, dict[str, Pushed]] = {}
+        self._unsent: dict[str, set[str]] = {}
+        """UIDs of pods to which the last push could not be sent."""
 
     def pod_refused(self, of: str, refusal: Refusal) -> Refusal:
         """Remember that a posting or a DELETE was refused; gives it with the number of times in a row."""
@@ -158,6 +160,7 @@ class Memory:
 
     def pushed(self, of: str, push: Pushed) -> Pushed | None:
         """A stop was pushed; gives what was pushed last to the same pod. What that pod has answered is kept."""
+        self._unsent.get(of, set()).discard(push.pod_uid)
         known = self._pushed.setdefault(of, {})
         before = known.get(push.pod_uid)
         known[push.pod_uid] = replace(push, answer=before.answer if before is not None else push.answer)
@@ -172,6 +175,16 @@ class Memory:
         known[pod_uid] = replace(known[pod_uid], answer=answer)
         return before is None or replace(before, at=answer.at) != answer
 
+    def not_pushed(self, of: str, pod_uid: str) -> None:
+        """What `pushed` was told of could not be sent: its pod knows nothing, though it counts as tried."""
+        if pod_uid in self._pushed.get(of, {}):
+            self._unsent.setdefault(of, set()).add(pod_uid)
+
+    def knows(self, of: str, pod_uid: str, asks: str) -> bool:
+        """Whether that was pushed to the pod last, so that it knows, if the datagram has arrived."""
+        push = self._pushed.get(of, {}).get(pod_uid)
+        return push is not None and push.asks == asks and pod_uid not in self._unsent.get(of, set())
+
     def pushes(self, of: str) -> tuple[Pushed, ...]:
         """What was pushed, the last to each pod."""
         return tuple(self._pushed.get(of, {}).values())
@@ -179,6 +192,7 @@ class Memory:
     def forget(self, of: str) -> None:
         """It has ended or is gone."""
         self._pushed.pop(of, None)
+        self._unsent.pop(of, None)
         self._at_end.pop(of, None)
         self._counted.pop(of, None)
         self._refusals.pop(of, None)

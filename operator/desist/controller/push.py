@@ -124,6 +124,12 @@ class Push:
             self._burst.send(lambda: self._try(of, stop, again))
 
     def _try(self, of: Key, stop: PushStop, again: bool) -> None:
+        if self._sends(of, stop):
+            logger.log(logging.DEBUG if again else logging.INFO, "stop pushed to pod %s", stop.pod)
+        else:
+            self._memory.not_pushed(of.uid, stop.uid)
+
+    def _sends(self, of: Key, stop: PushStop) -> bool:
         try:
             self._send(of, stop)
         except NotPushed as error:
@@ -134,7 +140,8 @@ class Push:
         except Exception:
             logger.exception("no push to pod %s", stop.pod)
         else:
-            logger.log(logging.DEBUG if again else logging.INFO, "stop pushed to pod %s", stop.pod)
+            return True
+        return False
 
     def heard(self, data: bytes) -> None:
         """Something has come in."""

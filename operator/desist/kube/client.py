@@ -280,11 +280,11 @@ class Client:
 
     async def _timed(self, call: _Call) -> bytes:
         """One try; its lane is told how long a success took."""
-        answers, began = self._lanes[call.budget].answers, asyncio.get_running_loop().time()
-        longest = self.options.request_timeout
-        within = longest if call.answer_within is None else answers.within(call.answer_within, longest)
+        answers, loop = self._lanes[call.budget].answers, asyncio.get_running_loop()
+        longest, began = self.options.request_timeout, loop.time()
+        within = longest if call.answer_within is None else answers.within(call.answer_within, longest, began)
         body = await self._try(call, within)
-        answers.took(asyncio.get_running_loop().time() - began)
+        answers.took(loop.time() - began, loop.time())
         return body
 
     async def _try(self, call: _Call, within: float) -> bytes:

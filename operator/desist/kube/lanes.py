@@ -4,6 +4,7 @@ Contract: each `Budget` has a lane of its own: so many requests at a time, so ma
 is a context manager around one request. A lane that was told to wait (429 with Retry-After) lets nothing in until
 then; the other lanes go on. Watches take no lane. Who can wait until others' requests are done asks whether the lane is
 `busy`: has CROWD of them or more; a request that takes much longer than its like (a webhook hangs, say) does not count.
+A crowd that comes again soon began when it came first: else waves of a few would be a new burst each, without end.
 Rejected:
 - one budget with priorities inside: requests on the wire cannot be overtaken;
 - one for all of a stop: pods' admission that hangs, or is limited, would hold up other runs' acceptance, and what is
@@ -55,6 +56,8 @@ class Passage:
 
 CROWD = 4
 """Requests that make a lane busy: a few at once are done before anybody has waited for them."""
+APART = 1.0
+"""Seconds of calm between two crowds: what comes sooner is the same crowd, which fell short for a moment."""
 LEAST_HANGS, LONGEST_HANGS = 0.5, 15.0
 """Bounds of the seconds in which a request keeps its lane busy, however soon or late others were answered."""
 
@@ -70,6 +73,7 @@ class Lane:
         self._closed_until = 0.0
         self._asked = 0
         self._busy_from = 0.0
+        self._calm_from = float("-inf")
         self._calm = asyncio.Event()
         self.answers = Answers()
 
@@ -81,8 +85,9 @@ class Lane:
             counted.callback(self._go)
             async with self._seats:
                 await self._wait()
-                hangs = self.answers.within(LEAST_HANGS, LONGEST_HANGS)
-                counted.callback(asyncio.get_running_loop().call_later(hangs, counted.close).cancel)
+                loop = asyncio.get_running_loop()
+                hangs = self.answers.within(LEAST_HANGS, LONGEST_HANGS, loop.time())
+                counted.callback(loop.call_later(hangs, counted.close).cancel)
                 yield
 
     def close_for(self, seconds: float) -> None:
@@ -103,12 +108,15 @@ class Lane:
     def _come(self) -> None:
         self._asked += 1
         if self._asked == CROWD:
-            self._busy_from = asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time()
+            if now - self._calm_from >= APART:
+                self._busy_from = now
             self._calm.clear()
 
     def _go(self) -> None:
         self._asked -= 1
         if self._asked == CROWD - 1:
+            self._calm_from = asyncio.get_running_loop().time()
             self._calm.set()
 
     async def _wait(self) -> None:

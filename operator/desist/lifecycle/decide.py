@@ -21,7 +21,7 @@ from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.operation import begin, belong, close, shown, taken
 from desist.lifecycle.operation import put_off as own_put_off
 from desist.lifecycle.operation.view import OperationView
-from desist.lifecycle.plan import Action, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
+from desist.lifecycle.plan import Action, DeletePod, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 from desist.lifecycle.run import attempts, late, operations, reports, settle, start
 from desist.lifecycle.run.start import Stall
 from desist.lifecycle.shown import events, notes, put_off
@@ -192,11 +192,15 @@ def _pushed_first(view: View, actions: tuple[Action, ...]) -> tuple[Action, ...]
     """What an acceptance permits, without the postings whose pushes go out with it: these are left to the next pass.
 
     It comes behind what others have to write: so of many that are stopped at once all are accepted, and pushed to,
-    before mailboxes are written.
+    before mailboxes are written. DELETEs are left with them, but of a pod whose posting is not: no mailbox arrives in a
+    pod that is being deleted, and no posting waits for the DELETE of another pod, which admission may hold up.
     """
     pushed = {action.uid for action in actions if isinstance(action, PushStop)}
-    left = tuple(each for each in actions if not (isinstance(each, PostMailbox) and each.uid in pushed))
-    return actions if len(left) == len(actions) else (*left, WakeAt(view.now + SOON))
+    told = {action.uid for action in actions if isinstance(action, PostMailbox)} - pushed
+    if not any(isinstance(each, PostMailbox) and each.uid in pushed for each in actions):
+        return actions
+    kept = (each for each in actions if not isinstance(each, PostMailbox | DeletePod) or each.uid in told)
+    return (*kept, WakeAt(view.now + SOON))
 
 
 def _wake(view: View, status: Status, times: Iterable[datetime | None]) -> tuple[WakeAt, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -17,6 +17,7 @@ from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
+from desist.controller.work import LONGEST_RECONCILE
 from desist.kube.errors import ApiError
 from desist.lifecycle.observed.pushes import Pushed
 from desist.lifecycle.observed.questions import Answer, CreateAnswer
@@ -50,6 +51,7 @@ async def apply(
     creates: Creates | None = None,
     holds: Callable[[], bool] = lambda: True,
     left: list[Key] | None = None,
+    clock: Callable[[], datetime] = lambda: NOW,
 ) -> Result:
     cluster.objects.setdefault("order-1", body())
     status = StatusWriter(EXECUTION, cluster.cluster, cluster.record_event, lambda: NOW)
@@ -61,7 +63,7 @@ async def apply(
         memory or Memory(),
         cluster.push,
         cluster.record_event,
-        lambda: NOW,
+        clock,
         (left if left is not None else []).append,
     )
     return await applier.apply(Plan(actions), record(), holds=holds)
@@ -138,6 +140,17 @@ async def test_a_posting_holds_no_place_once_the_same_was_pushed_to_that_pod() -
         assert found == left
 
 
+async def test_a_posting_whose_push_could_not_be_sent_waits_for_nobody_and_keeps_its_place() -> None:
+    memory, busy, left = Memory(), FakeCluster(busy=True), list[Key]()
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    memory.not_pushed("wfx", "p")
+    await apply(busy, replace(POST, asks="Cancel/None"), memory=memory, left=left)
+    assert busy.calls and not left
+    memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
+    await apply(FakeCluster(), replace(POST, asks="Cancel/None"), memory=memory, left=left)
+    assert left == [KEY]
+
+
 async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() -> None:
     memory, busy = Memory(), FakeCluster(busy=True)
     memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
@@ -145,6 +158,15 @@ async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() ->
     assert (result.outcome, result.wake_at, busy.calls) == (Outcome.DONE, NOW + timedelta(seconds=0.3), [])
     await apply(busy, replace(POST, asks="Cancel/None", started=False), memory=memory)
     assert busy.calls
+
+
+async def test_a_pod_whose_posting_waits_for_a_burst_is_not_deleted_before_it() -> None:
+    memory, busy = Memory(), FakeCluster(busy=True)
+    memory.pushed("wfx", Pushed("p", 3, "Kill/0", NOW))
+    unwanted, other = DeletePod("pod", "p", 1), DeletePod("other", "q", 1)
+    result = await apply(busy, replace(POST, asks="Kill/0"), unwanted, other, memory=memory)
+    assert [call.split()[:2] for call in busy.calls] == [["delete", "other"]]
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + timedelta(seconds=0.3))
 
 
 async def test_a_posting_waits_for_nobody() -> None:
@@ -194,3 +216,12 @@ async def test_the_earliest_wake_up_counts_also_where_the_plan_ends_early() -> N
     soon, later = NOW + timedelta(seconds=1), NOW + timedelta(seconds=9)
     result = await apply(FakeCluster(outdated={"post"}), WakeAt(later), WakeAt(soon), POST)
     assert (result.wake_at, result.outcome) == (soon, Outcome.AGAIN)
+
+
+async def test_many_calls_that_are_slow_are_left_to_the_next_reconcile_before_one_counts_as_stuck() -> None:
+    cluster = FakeCluster()
+    deletes = [DeletePod(f"pod-{number}", f"p-{number}", 1) for number in range(20)]
+    result = await apply(cluster, *deletes, clock=lambda: NOW + timedelta(seconds=14 * len(cluster.calls)))
+    took = timedelta(seconds=14 * len(cluster.calls))
+    assert timedelta(seconds=14) < took < timedelta(seconds=LONGEST_RECONCILE / 2)
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + took)

@@ -22,7 +22,7 @@ def sent(play: Callable[[Lane, Callable[[str], None]], Coroutine[Any, Any, None]
     async def all_of_it() -> None:
         lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=1000))
         for _ in range(99):
-            lane.answers.took(15)
+            lane.answers.took(15, 0)
         burst = Burst(lane)
 
         def send(name: str) -> None:

@@ -195,6 +195,14 @@ async def test_what_cannot_be_sent_is_said_and_counts_as_tried(
     (said,) = caplog.records
     assert said.getMessage() == words
     assert setting.pushed == Pushed(stop.uid, 3, "Cancel/None", NOW)
+    assert not setting.memory.knows(OF.uid, stop.uid, stop.asks)
+
+
+async def test_of_what_was_sent_the_pod_knows(setting: Setting) -> None:
+    setting.push.send(OF, setting.stop(key_id="00000000"))
+    setting.sent()
+    assert setting.memory.knows(OF.uid, UID, "Cancel/None")
+    assert not setting.memory.knows(OF.uid, UID, "Kill/5")
 
 
 async def test_what_goes_wrong_a_thousand_times_is_said_seldom(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from desist.kube.lanes import CROWD, Allowance, Lane
+from desist.kube.lanes import APART, CROWD, Allowance, Lane
 from tests.unit.kube.virtual import run
 
 
@@ -80,11 +80,36 @@ def test_nobody_waits_longer_for_calm_than_a_storm_lasts() -> None:
     assert calm_after(takes=[1] + [60] * CROWD, within=9) == 9
 
 
+def test_crowds_that_follow_each_other_are_one_and_one_after_a_calm_time_is_another() -> None:
+    async def play() -> list[bool]:
+        lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=1000))
+        lane.answers.took(1, 0)
+
+        async def crowd() -> None:
+            await asyncio.gather(*(request() for _ in range(CROWD)))
+
+        async def request() -> None:
+            async with lane.enter():
+                await asyncio.sleep(0.4)
+
+        found = []
+        for pause in (0, 0, 0.1, 0, APART):
+            await asyncio.sleep(pause)
+            crowd_is_there = asyncio.ensure_future(crowd())
+            await asyncio.sleep(0.1)
+            assert lane.busy()
+            found.append(lane.busy(since=1))
+            await crowd_is_there
+        return found
+
+    assert run(play()) == [True, True, False, False, True]
+
+
 def calm_after(takes: Sequence[float], within: float) -> float:
     async def play() -> float:
         lane = Lane(Allowance(at_a_time=40, a_second=1000, burst=100))
         for _ in range(99):
-            lane.answers.took(15)
+            lane.answers.took(15, 0)
 
         async def request(seconds: float) -> None:
             async with lane.enter():

@@ -229,6 +229,16 @@ def test_a_late_start_is_pushed_to_also_while_it_is_deleted() -> None:
     assert (first.mode, first.grace_seconds, again) == (Mode.KILL, 0, first)
 
 
+def test_a_late_start_is_not_deleted_before_its_mailbox_is_written_where_a_stop_comes_with_it() -> None:
+    world = World().listening()
+    late = listens(make_pod("late", run_id=world.status.run_id or "", attempt=0, uid="uid-late").running())
+    world.pods = {"late": late, **world.pods}
+    world.execution = world.execution.cancelled(Mode.CANCEL)
+    accepted, then = world.step(1), world.step(0)
+    assert done(accepted) == ["WriteStatus", "PushStop", "PushStop"]
+    assert done(then) == ["PostMailbox", "PostMailbox", "DeletePod"]
+
+
 def test_operations_are_pushed_to_in_the_same_way() -> None:
     world = Operations(run=World().listening()).running("a")
     world.change_pod("a", listens(world.pod("a")), 1)
