@@ -103,6 +103,11 @@ class _Call:
     """Seconds for one try; None: the client's own."""
     passage: Passage = field(default_factory=Passage)
 
+    @property
+    def namespace(self) -> str:
+        """Whose seats it takes in its lane; empty where it is of no namespace."""
+        return self.path.partition("/namespaces/")[2].partition("/")[0]
+
 
 class Client:
     """Calls one API server. Open it in the loop that uses it."""
@@ -259,7 +264,7 @@ class Client:
         delay = 0.1
         while True:
             try:
-                async with self._lanes[call.budget].enter():
+                async with self._lanes[call.budget].enter(call.namespace):
                     call.passage.sent = True
                     return await self._timed(call)
             except (TooManyRequests, ServerUnavailable) as error:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from desist.kube.answers import Answers
+from desist.kube.seats import Seats
 
 
 class Budget(Enum):
@@ -63,10 +64,10 @@ LEAST_HANGS, LONGEST_HANGS = 0.5, 15.0
 
 
 class Lane:
-    """One budget's gate. Waiting requests are let in in their order."""
+    """One budget's gate. Waiting requests of a group are let in in their order; groups take turns (`Seats`)."""
 
     def __init__(self, allowance: Allowance) -> None:
-        self._seats = asyncio.Semaphore(allowance.at_a_time)
+        self._seats = Seats(allowance.at_a_time)
         self._interval = 1.0 / allowance.a_second
         self._head_start = (allowance.burst - 1) * self._interval
         self._next = float("-inf")
@@ -78,12 +79,12 @@ class Lane:
         self.answers = Answers()
 
     @asynccontextmanager
-    async def enter(self) -> AsyncIterator[None]:
-        """Wait for a seat and for the pace; hold the seat inside."""
+    async def enter(self, group: str = "") -> AsyncIterator[None]:
+        """Wait for a seat and for the pace; hold the seat inside. `group`: who shares seats; empty: nobody's."""
         with ExitStack() as counted:
             self._come()
             counted.callback(self._go)
-            async with self._seats:
+            async with self._seats.held(group):
                 await self._wait()
                 loop = asyncio.get_running_loop()
                 hangs = self.answers.within(LEAST_HANGS, LONGEST_HANGS, loop.time())

@@ -29,7 +29,7 @@ from desist.kube.errors import (
     Unauthorized,
     error_from,
 )
-from desist.kube.lanes import CROWD, Budget
+from desist.kube.lanes import CROWD, Allowance, Budget
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
 
@@ -104,6 +104,17 @@ async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick
         await client.patch(POD, {}, answer_within=0.1)
         with pytest.raises(NoAnswer):
             await client.patch(POD, {}, answer_within=0.1)
+
+
+async def test_calls_that_hang_in_one_namespace_let_one_in_another_through(server: Server) -> None:
+    server.answers(PATH, silent)
+    server.answers("/api/v1/namespaces/other/pods/p", json_answer({}))
+    options = ClientOptions(request_timeout=60, patience=0, tells=Allowance(at_a_time=4, a_second=1000, burst=100))
+    async with Client(server.connection, options) as client, asyncio.timeout(20):
+        hang = asyncio.gather(*(client.patch(POD, {}, budget=Budget.TELL) for _ in range(9)))
+        await asyncio.sleep(0)
+        await client.patch(PODS.at("p", "other"), {}, budget=Budget.TELL)
+        hang.cancel()
 
 
 async def test_an_event_waits_while_stops_are_written(server: Server) -> None:
