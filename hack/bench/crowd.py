@@ -12,10 +12,11 @@ import copy
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from desist.kube.client import Client, ClientOptions
+from desist.kube.client import Client
 from desist.kube.connection import Connection
 from desist.kube.errors import AlreadyExists
 from desist.kube.lanes import Allowance
+from desist.kube.options import ClientOptions
 from desist.kube.resource import Resource
 
 EXECUTIONS = Resource("desist.dev", "v1alpha1", "workflowexecutions")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from desist.kube.client import Deletion
+from desist.kube.options import Deletion
 from desist.kube.resource import PODS, Resource
 from hack.bench import fanout_programs
 from hack.bench.fanout_programs import GRACE, SIGNALLED, STOPPABLE, python, template

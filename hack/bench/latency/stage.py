@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from desist.kube.client import Client, ClientOptions, Deletion
+from desist.kube.client import Client
 from desist.kube.lanes import Allowance
+from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import PODS, Query, Resource
 from hack.bench.latency.samples import Sample
 from hack.bench.latency.sides import EXECUTIONS, JOBS, WAYS, Object, command, whose

@@ -23,7 +23,7 @@ from desist.controller.kinds import KINDS, Body, Kind
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.store import Listed
 from desist.controller.views import node_record, wanted_view
-from desist.kube.client import Client, Deletion
+from desist.kube.client import Client
 from desist.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -36,6 +36,7 @@ from desist.kube.errors import (
 )
 from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
+from desist.kube.options import Deletion
 from desist.kube.resource import EVENTS, NODES, PODS, SECRETS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.observed.pods import NodeView, PodView

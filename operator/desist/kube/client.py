@@ -30,63 +30,18 @@ import msgspec
 
 from desist.kube.connection import Connection, ConnectionProblem, TokenSource
 from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooManyRequests, Unauthorized, error_from
-from desist.kube.lanes import Allowance, Budget, Lane, Passage
+from desist.kube.lanes import Budget, Lane, Passage
+from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import Address, Query, Resource
 from desist.kube.server_time import ServerTime
 from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
 
 logger = logging.getLogger(__name__)
-STOPS = Allowance(at_a_time=40, a_second=400, burst=400)
-"""As many at a time as there are places for urgent reconciles, and more: none of them waits for a seat."""
-TELLS = STOPS
-STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
-EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
 EVENTS_YIELD = 3.0
 """Seconds that Events leave the API server to stops at most: what lasts longer is no storm, but the usual load."""
 MERGE_PATCH = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """How to delete, and what."""
-
-    grace_seconds: int | None = None
-    """None: the object's own."""
-    uid: str = ""
-    """Only this one, whoever bears the name; else Conflict."""
-    resource_version: str = ""
-    """Only in this state; else Conflict."""
-    propagation: str = ""
-    """Background, Foreground or Orphan; empty: the kind's default."""
-
-    def body(self) -> dict[str, Any]:
-        """As DeleteOptions."""
-        guards = {"uid": self.uid, "resourceVersion": self.resource_version}
-        options = {
-            "gracePeriodSeconds": self.grace_seconds,
-            "preconditions": {name: value for name, value in guards.items() if value} or None,
-            "propagationPolicy": self.propagation or None,
-        }
-        wanted = {name: value for name, value in options.items() if value is not None}
-        return {"apiVersion": "v1", "kind": "DeleteOptions", **wanted}
-
-
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
-    """Times in seconds."""
-
-    request_timeout: float = 15.0
-    """For one try of one request; a watch has its own bounds."""
-    connect_timeout: float = 5.0
-    patience: float = 2.0
-    """How long one call may go on trying; 0: one try."""
-    stops: Allowance = STOPS
-    tells: Allowance = TELLS
-    starts: Allowance = STARTS
-    events: Allowance = EVENTS
-    user_agent: str = "desist"
 
 
 @dataclass(frozen=True, slots=True)

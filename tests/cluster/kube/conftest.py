@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 from kubernetes import client as official
 
-from desist.kube.client import Client, ClientOptions
+from desist.kube.client import Client
 from desist.kube.connection import Connection
+from desist.kube.options import ClientOptions
 from desist.kube.resource import Resource
 from hack.cluster.home import home
 from tests.support.apiproxy import ApiProxy

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desist.kube.client import Client, ClientOptions, Deletion
+from desist.kube.client import Client
 from desist.kube.connection import Connection, FixedToken
 from desist.kube.errors import (
     AlreadyExists,
@@ -23,6 +23,7 @@ from desist.kube.errors import (
     Unauthorized,
 )
 from desist.kube.listing import pages
+from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import PODS, Query, Resource
 from desist.kube.wire import identity
 from tests.cluster.kube.mirror import MAPS, put

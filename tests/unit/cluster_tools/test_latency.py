@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from desist.kube.client import Deletion
+from desist.kube.options import Deletion
 from hack.bench.latency import samples
 from hack.bench.latency.budgets import Judged, judged
 from hack.bench.latency.figures import DEAD, FINAL, HANDLER, durations, early, spread

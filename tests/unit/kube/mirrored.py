@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from desist.kube.client import Client, ClientOptions
+from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
+from desist.kube.options import ClientOptions
 from desist.kube.reflector import Reflector, Source, Timing
 from desist.kube.resource import NODES, Query
 from tests.unit.kube.server import Handler, Server, json_answer, status_answer

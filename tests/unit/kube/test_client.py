@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from desist.kube.client import Client, ClientOptions, Deletion
+from desist.kube.client import Client
 from desist.kube.connection import Connection, FileToken, FixedToken
 from desist.kube.errors import (
     AlreadyExists,
@@ -30,6 +30,7 @@ from desist.kube.errors import (
     error_from,
 )
 from desist.kube.lanes import CROWD, Allowance, Budget
+from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import NODES, PODS, Query, Resource
 from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from desist.kube.client import Client, ClientOptions
+from desist.kube.client import Client
 from desist.kube.errors import (
     Gone,
     ServerUnavailable,
 )
 from desist.kube.listing import pages
+from desist.kube.options import ClientOptions
 from desist.kube.resource import NODES, PODS, Query
 from tests.unit.kube.server import Handler, Server, json_answer, status_answer, stream_answer
 

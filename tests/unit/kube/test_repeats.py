@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from desist.kube.client import Client, ClientOptions
+from desist.kube.client import Client
 from desist.kube.errors import (
     LONGEST_WAIT,
     ApiError,
@@ -16,6 +16,7 @@ from desist.kube.errors import (
     error_from,
 )
 from desist.kube.lanes import Allowance, Budget
+from desist.kube.options import ClientOptions
 from desist.kube.resource import PODS
 from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer
 

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from desist.kube.client import TELLS
 from desist.kube.lanes import Lane
+from desist.kube.options import TELLS
 from desist.kube.seats import Seats
 from tests.unit.kube.virtual import run
 
