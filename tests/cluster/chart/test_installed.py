@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -128,8 +129,12 @@ def test_the_launcher_comes_by_an_image_volume_where_the_cluster_can_and_as_the_
     # Without the key of this checkout's release, which is brought back at the end.
     other_key = "controller.deploymentAnnotations." + KEY.replace(".", r"\.") + "=none"
     fixed = ("--set", "launcher.delivery=InitContainer", "--set", other_key)
+    old = desist_system.kubectl("get", "pods", "--selector", SELECTOR, "--output=jsonpath={.items[0].metadata.labels}")
     desist_system.helm("upgrade", RELEASE, str(CHART), "--reuse-values", *fixed)
     desist_system.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=60s")
+    # A rollout is over when the new pod is ready; until the old one is gone it may take a start.
+    template_hash = f"pod-template-hash={json.loads(old)['pod-template-hash']}"
+    desist_system.kubectl("wait", "pod", "--selector", template_hash, "--for=delete", "--timeout=60s")
     assert volumes_and_init_containers(lab) == (False, ["desist-launcher"])
 
 
