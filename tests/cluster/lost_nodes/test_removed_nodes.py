@@ -94,6 +94,8 @@ def test_what_was_running_runs_again_elsewhere_and_the_old_process_is_stopped_wh
         lambda held: all(p["role"] == "workflow" for p in held["status"]["processes"]), 60, after=counted
     )
     assert (phase_of(settled.object), settled.object["status"]["attempt"]) == ("Running", 2)
+    # The phase is Running since the first attempt; the second one's container may still be made.
+    proof.wait_until_started(execution.marker, 60)
     assert {process.node for process in execution.processes()} == {"desist-worker"}
     execution.stop("Kill", gracePeriodSeconds=1)
     execution.wait_for("Cancelled", 40)
