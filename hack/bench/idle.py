@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hack.bench.j5 import release_away
-from hack.bench.process import Operator
+from hack.bench.process import Operator, checkouts
 from hack.cluster.api import cluster_lock
 from hack.image import images
 
-HERE = Path(__file__).parents[2]
 SECRET = "desist-system/desist-push"
 
 
@@ -44,10 +43,9 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="of each (default 3)")
     parser.add_argument("--seconds", type=float, default=30, help="in which nothing happens (default 30)")
     options = parser.parse_args()
-    sources = {"here": HERE, **({"beside": options.beside.resolve()} if options.beside else {})}
     with cluster_lock(), release_away():
         for turn in range(options.turns):
-            for name, checkout in sources.items():
+            for name, checkout in checkouts(options.beside).items():
                 show(f"{name} {turn + 1}", measured(checkout / "operator", options.seconds))
 
 

@@ -18,6 +18,13 @@ from pathlib import Path
 
 from hack.cluster.api import kubeconfig
 
+HERE = Path(__file__).parents[2]
+
+
+def checkouts(beside: Path | None) -> dict[str, Path]:
+    """By their names in what is printed: this checkout, and another one if there is one."""
+    return {"here": HERE} if beside is None else {"here": HERE, "beside": beside.resolve()}
+
 
 class Operator:
     """`with` it. `source` is the folder that holds `desist/`; `push_secret` is NAMESPACE/NAME, or empty: no push."""

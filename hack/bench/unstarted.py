@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 from desist.kube.connection import Connection
 from hack.bench.crowd import Crowd, body, template
 from hack.bench.fanout_stops import Stage as Namespace
-from hack.bench.idle import HERE
 from hack.bench.j5 import release_away
 from hack.bench.probe import GROUP, PLURAL, VERSION, Cluster
-from hack.bench.process import Operator
+from hack.bench.process import Operator, checkouts
 from hack.cluster.api import cluster_lock, kubeconfig
 from hack.image import images
 
@@ -46,10 +45,9 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=400, help="in a turn (default 400)")
     parser.add_argument("--turns", type=int, default=2, help="of each (default 2)")
     options = parser.parse_args()
-    sources = {"here": HERE, **({"beside": options.beside.resolve()} if options.beside else {})}
     with cluster_lock(), release_away():
         for turn in range(options.turns):
-            for name, checkout in sources.items():
+            for name, checkout in checkouts(options.beside).items():
                 namespace = Namespace()
                 with namespace.there():
                     found = measured(namespace, checkout / "operator", options.stops)

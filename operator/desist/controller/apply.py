@@ -4,9 +4,10 @@ Contract: every action may be repeated, because each is guarded by what was judg
 pod by its UID (and version), a create by its name. What the API server knows better ends the plan with `AGAIN`: the
 next reconcile decides from what is there. Faults of the API server are raised, for the queue to try again later (but
 for a repeated posting, which nothing waits for). A status that was not written ends the plan, unless it differs in
-nothing but what is derived: then all else is done, and no Event tells of it. A repeated posting waits while stops are
-written: what is late because of a load must not add to it. A plan that takes very long is left to the next reconcile,
-which comes at once. A push is sent at once, is waited for by nobody, and ends no plan. Nothing here decides anything.
+nothing but what is derived: then all else is done, and no Event tells of it. A posting that was pushed waits for the
+end of a burst of acceptances, and a DELETE of its pod with it; a repeated one waits while stops are written: what is
+late because of a load must not add to it. A plan that takes very long is left to the next reconcile, which comes at
+once. A push is handed over at once, is waited for by nobody, and ends no plan. Nothing here decides anything.
 Rejected: actions in parallel (an Event before its write, a DELETE before its mailbox).
 """
 
@@ -122,6 +123,7 @@ class _Run:
         self._push = applier.push
         self._clock = applier.clock
         self._leave = applier.leave
+        self._cluster = applier.cluster
         self._pods = PodWriter(applier.cluster, applier.memory, applier.clock)
         self._record_event = applier.record_event
         self._status = applier.status
@@ -206,11 +208,11 @@ class _Run:
         return Outcome.AGAIN
 
     async def _post(self, action: PostMailbox) -> Outcome:
-        if action.again and self._pods.busy() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
+        if action.again and self._cluster.busy_with_stops() and self._clock() < action.again + REPEAT_YIELDS_UNTIL:
             self._wake(self._clock() + REPEAT_YIELDS)
             return Outcome.DONE
         if self._memory.knows(self._key.uid, action.uid, action.asks):
-            if action.started and self._pods.burst():
+            if action.started and self._cluster.burst_of_stops():
                 self._put_off.add(action.uid)
                 self._wake(self._clock() + BURST_YIELDS)
                 return Outcome.DONE

@@ -6,8 +6,8 @@ the crowd came at the latest. So a stop beside a few others waits for nobody, of
 the first one's end takes the time of the machine that the others' acceptances need, and where acceptances never cease
 nothing waits.
 A request that hangs does not count. Calls must not raise.
-Rejected: to push each stop once it is accepted (docs/decisions/0012-storm.md: the first of forty heard of it 0.3 s
-sooner, the last one two seconds later).
+Rejected: to push each stop as soon as it is accepted (docs/decisions/0012-storm.md: the first of forty heard of it
+sooner, half of them later, and the last one seconds later).
 """
 
 from __future__ import annotations

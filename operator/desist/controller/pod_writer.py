@@ -89,14 +89,6 @@ class PodWriter:
             return Outcome.DONE
         return Outcome.AGAIN
 
-    def busy(self) -> bool:
-        """Whether stops are being written, of whatever object."""
-        return self.cluster.busy_with_stops()
-
-    def burst(self) -> bool:
-        """Whether acceptances are being written, and that began just now."""
-        return self.cluster.burst_of_stops()
-
     async def _patch(self, owner: ObjectMeta, action: PostMailbox) -> str:
         """The PATCH; where it does not fit, or is not valid, once more at once without reason and details."""
         try:
