@@ -1,6 +1,6 @@
 """`make bench-latency`: measures on the cluster that is up, under the installed release, and prints one table.
 
-Contract: nothing else may run meanwhile. With what is asked for by default it takes at most ten minutes on two cores;
+Contract: nothing else may run meanwhile. What is asked for by default takes a quarter of an hour at most on two cores;
 ARGS make it smaller. Every stop is kept, raw, in the state folder's `bench` (the last line says where). `--from FILE`
 prints the table of an earlier run, without a cluster. What is measured, and how, is said in the package's parts.
 """
@@ -35,7 +35,7 @@ HELP = {
     "kills": "Kills of an unresponsive process",
     "started": "Cancels of a process as soon as it runs",
     "storm": "Cancels at once",
-    "turns": "storms of each side",
+    "turns": "storms of Desist and of the Job; the others have one",
     "idle_seconds": "how long processes have run when they are stopped",
     "limit_seconds": "what does not fit in is left out",
 }

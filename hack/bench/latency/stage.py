@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from desist.kube.client import Client
+from desist.kube.errors import ServerUnavailable
 from desist.kube.lanes import Allowance
 from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import PODS, Query, Resource
@@ -29,6 +30,8 @@ WIDE = ClientOptions(starts=Allowance(at_a_time=100, a_second=100_000, burst=100
 LONGEST = 120.0
 """Seconds for anything that is waited for."""
 OPEN = 1800
+REOPEN = 0.01
+"""Seconds before a watch that was ended is opened again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Stage:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Watches of everything that says something; one that ends is an error, and ends all."""
+        """Watches of everything that says something; one that ends is opened again, and a gap is an error."""
         async with asyncio.TaskGroup() as group:
             watches = [group.create_task(self._watch(each)) for each in (EXECUTIONS, JOBS, PODS)]
             yield
@@ -152,12 +155,19 @@ class Stage:
             waiting[marker].watched = watched
 
     async def _watch(self, resource: Resource) -> None:
-        query, parameters = Query(self._namespace), {"timeoutSeconds": str(OPEN)}
-        async with self._client.watch(resource, query, parameters, OPEN) as events:
-            async for event in events:
-                arrived = time.time()
-                self._note(resource, event.type, msgspec.json.decode(event.object), arrived)
-        raise RuntimeError(f"the watch of {resource} has ended")
+        """Also where the API server ends it: from what came last, so that nothing is missed, and nothing told twice."""
+        query, parameters = Query(self._namespace), {"timeoutSeconds": str(OPEN), "allowWatchBookmarks": "true"}
+        while True:
+            with suppress(ServerUnavailable):
+                async with self._client.watch(resource, query, parameters, OPEN) as events:
+                    async for event in events:
+                        arrived, found = time.time(), msgspec.json.decode(event.object)
+                        if event.type == "ERROR":
+                            raise RuntimeError(f"the watch of {resource} has missed something: {found.get('message')}")
+                        query = replace(query, resource_version=found["metadata"]["resourceVersion"])
+                        if event.type != "BOOKMARK":
+                            self._note(resource, event.type, found, arrived)
+            await asyncio.sleep(REOPEN)
 
     def _note(self, resource: Resource, event: str, found: Object, arrived: float) -> None:
         if resource == PODS and found.get("status", {}).get("phase") == "Running":

@@ -20,7 +20,7 @@ from hack.bench.latency.samples import CANCEL, FORCE, IDLE, JOB, KILL, MAILBOX, 
 from hack.bench.latency.sides import WAYS
 from hack.bench.latency.stage import Stage, Subject
 
-STORM_SECONDS, STARTED_SECONDS = 60.0, 5.0
+STORM_SECONDS, STARTED_SECONDS = 45.0, 5.0
 """What one storm of forty, and one stop of a process that has just started, take about, on two cores."""
 SETTLE = 4.0
 """Seconds after a storm, for the kubelets to be done with it."""
@@ -35,11 +35,11 @@ class Counts:
     kills: int = 5
     started: int = 6
     storm: int = 40
-    turns: int = 1
-    """Storms of each side."""
+    turns: int = 3
+    """Storms of Desist and of the Job, which are compared: one storm is one throw of the dice. The others have one."""
     idle_seconds: float = 8.0
     """That the last one has run before the first is stopped."""
-    limit_seconds: float = 540.0
+    limit_seconds: float = 840.0
 
     def idle(self, side: str) -> Iterator[Subject]:
         """What a side stops one at a time."""
@@ -82,9 +82,8 @@ class Turns:
 
     def _by_mailbox_alone(self) -> list[Subject]:
         """What is prepared while push is off. Where there is none, a storm is prepared when its turn comes."""
-        turns = range(self._counts.turns if self._push else 0)
-        storms = [subject for turn in turns for subject in self._counts.stormed(MAILBOX, turn)]
-        return [*self._counts.idle(MAILBOX), *storms]
+        storm = self._counts.stormed(MAILBOX, 0) if self._push else []
+        return [*self._counts.idle(MAILBOX), *storm]
 
     async def _prepare(self, subjects: Iterable[Subject]) -> None:
         taken = list(subjects)
@@ -99,8 +98,8 @@ class Turns:
         await self._stage.one_at_a_time(subjects)
 
     async def _storms(self, turn: int) -> None:
-        sides = self.sides if turn % 2 == 0 else self.sides[::-1]
-        for side in sides if self._counts.storm else ():
+        storming = [side for side in self.sides if turn == 0 or side in (self.sides[0], JOB)]
+        for side in (storming if turn % 2 == 0 else storming[::-1]) if self._counts.storm else ():
             if not self._time_for(STORM_SECONDS * self._counts.storm / 40, f"storm {turn + 1} of {side}"):
                 continue
             subjects = self._counts.stormed(side, turn)
