@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from desist.controller.records import ExecutionRecord, Resting
+from desist.controller.records import ExecutionRecord, Resting, kept
 from desist.controller.store import Store
-from desist.lifecycle.run.rest import at_rest
 
 Name = tuple[str, str]
 Known = ExecutionRecord | Resting
@@ -39,7 +38,7 @@ class Executions(Store[Known]):
     def note(self, record: Known) -> bool:
         """Keep the record if it is newer than what is known, or its name where it is at rest; says whether it was."""
         before = self.get(record.metadata.uid)
-        if newer := super().note(_kept(record)):
+        if newer := super().note(kept(record)):
             self._index(record.metadata.uid, _awaited(record))
             self._changed(before, record)
         return newer
@@ -65,11 +64,6 @@ class Executions(Store[Known]):
         if awaited is not None:
             self._awaited[uid] = awaited
             self._awaiting[awaited].add(uid)
-
-
-def _kept(record: Known) -> Known:
-    """What is kept of it."""
-    return Resting.of(record) if isinstance(record, ExecutionRecord) and at_rest(record.execution) else record
 
 
 def _awaited(record: Known) -> Name | None:

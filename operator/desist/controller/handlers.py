@@ -1,11 +1,13 @@
 """The operator, as kopf sees it. Run it with `kopf run -m desist.controller.handlers -A`.
 
-Contract: a handler notes what it is told and puts a key into the queue; it never waits, never raises, and returns
-nothing (kopf would write a return value into status). All writing is done by the queue's workers. Only raw events:
-they need no annotation and no finalizer, so an uninstalled operator leaves nothing behind that wedges. What fails at
-the start or at the end is permanent: kopf would try it again a minute later, and meanwhile look healthy. So are
-credentials that cannot be read at the first login; later they may be back in a moment (a file that is being replaced).
-Never start this file by its path: kopf would load it twice, under two names, and every handler would run twice.
+Contract: here is the frame, and what people change now and then. Executions and operations, which are on a stop's way,
+come through reflectors of ours (`watches`). A handler notes what it is told and puts a key into the queue; it never
+waits, never raises, and returns nothing (kopf would write a return value into status). All writing is done by the
+queue's workers. Only raw events: they need no annotation and no finalizer, so an uninstalled operator leaves nothing
+behind that wedges. What fails at the start or at the end is permanent: kopf would try it again a minute later, and
+meanwhile look healthy. So are credentials that cannot be read at the first login; later they may be back in a moment (a
+file that is being replaced). Never start this file by its path: kopf would load it twice, under two names, and every
+handler would run twice.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 import kopf
 
 from desist.controller import frame, log, login
-from desist.controller.kinds import EXECUTION, WORKFLOW
+from desist.controller.kinds import WORKFLOW
 from desist.controller.operator import Operator
 from desist.controller.settings import SettingError, from_environment
 from desist.kube.connection import ConnectionProblem
@@ -53,12 +55,6 @@ async def log_in(**_: Any) -> kopf.ConnectionInfo:
         if LOGINS.succeeded:
             raise kopf.TemporaryError(str(error), delay=login.LONGEST_PAUSE) from error
         raise kopf.PermanentError(str(error)) from error
-
-
-@kopf.on.event(*EXECUTION.path)
-async def execution_event(event: kopf.RawEvent, memo: kopf.Memo, **_: Any) -> None:
-    """A WorkflowExecution was listed, added, modified or deleted."""
-    memo.operator.event(EXECUTION, event["type"], event["object"])
 
 
 @kopf.on.event(*WORKFLOW.path)

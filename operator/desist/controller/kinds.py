@@ -24,6 +24,7 @@ from desist.api.execution import WorkflowExecution
 from desist.api.meta import GROUP, VERSION
 from desist.api.operation import Operation
 from desist.api.workflow import Workflow
+from desist.controller import operation_records, records
 from desist.controller.operation_records import OperationRecord, operation_record
 from desist.controller.records import ExecutionRecord, WorkflowRecord, execution_record, workflow_record
 from desist.controller.store import Record, Store
@@ -31,6 +32,10 @@ from desist.kube.resource import Resource
 
 Body = Mapping[str, Any]
 """An object as JSON has it."""
+
+
+def _whole(record: Any) -> Any:
+    return record
 
 
 class Unreadable(ValueError):
@@ -48,6 +53,8 @@ class Kind(Generic[Record]):
     RecursionError."""
     mirrored: bool = False
     """Whether a reflector of ours brings its objects, and not kopf."""
+    kept: Callable[[Any], Any] = _whole
+    """What is kept of a record: less of an object that is at rest."""
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -75,8 +82,20 @@ class Kind(Generic[Record]):
 
 
 WORKFLOW = Kind(Workflow.__name__, Resource(GROUP, VERSION, "workflows"), workflow_record)
-EXECUTION = Kind(WorkflowExecution.__name__, Resource(GROUP, VERSION, "workflowexecutions"), execution_record)
-OPERATION = Kind(Operation.__name__, Resource(GROUP, VERSION, "operations"), operation_record, mirrored=True)
+EXECUTION = Kind(
+    WorkflowExecution.__name__,
+    Resource(GROUP, VERSION, "workflowexecutions"),
+    execution_record,
+    mirrored=True,
+    kept=records.kept,
+)
+OPERATION = Kind(
+    Operation.__name__,
+    Resource(GROUP, VERSION, "operations"),
+    operation_record,
+    mirrored=True,
+    kept=operation_records.kept,
+)
 KINDS: tuple[Kind[WorkflowRecord] | Kind[ExecutionRecord] | Kind[OperationRecord], ...] = (
     WORKFLOW,
     EXECUTION,

@@ -53,6 +53,11 @@ class OperationRecord:
         return self.operation.metadata
 
     @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        return int(self.metadata.resource_version)
+
+    @property
     def status(self) -> OperationStatus | None:
         """What has happened to it."""
         return self.operation.status
@@ -123,6 +128,11 @@ class Ended:
             created=record.created,
             seen=replace(seen, run_id=sys.intern(seen.run_id), command=sys.intern(seen.command)),
         )
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        return self.resource_version
 
     @property
     def metadata(self) -> ObjectMeta:

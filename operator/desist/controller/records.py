@@ -1,4 +1,4 @@
-"""Slim records of what users write: `WorkflowExecution` and `Workflow` objects as kopf's watch delivers them.
+"""Slim records of `WorkflowExecution` and `Workflow` objects, as a watch or a list delivers them.
 
 Contract: `execution_record` and `workflow_record` turn a raw body into a frozen record, or raise what `Kind.read` makes
 an `Unreadable` of. The managed fields are read here once and then forgotten: they are half of a body.
@@ -20,7 +20,7 @@ from desist.api.status import Stoppable, WorkflowExecutionStatus
 from desist.api.workflow import Workflow
 from desist.lifecycle.observed.sight import TooLarge
 from desist.lifecycle.pod import limits
-from desist.lifecycle.run.rest import unproven_pod
+from desist.lifecycle.run.rest import at_rest, unproven_pod
 from desist.lifecycle.view import current
 
 
@@ -34,6 +34,10 @@ class Placed(Protocol):
     @property
     def owner(self) -> ObjectMeta:
         """The execution that controls its pods."""
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion as the number that it is."""
 
 
 class StoppableRecord(Placed, Protocol):
@@ -74,6 +78,11 @@ class ExecutionRecord:
     def metadata(self) -> ObjectMeta:
         """Identity and age."""
         return self.execution.metadata
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        return int(self.metadata.resource_version)
 
     @property
     def owner(self) -> ObjectMeta:
@@ -140,6 +149,11 @@ class Resting:
         )
 
     @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        return self.resource_version
+
+    @property
     def metadata(self) -> ObjectMeta:
         """Identity and age, made anew."""
         return ObjectMeta.model_construct(
@@ -168,6 +182,16 @@ class WorkflowRecord:
     def metadata(self) -> ObjectMeta:
         """Identity and age."""
         return self.workflow.metadata
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion."""
+        return int(self.metadata.resource_version)
+
+
+def kept(record: ExecutionRecord | Resting) -> ExecutionRecord | Resting:
+    """What is kept of an execution."""
+    return Resting.of(record) if isinstance(record, ExecutionRecord) and at_rest(record.execution) else record
 
 
 def nodes_of(status: Stoppable | None) -> frozenset[str]:

@@ -1,15 +1,15 @@
-"""What kopf never says: which executions and workflows were deleted while its watch was cut.
+"""What kopf never says: which objects were deleted while its watch was cut. And what no watch says: a restore.
 
-Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), the objects are listed
-(metadata only) and compared with the store. Records whose objects are gone are dropped. Objects that are newer than
-their record get PATIENCE to come through the watch; what is still behind then is read directly, and the watch counts
-as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. Until a kind's first object
-has come through its watch, while there are some, the operator is not ready: a connection that was made while the node's
-network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is concluded from
-it. What a reflector of ours mirrors needs none of that: it compares by itself.
-A list whose version is lower than one that was known before it was asked for tells that the cluster's own store was
-restored from a backup. Then nothing that is known holds: all objects are listed anew, with their bodies (the same
-version may now hold something else), and whoever else keeps versions is told (`restored`).
+Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), the objects that kopf watches are
+listed (metadata only) and compared with the store. Records whose objects are gone are dropped. Objects that are newer
+than their record get PATIENCE to come through the watch; what is still behind then is read directly, and the watch
+counts as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. Until a kind's first
+object has come through its watch, while there are some, the operator is not ready: a connection that was made while the
+node's network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is
+concluded from it. What a reflector of ours mirrors needs none of that: it compares by itself.
+A list (of mirrored objects, of one) whose version is lower than one that was known before it was asked for tells that
+the cluster's own store was restored from a backup. Then nothing that is known holds: all objects are listed anew, with
+their bodies (the same version may now hold something else), and whoever else keeps versions is told (`restored`).
 """
 
 from __future__ import annotations
@@ -77,19 +77,18 @@ class Resync:
             self._asked.clear()
             try:
                 for row in self.intake.table.values():
-                    if not row.kind.mirrored:
-                        await self.compare(row)
+                    await self.compare(row)
             except Exception as error:  # the next round tries again; nothing was concluded
                 logger.warning("comparing with a list failed: %s", error)
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
         kind, highest = row.kind, row.store.highest
+        if kind.mirrored:
+            self._versions(row, highest, await self.cluster.version_of(kind))
+            return
         listed, version = await self.cluster.list_metadata(kind)
-        if version < highest:
-            logger.warning("versions of %s have gone back from %d to %d: listing anew", kind.name, highest, version)
-            row.store.doubt()
-            self.restored()
+        self._versions(row, highest, version)
         if row.store.doubted:
             await self._take_back(row)
             return
@@ -105,6 +104,14 @@ class Resync:
         if found:
             self._deaf[kind.name] = found
             logger.error("%s", self.deaf())
+
+    def _versions(self, row: Managed[Any], highest: int, version: int) -> None:
+        """See whether they have gone back."""
+        if version < highest:
+            what = row.kind.name
+            logger.warning("versions of %s have gone back from %d to %d: listing anew", what, highest, version)
+            row.store.doubt()
+            self.restored()
 
     async def _take_back(self, row: Managed[Any]) -> None:
         """What is listed is what there is. Raises kube's errors; then the next round begins again."""

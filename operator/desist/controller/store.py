@@ -24,6 +24,10 @@ class HasMetadata(Protocol):
     def metadata(self) -> ObjectMeta:
         """Identity and age."""
 
+    @property
+    def version(self) -> int:
+        """The resourceVersion as the number that it is: Kubernetes promises that they can be compared in a kind."""
+
 
 Record = TypeVar("Record", bound=HasMetadata)
 
@@ -82,16 +86,17 @@ class Store(Generic[Record]):
 
     def note(self, record: Record) -> bool:
         """Keep the record if it is newer than what is known; says whether it was."""
-        said, uid = version(record.metadata), record.metadata.uid
+        said, metadata = record.version, record.metadata
+        uid, name = metadata.uid, (metadata.namespace, metadata.name)
         if uid in self._by_uid and self._version(uid) >= said:
             return False
         self._doubted.discard(uid)
         self._highest = max(self._highest, said)
         self._by_uid[uid] = record
-        named = self.named(record.metadata.namespace, record.metadata.name)
+        bears = self._by_name.get(name)
         # A late report of an object that is gone must not take the name from the one that bears it now.
-        if named is None or self._version(named.metadata.uid) <= said:
-            self._by_name[record.metadata.namespace, record.metadata.name] = uid
+        if bears not in self._by_uid or self._version(bears) <= said:
+            self._by_name[name] = uid
         return True
 
     def skip(self, uid: str, resource_version: str) -> None:
@@ -139,9 +144,4 @@ class Store(Generic[Record]):
     def _version(self, uid: str) -> int:
         """Version of the record; 0 where there is none, or it is in doubt."""
         known = self._by_uid.get(uid)
-        return 0 if known is None or uid in self._doubted else version(known.metadata)
-
-
-def version(metadata: ObjectMeta) -> int:
-    """The resourceVersion as the number that it is: Kubernetes promises that they can be compared within a kind."""
-    return int(metadata.resource_version)
+        return 0 if known is None or uid in self._doubted else known.version

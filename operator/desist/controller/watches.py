@@ -1,15 +1,18 @@
-"""The watches of pods, nodes and operations: reflectors that feed caches and stores, and wake whom it concerns.
+"""The watches of what is on a stop's way: reflectors that feed caches and stores, and wake whom it concerns.
 
 Contract: pods carry our label (the API server filters), nodes come whole but are cut down as they are decoded, of
-operations slim records are made. The reflectors relist and diff by themselves; here it only matters whether a deletion
-was seen or missed (see `Caches`), and whether an operation was listed: then it may be older than it looks.
+executions and operations slim records are made, which are held once, here and in the stores. The reflectors relist and
+diff by themselves; here it only matters whether a deletion was seen or missed (see `Caches`), and whether an operation
+was listed: then it may be older than it looks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,25 +20,27 @@ import msgspec
 from desist.api.meta import EXECUTION_UID_LABEL
 from desist.controller.caches import Caches
 from desist.controller.intake import Intake
-from desist.controller.kinds import OPERATION, Key
-from desist.controller.operation_records import Known, OperationRecord, kept, with_age
-from desist.controller.operations import Operations
+from desist.controller.kinds import KINDS, Key, Kind
+from desist.controller.operation_records import OperationRecord, with_age
 from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import NodeRecord, PodRecord, node_record, pod_record
 from desist.controller.waking import Waking
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
-from desist.kube.reflector import Reflector, Source
+from desist.kube.reflector import Reflector, Source, Timing
 from desist.kube.resource import NODES, PODS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.proof.process import ended
 
+logger = logging.getLogger(__name__)
+REQUESTS = Timing(watch=20, margin=10)
+"""Of what users write: a connection that died without a word may hold back a stop for no longer than this."""
 _POD = msgspec.json.Decoder(RawPod)
 _NODE = msgspec.json.Decoder(RawNode)
 
 
 class Watches:
-    """All three watches."""
+    """All of them."""
 
     def __init__(
         self, client: Client, caches: Caches, intake: Intake, waking: Waking, clock: Callable[[], datetime]
@@ -44,7 +49,6 @@ class Watches:
         self._caches = caches
         self._intake = intake
         self._waking = waking
-        self._operations: Operations = waking.operations
         pods = Reflector(
             client,
             Source(PODS, Query(labels=EXECUTION_UID_LABEL)),
@@ -54,17 +58,18 @@ class Watches:
         nodes = Reflector(
             client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw), clock()), self.on_node
         )
-        operations = Reflector(client, Source(OPERATION.resource, Query()), self.read_operation, self.on_operation)
         self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (
             ("pods", pods),
             ("nodes", nodes),
-            (OPERATION.resource.plural, operations),
+            *((kind.resource.plural, self._mirror(kind)) for kind in KINDS if kind.mirrored),
         )
 
     def anew(self) -> None:
         """Versions have gone back: list everything anew, and take it as it is."""
         self._caches.doubt()
-        self._operations.doubt()
+        for row in self._intake.table.values():
+            if row.kind.mirrored:
+                row.store.doubt()
         for _, reflector in self.reflectors:
             reflector.anew()
 
@@ -109,22 +114,28 @@ class Watches:
         elif change.new is not None:
             self._wake_all(self._caches.node_changed(change.new))
 
-    def read_operation(self, raw: bytes) -> Known | None:
-        """The record of an operation; what is known is held once, here and in the store, and read once."""
-        who = identity(raw)
-        if self._operations.knows(who.uid, who.resource_version):
-            return self._operations.get(who.uid)
-        record = self._intake.read(OPERATION, msgspec.json.decode(raw))
-        return self._operations.get(who.uid) if record is None else kept(record)
+    def read(self, kind: Kind[Any], raw: bytes) -> Any:
+        """What is kept of an object of our kinds; what is known of it is read once, and held once. None: nothing."""
+        who, store = identity(raw), self._intake.table[kind.name].store
+        if store.knows(who.uid, who.resource_version):
+            return store.get(who.uid)  # an own write comes back as an event
+        record = self._intake.read(kind, msgspec.json.decode(raw))
+        return store.get(who.uid) if record is None else kind.kept(record)
 
-    def on_operation(self, change: Change[Known]) -> None:
-        """The reflector says something of an operation."""
+    def on_object(self, kind: Kind[Any], change: Change[Any]) -> None:
+        """The reflector says something of an object of our kinds."""
         if change.kind is ChangeKind.DELETED:
-            self._intake.forget(OPERATION, change.identity.uid)
+            if not change.seen:
+                logger.info("a %s was deleted while nobody watched: %s", kind.name, change.identity.uid)
+            self._intake.forget(kind, change.identity.uid)
         elif change.new is not None:
-            self._intake.take(OPERATION, self._aged(change.new) if _listed(change) else change.new)
+            self._intake.take(kind, self._aged(change.new) if _listed(change) else change.new)
 
-    def _aged(self, record: Known) -> Known:
+    def _mirror(self, kind: Kind[Any]) -> Reflector[Any]:
+        read, on_object = partial(self.read, kind), partial(self.on_object, kind)
+        return Reflector(self._client, Source(kind.resource, Query()), read, on_object, REQUESTS)
+
+    def _aged(self, record: Any) -> Any:
         return with_age(record, self._client.server_time()) if isinstance(record, OperationRecord) else record
 
     def _wake_all(self, keys: Iterable[Key]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from desist.kube.listing import PAGE
 from tests.support import programs
 from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Delay, Fault, Lose, Request
 from tests.support.lab import Execution, Lab, condition
@@ -28,10 +29,10 @@ def same_process(host_operator: OperatorProcess, proxy: ApiProxy) -> Iterator[No
     assert host_operator.pid == before
 
 
-def _is_kopfs_list(request: Request) -> bool:
-    """As a stream, where the server can; our own lists come in pages."""
+def _is_list(request: Request) -> bool:
+    """Of a watch that begins anew: as a stream, where the server can, else in pages."""
     streamed = "sendInitialEvents=true" in request.query
-    plain = "watch=true" not in request.query and "limit=" not in request.query
+    plain = "watch=true" not in request.query and f"limit={PAGE}" in request.query
     return request.method == "GET" and request.path.endswith(EXECUTIONS) and (streamed or plain)
 
 
@@ -53,16 +54,16 @@ def test_a_stop_is_heard_after_every_watch_broke_in_the_middle_of_a_line(lab: La
     killed(execution)
 
 
-def test_an_execution_that_was_deleted_while_kopf_listed_again_is_forgotten(
+def test_an_execution_that_was_deleted_while_its_watch_began_anew_is_forgotten(
     lab: Lab, proxy: ApiProxy, host_operator: OperatorProcess
 ) -> None:
     # One without a pod: the end of its pod would tell as well, by a status write that meets 404.
     execution = lab.create({"workflowRef": {"name": "missing"}})
     execution.wait_for(lambda held: condition(held, "Stalled").get("status") == "True")
-    before = sum(map(_is_kopfs_list, proxy.requests))
+    before = sum(map(_is_list, proxy.requests))
     slow = proxy.add(Fault(Delay(3), method="GET", path=EXECUTIONS))
     proxy.inject(EXPIRED, EXECUTIONS)
-    proxy.wait_for_requests(_is_kopfs_list, before + 1, 10)
+    proxy.wait_for_requests(_is_list, before + 1, 10)
     execution.delete()
     execution.wait_until_deleted()
     proxy.remove(slow)

@@ -12,7 +12,7 @@ import pytest
 from hack.cluster.home import home
 from tests.support import programs
 from tests.support.apiproxy import ApiProxy, Delay, Fault
-from tests.support.lab import Lab
+from tests.support.lab import Lab, template
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.alone
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 EXECUTIONS = "/workflowexecutions"
+WORKFLOWS = "/workflows"
 SOON = 15.0
 """Seconds: about one on a machine at rest; a worker that is waited for in vain takes the pod's whole grace."""
 CRDS = ("workflowexecutions.desist.dev", "workflows.desist.dev")
@@ -97,16 +98,32 @@ def test_sigterm_ends_it_while_it_waits_for_crds(fresh: OperatorProcess, proxy: 
 def test_a_watch_of_kopfs_that_is_deaf_fails_the_liveness_probe_and_loses_nothing(
     fresh: OperatorProcess, lab: Lab, proxy: ApiProxy
 ) -> None:
-    deaf = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true", times=1))
+    deaf = proxy.add(Fault(Delay(600), path=WORKFLOWS, query="watch=true", times=1))
     fresh.start()
-    # An execution that is made before kopf's list would be in it.
+    # A Workflow that is made before kopf's list would be in it.
     proxy.wait_for_requests(lambda _: deaf.times == 0, 1, 20)
-    execution = lab.start(programs.FINISHES)
+    lab.workflow("late", {"template": template(programs.command(programs.FINISHES, "late"))})
+    execution = lab.create({"workflowRef": {"name": "late"}})
     execution.wait_for("Succeeded", 60)
     fresh.wait_for_probe("/livez", 503, 30)
-    assert "the watch of WorkflowExecution is deaf" in fresh.probe("/livez")[1]
+    assert "the watch of Workflow is deaf" in fresh.probe("/livez")[1]
     proxy.remove(deaf)
     fresh.kill()
+
+
+def test_a_watch_of_executions_that_is_silent_is_made_anew_and_the_stop_of_meanwhile_obeyed(
+    fresh: OperatorProcess, lab: Lab, proxy: ApiProxy
+) -> None:
+    fresh.start()
+    execution = lab.start(programs.WORKS)
+    wait_until_started(execution)
+    silent = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true", times=1))
+    assert proxy.cut() >= 4
+    proxy.wait_for_requests(lambda _: silent.times == 0, 1, 20)
+    execution.stop("Cancel")
+    execution.wait_for("Cancelled", 60)
+    assert fresh.probe("/livez")[0] == 200
+    proxy.remove(silent)
 
 
 def test_a_probe_port_that_is_taken_ends_it_with_a_message(fresh: OperatorProcess, environment: dict[str, str]) -> None:

@@ -35,15 +35,15 @@ class Watching(Setting):
 
     def told(self, body: dict[str, Any], seen: bool = True) -> None:
         """An event says this, or a list (`seen` False)."""
-        record = self.watches.read_operation(msgspec.json.encode(body))
+        record = self.watches.read(OPERATION, msgspec.json.encode(body))
         if record is None:
             return
         kind = ChangeKind.ADDED if self.kept is None else ChangeKind.MODIFIED
-        self.watches.on_operation(Change(kind, self.identity(), self.kept, record, seen))
+        self.watches.on_object(OPERATION, Change(kind, self.identity(), self.kept, record, seen))
         self.kept = record
 
     def gone(self) -> None:
-        self.watches.on_operation(Change(ChangeKind.DELETED, self.identity(), self.kept, None, seen=False))
+        self.watches.on_object(OPERATION, Change(ChangeKind.DELETED, self.identity(), self.kept, None, seen=False))
 
     def identity(self) -> Identity:
         return Identity(name="order-1-op", uid="op", namespace="shop")

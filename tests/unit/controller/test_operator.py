@@ -13,7 +13,7 @@ from aiohttp import web
 
 from desist.controller.clock import Clock
 from desist.controller.cluster import Cluster
-from desist.controller.kinds import EXECUTION
+from desist.controller.kinds import EXECUTION, WORKFLOW
 from desist.controller.operator import Operator
 from desist.controller.settings import ControllerSettings
 from desist.kube.client import Client
@@ -30,15 +30,23 @@ STREAM = stream_answer({"type": "BOOKMARK", "object": BOOKMARK}, then="hang")
 PLAIN = (status_answer(422, "Invalid"), EMPTY, silent)
 
 
-def page(more: str, *names: str) -> Handler:
-    objects = [fakes.body(metadata={**fakes.body()["metadata"], "name": name, "uid": name}) for name in names]
-    return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": objects})
+def named(name: str) -> dict[str, Any]:
+    """An execution."""
+    return fakes.body(metadata={**fakes.body()["metadata"], "name": name, "uid": name})
+
+
+def workflow(name: str) -> dict[str, Any]:
+    return {"metadata": named(name)["metadata"], "spec": {"template": {"spec": {"containers": [{"image": "i"}]}}}}
+
+
+def page(more: str, *objects: dict[str, Any]) -> Handler:
+    return json_answer({"metadata": {"resourceVersion": "9", "continue": more}, "items": list(objects)})
 
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Server]:
     async with Server() as running:
-        for path, answer in ((OURS, SERVED), (WORKFLOWS, EMPTY), (EXECUTIONS, EMPTY)):
+        for path, answer in ((OURS, SERVED), (WORKFLOWS, EMPTY), (EXECUTIONS, STREAM)):
             running.answers(path, answer)
         running.answers("/version", json_answer({"major": "1", "minor": "36"}))
         running.answers("/api/v1/pods", STREAM)
@@ -91,19 +99,20 @@ async def test_kopf_is_told_whether_the_server_streams_lists(
 
 
 async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: Server) -> None:
-    server.answers(EXECUTIONS, page("t", "a", "b"), status_answer(410, "Expired"), page("t", "a", "b"), page("", "c"))
+    a, b, c = map(workflow, "abc")
+    server.answers(WORKFLOWS, page("t", a, b), status_answer(410, "Expired"), page("t", a, b), page("", c))
     made = operator()
     async with asyncio.timeout(10):
         await made.life.start()
-    assert {record.metadata.name for record in made.intake.table[EXECUTION.name].store} == {"a", "b", "c"}
-    assert made.life.health.unready() == ["the watch of WorkflowExecution has not delivered anything yet"]
-    made.event(EXECUTION, None, fakes.body())
+    assert {record.metadata.name for record in made.intake.table[WORKFLOW.name].store} == {"a", "b", "c"}
+    assert made.life.health.unready() == ["the watch of Workflow has not delivered anything yet"]
+    made.event(WORKFLOW, None, a)
     assert made.life.health.unready() == []
     await made.life.stop()
 
 
 async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
-    server.answers(EXECUTIONS, page("t", "a", "b"), page("", "c"))
+    server.answers(EXECUTIONS, page("t", named("a"), named("b")), page("", named("c")))
     async with Client(server.connection) as client:
         listed = Cluster(client, "me", Clock()).list(EXECUTION)
         seen = [((await anext(listed))["metadata"]["name"], len(server.asked)) for _ in range(3)]
@@ -111,7 +120,8 @@ async def test_objects_are_given_before_the_next_page_is_asked_for(server: Serve
 
 
 async def test_a_list_of_metadata_is_whole_or_none(server: Server) -> None:
-    server.answers(EXECUTIONS, page("t", "a"), page("", "b"), page("t", "a"), status_answer(410, "Expired"))
+    first, second = page("t", named("a")), page("", named("b"))
+    server.answers(EXECUTIONS, first, second, first, status_answer(410, "Expired"))
     async with Client(server.connection) as client:
         cluster = Cluster(client, "me", Clock())
         listed, version = await cluster.list_metadata(EXECUTION)
@@ -128,7 +138,10 @@ async def test_no_reconcile_begins_before_operations_are_listed(server: Server) 
         return await STREAM(request)
 
     server.answers(OPERATIONS, after_a_while)
-    server.answers(EXECUTIONS, page("", "a"))
+    listed = stream_answer(
+        {"type": "ADDED", "object": named("a")}, {"type": "BOOKMARK", "object": BOOKMARK}, then="hang"
+    )
+    server.answers(EXECUTIONS, listed)
     made = operator()
     start = asyncio.create_task(made.life.start())
     await waits_for(made, "watch of operations.desist.dev: not listed yet")

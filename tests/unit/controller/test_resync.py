@@ -19,12 +19,15 @@ from desist.controller.store import Listed, Store
 from desist.controller.unreadable import Complaints
 from desist.kube.errors import ApiError, ServerUnavailable
 from desist.kube.lanes import Budget
-from tests.unit.controller.fakes import no_operations, operation
+from tests.unit.controller import fakes
 from tests.unit.controller.test_store import record
 
 
 def body_of(metadata: dict[str, Any], image: str = "i") -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"template": {"spec": {"containers": [{"image": image}]}}}}
+
+
+MIRRORED: dict[str, Any] = {EXECUTION.name: fakes.record(), OPERATION.name: fakes.operation()}
 
 
 async def _nothing(_: str) -> None:
@@ -41,9 +44,11 @@ class Setting:
         self.bodies: list[dict[str, Any] | ApiError] = []
         self.absent: set[str] = set()
         self.lists: list[str] = []
+        self.asked: list[str] = []
+        """Whose version."""
         self._listed = listed, version
         self.row = Managed(WORKFLOW, self.store, _nothing)
-        rows = table(self.row, Managed(EXECUTION, Executions(), _nothing), no_operations())
+        rows = table(self.row, Managed(EXECUTION, Executions(), _nothing), fakes.no_operations())
         self.resync = Resync(
             cast(Cluster, self),
             Intake(rows, self.woken.append, Complaints(lambda *_: None)),
@@ -54,6 +59,10 @@ class Setting:
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
         self.lists.append(kind.name)
         return self._listed
+
+    async def version_of(self, kind: Kind[Any]) -> int:
+        self.asked.append(kind.name)
+        return self._listed[1]
 
     async def list(self, kind: Kind[Any]) -> AsyncIterator[dict[str, Any]]:
         for each in self.bodies:
@@ -106,18 +115,32 @@ async def test_a_watch_that_has_delivered_nothing_though_there_is_something_is_n
     assert setting.resync.silent() is None
 
 
-async def test_what_a_reflector_mirrors_is_neither_compared_nor_waited_for() -> None:
+async def test_what_a_reflector_mirrors_is_neither_compared_nor_waited_for_but_for_its_version() -> None:
     setting = Setting({}, 10)
-    setting.resync.intake.table[OPERATION.name].store.note(operation())
+    for kind, held in MIRRORED.items():
+        setting.resync.intake.table[kind].store.note(held)
     assert setting.resync.silent() is None
     setting.resync.interval = 0.001
     running = asyncio.create_task(setting.resync.run())
     async with asyncio.timeout(10):
-        while len(setting.lists) < 6:  # noqa: ASYNC110 - nothing to await
+        while len(setting.lists) < 6 or len(setting.asked) < 6:  # noqa: ASYNC110 - nothing to await
             await asyncio.sleep(0.001)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert set(setting.lists) == {WORKFLOW.name, EXECUTION.name}
+    assert (set(setting.lists), set(setting.asked)) == ({WORKFLOW.name}, set(MIRRORED))
+    assert not setting.woken and not setting.restored
+
+
+@pytest.mark.parametrize("kind", MIRRORED)
+async def test_a_version_that_has_gone_back_is_a_restore_of_what_is_mirrored_too(kind: str) -> None:
+    setting = Setting({}, 4)
+    row = setting.resync.intake.table[kind]
+    row.store.note(MIRRORED[kind])
+    await setting.resync.compare(row)
+    assert setting.restored == [True]
+    assert row.store.doubted == {MIRRORED[kind].metadata.uid}
+    await setting.resync.compare(row)
+    assert setting.restored == [True], "once"
 
 
 async def test_what_the_watch_delivers_in_time_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
