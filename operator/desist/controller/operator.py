@@ -57,7 +57,7 @@ class Operator:
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         memory = Memory()
-        push = Push(keys, memory, waking.add, clock, burst=Burst(client.lane(Budget.STOP)))
+        push = Push(keys, memory, waking.confirmed, clock, burst=Burst(client.lane(Budget.STOP)))
         means = rows.Means(
             cluster=cluster,
             creates=creates,

@@ -7,6 +7,8 @@ is noted. A pod wakes what it belongs to. Between an execution and its operation
   what only changes counts, COUNTED later at the latest, and CLOSING later while the run is being closed: of a thousand
   that end, each would be a reconcile of the execution.
 - a pod whose operation is not known, or that ends or turns up while the run is being closed, wakes the execution, too.
+What only confirms an own deed (a pod that shows what was posted to it, the answer to a push) wakes CONFIRMED later at
+the latest: in a storm the end is there by then, and one reconcile looks at both.
 Nothing is decided here.
 """
 
@@ -28,6 +30,7 @@ from desist.lifecycle.view import current
 COUNTED = 10.0
 """Seconds."""
 CLOSING = 0.5
+CONFIRMED = 1.0
 
 
 class Waking:
@@ -48,6 +51,10 @@ class Waking:
         unknown = operation is None or operation.execution != record.execution_uid
         if unknown or (ran != runs and self._closing(record.execution_uid)):
             self.add(Key(EXECUTION.name, record.execution_uid))
+
+    def confirmed(self, key: Key) -> None:
+        """What was done to that object's pods has arrived there."""
+        self._later(key, CONFIRMED)
 
     def _execution_changed(self, before: KnownExecution | None, after: KnownExecution | None) -> None:
         if _bearing(before) == _bearing(after):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -100,7 +101,10 @@ class Watches:
             self._waking.pod_changed(change.old, ran, runs=False)
         if change.kind is not ChangeKind.DELETED and change.new is not None:
             self._caches.pod_changed(change.new)
-            self._waking.pod_changed(change.new, ran, _runs(change.new))
+            if _is_news(change.old, change.new):
+                self._waking.pod_changed(change.new, ran, _runs(change.new))
+            else:
+                self._waking.confirmed(change.new.key)
             return
         last = change.new if change.seen and change.new is not None else change.old
         if last is not None:
@@ -146,6 +150,14 @@ class Watches:
 def _listed(change: Change[Any]) -> bool:
     """Whether a list has shown it for the first time."""
     return change.kind is ChangeKind.ADDED and not change.seen
+
+
+def _is_news(old: PodRecord | None, new: PodRecord) -> bool:
+    """Whether a pod says more than that it has another version, and what was posted to it."""
+    if old is None:
+        return True
+    view = replace(old.view, resource_version=new.view.resource_version, mailbox=new.view.mailbox)
+    return replace(old, view=view) != new
 
 
 def _runs(record: PodRecord | None) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from desist.controller.caches import Caches
 from desist.controller.clock import Clock
@@ -13,12 +16,13 @@ from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.controller.unreadable import Complaints
 from desist.controller.views import NodeRecord, PodRecord
-from desist.controller.waking import Waking
+from desist.controller.waking import CONFIRMED, Waking
 from desist.controller.watches import Watches
 from desist.kube.client import Client
 from desist.kube.connection import Connection
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.wire import Identity
+from tests.unit.controller.fakes import NOW
 from tests.unit.controller.test_caches import OWNER, WFX, node, pod
 
 
@@ -54,11 +58,39 @@ class Setting:
 def test_a_pod_that_comes_and_goes_wakes_its_execution_each_time() -> None:
     setting = Setting()
     setting.pod(ChangeKind.ADDED, None, pod())
-    setting.pod(ChangeKind.MODIFIED, pod(), pod())
+    setting.pod(ChangeKind.MODIFIED, pod(), replace(pod(), view=replace(pod().view, phase="Unknown")))
     last = replace(pod(), view=replace(pod().view, phase="Failed"))
     setting.pod(ChangeKind.DELETED, pod(), last)
     assert setting.woken == [WFX] * 3
     assert setting.caches.deleted(OWNER) == (last.view,)
+
+
+def test_a_pod_that_only_shows_what_was_posted_to_it_wakes_later() -> None:
+    setting = Setting()
+    posted = replace(pod(), view=replace(pod().view, mailbox="{}", resource_version="9"))
+    setting.pod(ChangeKind.ADDED, None, pod())
+    setting.pod(ChangeKind.MODIFIED, pod(), posted)
+    assert (setting.woken, setting.later) == ([WFX], [(WFX, CONFIRMED)])
+    assert setting.caches.pods(OWNER) == (posted.view,), "but it is seen at once"
+
+
+NEWS = {
+    "its phase": {"phase": "Failed"},
+    "a container": {"containers": ()},
+    "its deletion": {"deletion_timestamp": NOW},
+    "its grace": {"deletion_grace_seconds": 1},
+    "a finalizer": {"finalizers": ("x/y",)},
+    "its address": {"address": "10.0.0.9"},
+    "whose it is": {"operation": "op"},
+}
+
+
+@pytest.mark.parametrize("change", NEWS.values(), ids=NEWS)
+def test_a_pod_that_shows_anything_else_beside_wakes_at_once(change: dict[str, Any]) -> None:
+    setting = Setting()
+    changed = replace(pod(), view=replace(pod().view, mailbox="{}", resource_version="9", **change))
+    setting.pod(ChangeKind.MODIFIED, pod(), changed)
+    assert WFX in setting.woken
 
 
 def test_the_last_state_of_a_pod_whose_end_was_missed_is_the_known_one_and_never_proves_that_it_was_unbound() -> None:
