@@ -16,7 +16,7 @@ All of it is memory only: after a restart such a pod is judged as vanished, whic
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -45,6 +45,7 @@ class Caches:
         self._operations: dict[str, set[str]] = defaultdict(set)
         """By the execution's UID: UIDs of the operations with pods that it controls."""
         self._nodes: dict[str, NodeRecord] = {}
+        self._runtimes: Counter[str] = Counter()
         self._concerned: dict[str, set[Key]] = defaultdict(set)
         self._doubted: set[str] = set()
 
@@ -71,8 +72,8 @@ class Caches:
         return tuple(self._nodes[name].view for name in sorted(set(names)) if name in self._nodes)
 
     def runtimes(self) -> tuple[str, ...]:
-        """The container runtimes of all nodes, as the kubelets spell them."""
-        return tuple(node.runtime for node in self._nodes.values())
+        """The container runtimes of all nodes, as the kubelets spell them, each once."""
+        return tuple(self._runtimes)
 
     def push_keys(self) -> frozenset[str]:
         """Ids of the push keys that pods name."""
@@ -139,12 +140,13 @@ class Caches:
         known = self._nodes.get(record.view.name)
         record = replace(record, view=self.known_since(record.view))
         self._nodes[record.view.name] = record
+        self._runs_with(record, known)
         unchanged = known is not None and known.view == record.view
         return frozenset() if unchanged else frozenset(self._concerned.get(record.view.name, ()))
 
     def node_deleted(self, name: str) -> frozenset[Key]:
         """A node's object is gone."""
-        self._nodes.pop(name, None)
+        self._runs_with(None, self._nodes.pop(name, None))
         return frozenset(self._concerned.get(name, ()))
 
     def doubt(self) -> None:
@@ -164,6 +166,12 @@ class Caches:
             self._concerned[name].discard(key)
             if not self._concerned[name]:
                 del self._concerned[name]
+
+    def _runs_with(self, now: NodeRecord | None, before: NodeRecord | None) -> None:
+        """Count the runtimes of a node's two states."""
+        self._runtimes.update([now.runtime] if now is not None else ())
+        self._runtimes.subtract([before.runtime] if before is not None else ())
+        self._runtimes = +self._runtimes
 
     def _drop_operation(self, gone: PodRecord) -> None:
         """A pod of an operation is gone; where the execution controls no other of it, the operation goes, too."""

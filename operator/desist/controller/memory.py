@@ -52,6 +52,8 @@ class Memory:
         self._made: dict[str, tuple[str, str]] = {}
         self._missed: dict[str, tuple[str, datetime]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
+        self._put_off: set[str] = set()
+        """Of what a reconcile has waited for."""
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
         self._counted: dict[str, datetime] = {}
         self._at_end: dict[str, tuple[str, frozenset[str]]] = {}
@@ -102,9 +104,15 @@ class Memory:
         open_ = tuple(e for e in self._expected.get(of, ()) if e.until > now and not e.satisfied(seen))
         if open_:
             self._expected[of] = open_
+            self._put_off.add(of)
             return timedelta(seconds=max(e.until for e in open_) - now)
         self._expected.pop(of, None)
+        self._put_off.discard(of)
         return None
+
+    def put_off(self, of: str) -> bool:
+        """Whether a reconcile was to wait until something expected is seen, and none was made since."""
+        return of in self._put_off
 
     def last_posting(self, of: str) -> PostMailbox | None:
         """What was posted last to a pod of the execution."""
@@ -197,6 +205,7 @@ class Memory:
         self._counted.pop(of, None)
         self._refusals.pop(of, None)
         self._expected.pop(of, None)
+        self._put_off.discard(of)
         self._surprises.pop(of, None)
         self._posted.pop(of, None)
         self._pod_refusals.pop(of, None)

@@ -53,10 +53,10 @@ class Operator:
         keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, clock)
         platform = Platform(settings, caches.runtimes, lambda: keys.current)
         recorder = EventRecorder(cluster.create_event, clock)
-        waking = Waking(lambda key: work.add(key), lambda key, seconds: work.later(key, seconds))
+        memory = Memory()
+        waking = Waking(lambda key: work.add(key), lambda key, seconds: work.later(key, seconds), memory.put_off)
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
-        memory = Memory()
         push = Push(keys, memory, waking.confirmed, clock, burst=Burst(client.lane(Budget.STOP)))
         means = rows.Means(
             cluster=cluster,

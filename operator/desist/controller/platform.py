@@ -2,13 +2,13 @@
 
 Contract: `core_settings` are the settings of the core with the launcher's way settled: fixed by the administrator, or
 found. Only the controller sees the server's version and the nodes' runtimes, and nodes come and go: so it is settled
-anew each time. So is the key, which is rotated. `server` is set once, by the start.
+anew when one of them differs. So is the key, which is rotated. `server` is set once, by the start.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 from desist.controller.push_ring import PushKey
@@ -34,11 +34,20 @@ class Platform:
     """The key for new pods; None: they get no push."""
     server: tuple[int, int] = field(default=(0, 0), init=False)
     """The API server's version, major and minor."""
+    _settled: tuple[Hashable, Settings] | None = field(default=None, init=False)
+    """By what, and how it was settled last."""
 
     def core_settings(self) -> Settings:
         """The core's settings, with the launcher's way into pods settled."""
-        way = self.settings.delivery.fixed or delivery(self.server, self.runtimes())
-        core, key = replace(self.settings.core, launcher_delivery=way), self.push_key()
+        runtimes, key = tuple(self.runtimes()), self.push_key()
+        by = (self.server, runtimes, key.id if key is not None else None)
+        if self._settled is None or self._settled[0] != by:
+            self._settled = by, self._settle(runtimes, key)
+        return self._settled[1]
+
+    def _settle(self, runtimes: Iterable[str], key: PushKey | None) -> Settings:
+        way = self.settings.delivery.fixed or delivery(self.server, runtimes)
+        core = replace(self.settings.core, launcher_delivery=way)
         return core if key is None else replace(core, push_key_id=key.id, push_key=key.public)
 
 

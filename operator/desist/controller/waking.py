@@ -8,7 +8,8 @@ is noted. A pod wakes what it belongs to. Between an execution and its operation
   that end, each would be a reconcile of the execution.
 - a pod whose operation is not known, or that ends or turns up while the run is being closed, wakes the execution, too.
 What only confirms an own deed (a pod that shows what was posted to it, the answer to a push) wakes CONFIRMED later at
-the latest: in a storm the end is there by then, and one reconcile looks at both.
+the latest, unless a reconcile was put off until it is seen: in a storm the end is there by then, and one reconcile
+looks at both.
 Nothing is decided here.
 """
 
@@ -30,15 +31,28 @@ from desist.lifecycle.view import current
 COUNTED = 10.0
 """Seconds."""
 CLOSING = 0.5
-CONFIRMED = 1.0
+CONFIRMED = 5.0
+
+
+def _never(_: str) -> bool:
+    return False
 
 
 class Waking:
-    """Wakes; `add` asks for a reconcile now, `later` for one in so many seconds at the latest."""
+    """Wakes; `add` asks for a reconcile now, `later` for one in so many seconds at the latest.
 
-    def __init__(self, add: Callable[[Key], None], later: Callable[[Key, float], None]) -> None:
+    `put_off`: whether a reconcile of the object of that UID waits for what was done to be seen.
+    """
+
+    def __init__(
+        self,
+        add: Callable[[Key], None],
+        later: Callable[[Key, float], None],
+        put_off: Callable[[str], bool] = _never,
+    ) -> None:
         self.add = add
         self._later = later
+        self._put_off = put_off
         self.executions = Executions(self._execution_changed)
         self.operations = Operations(self._operation_changed)
 
@@ -54,7 +68,10 @@ class Waking:
 
     def confirmed(self, key: Key) -> None:
         """What was done to that object's pods has arrived there."""
-        self._later(key, CONFIRMED)
+        if self._put_off(key.uid):
+            self.add(key)
+        else:
+            self._later(key, CONFIRMED)
 
     def _execution_changed(self, before: KnownExecution | None, after: KnownExecution | None) -> None:
         if _bearing(before) == _bearing(after):

@@ -162,7 +162,10 @@ def _judge(kind: Pass, view: View, begun: Status) -> Step:
             return Step(status, (view.now + SOON,))
         if taken.asks:
             return taken
-        status, again = taken.status, (*again, *taken.again)
+        again = (*again, *taken.again)
+        if taken.status is status:
+            continue
+        status = taken.status
         if begun.open and not status.open:
             break
     return Step(status, again)

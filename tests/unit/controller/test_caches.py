@@ -203,6 +203,18 @@ def test_only_nodes_that_exist_are_seen() -> None:
     assert caches.runtimes() == ()
 
 
+def test_runtimes_are_those_of_the_nodes_that_are_there_each_once() -> None:
+    caches = Caches()
+    for name in ("a", "b"):
+        caches.node_changed(node(name))
+    assert caches.runtimes() == (node().runtime,)
+    caches.node_changed(replace(node("a"), runtime="containerd://1.7.0"))
+    assert set(caches.runtimes()) == {node().runtime, "containerd://1.7.0"}
+    caches.node_deleted("b")
+    caches.node_deleted("b")
+    assert caches.runtimes() == ("containerd://1.7.0",)
+
+
 def test_versions_that_have_gone_back_count_once_all_are_in_doubt() -> None:
     def at(uid: str, version: str) -> PodRecord:
         return replace(pod(uid), view=replace(pod(uid).view, resource_version=version))

@@ -40,3 +40,12 @@ def test_new_pods_get_the_key_that_is_current_at_that_moment() -> None:
         held[0] = key
         settings = platform.core_settings()
         assert (settings.push_key_id, settings.push_key) == (key.id, key.public)
+
+
+def test_the_way_is_settled_anew_when_a_node_comes_that_cannot() -> None:
+    runtimes = ["containerd://2.3.4"]
+    platform = Platform(ControllerSettings(), lambda: runtimes)
+    platform.server = (1, 36)
+    assert platform.core_settings().launcher_delivery is IMAGE
+    runtimes.append("containerd://1.7.20")
+    assert platform.core_settings().launcher_delivery is INIT

@@ -10,7 +10,7 @@ import pytest
 from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.records import Resting
 from desist.controller.views import PodRecord
-from desist.controller.waking import CLOSING, COUNTED, Waking
+from desist.controller.waking import CLOSING, CONFIRMED, COUNTED, Waking
 from tests.support.builders import make_pod
 from tests.unit.controller.fakes import RUN, SUCCEEDED, body, operation, record
 from tests.unit.controller.test_executions import ENDED
@@ -25,7 +25,11 @@ class Woken:
     def __init__(self, **status: Any) -> None:
         self.now: list[Key] = []
         self.later: list[tuple[Key, float]] = []
-        self.waking = Waking(self.now.append, lambda key, seconds: self.later.append((key, seconds)))
+        self.waiting: set[str] = set()
+        """UIDs of what a reconcile was put off for."""
+        self.waking = Waking(
+            self.now.append, lambda key, seconds: self.later.append((key, seconds)), self.waiting.__contains__
+        )
         self.version = 10
         self.status = RUNNING | status
         self.run()
@@ -216,3 +220,14 @@ def test_a_pod_of_the_workflow_process_wakes_its_execution() -> None:
     woken = Woken()
     woken.waking.pod_changed(pod(""), ran=False, runs=True)
     assert woken.now == [WFX]
+
+
+def test_what_only_confirms_a_deed_wakes_later_and_at_once_who_waits_for_it() -> None:
+    setting = Woken()
+    setting.now.clear()
+    setting.later.clear()
+    setting.waking.confirmed(WFX)
+    assert (setting.now, setting.later) == ([], [(WFX, CONFIRMED)])
+    setting.waiting.add(WFX.uid)
+    setting.waking.confirmed(WFX)
+    assert setting.now == [WFX]

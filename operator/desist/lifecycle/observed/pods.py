@@ -115,7 +115,10 @@ class PodView:
     @property
     def workflow(self) -> ContainerView:
         """The workflow process's container."""
-        return next(c for c in self.containers if c.kind is ContainerKind.REGULAR)
+        for container in self.containers:
+            if container.kind is ContainerKind.REGULAR:
+                return container
+        raise LookupError(f"pod {self.name} has no container of the workflow's")
 
 
 @dataclass(frozen=True, slots=True)
