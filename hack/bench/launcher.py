@@ -2,9 +2,9 @@
 
 `python -m hack.bench.launcher [--beside CHECKOUT]`, without a cluster. Each turn starts so many launchers in front of a
 `sleep`, under a push key and with a free port each (a launcher from before push ignores both), waits until they have
-settled, and then for `--seconds`. Resident memory is what the kernel says (VmRSS); without the program's own text, which
-the pods of a node may share, it is RssAnon. How often it wakes is the kernel's count of switches of all its threads.
-Medians of the launchers of a turn.
+settled, and then for `--seconds`. Resident memory is what the kernel says (VmRSS); without the program's own text,
+which the pods of a node may share, it is RssAnon. How often it wakes is the kernel's count of switches of all its
+threads. Medians of the launchers of a turn.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The operator as a process on this machine, from any checkout: how long it takes to be ready, and what it holds.
 
+It runs as its image has it (`shipped`).
+
 Method: ready is what `/readyz` says, counted from the start of the process, asked every 50 ms. Memory is the process's
 resident set (VmRSS) and its highest (VmHWM), from /proc.
 """
@@ -14,6 +16,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hack.cluster.api import kubeconfig
@@ -27,10 +31,16 @@ def checkouts(beside: Path | None) -> dict[str, Path]:
 
 
 class Operator:
-    """`with` it. `source` is the folder that holds `desist/`; `push_secret` is NAMESPACE/NAME, or empty: no push."""
+    """`with` it. `source` is the folder that holds `desist/`; `push_secret` is NAMESPACE/NAME, or empty: no push.
 
-    def __init__(self, source: Path, log: Path, launcher: str, push_secret: str = "") -> None:
+    `profile`: the file into which what `profiled` encloses is written; None: nothing is.
+    """
+
+    def __init__(
+        self, source: Path, log: Path, launcher: str, push_secret: str = "", profile: Path | None = None
+    ) -> None:
         self._source, self._log, self._launcher, self._push_secret = source, log, launcher, push_secret
+        self._profile = profile
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = int(free.getsockname()[1])
@@ -41,7 +51,10 @@ class Operator:
         began = time.monotonic()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "desist.controller"], env=self._environment(), stdout=log, stderr=log
+                [sys.executable, "-m", "hack.bench.shipped", *([str(self._profile)] if self._profile else ())],
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
             )
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() - began > 300:
@@ -72,6 +85,14 @@ class Operator:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    @contextmanager
+    def profiled(self) -> Iterator[None]:
+        """Count and time all calls inside."""
+        self._process.send_signal(signal.SIGUSR1)
+        yield
+        self._process.send_signal(signal.SIGUSR2)
+        self.settle()
+
     def settle(self, seconds: float = 300) -> None:
         """Until it has used little processor time for three seconds."""
         end = time.monotonic() + seconds
@@ -93,7 +114,7 @@ class Operator:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DESIST_")}
         ours = {
             "KUBECONFIG": str(kubeconfig()),
-            "PYTHONPATH": str(self._source),
+            "PYTHONPATH": f"{self._source}:{HERE}",
             "DESIST_LAUNCHER_IMAGE": self._launcher,
             "DESIST_PROBE_HOST": "127.0.0.1",
             "DESIST_PROBE_PORT": str(self._port),

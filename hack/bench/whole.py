@@ -1,0 +1,135 @@
+"""What a whole stop, with its pod, costs the operator, by part: beside another checkout's, in turns.
+
+`python -m hack.bench.whole [--beside CHECKOUT]`, on the cluster that is up; the release is put away meanwhile. Each
+turn starts the operator as a process on this machine, without push (no datagram goes from here to a pod and back), lets
+programs start, cancels all of them at once, and waits until all have ended, by the kubelets' word.
+Printed are calls of functions a stop, which no other work on the machine changes, and processor time of each part's
+calls, with what they call, as a share of the whole. A profile makes everything slower, small functions most of all:
+milliseconds are those of a turn of its own without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import pstats
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from desist.kube.client import Client
+from desist.kube.connection import Connection
+from hack.bench.fanout_stops import Stage as Namespace
+from hack.bench.j5 import release_away
+from hack.bench.latency.samples import CANCEL, MAILBOX, STORM, Sample
+from hack.bench.latency.stage import WIDE, Stage, Subject
+from hack.bench.process import Operator, checkouts
+from hack.cluster.api import cluster_lock, kubeconfig
+from hack.image import images
+
+IDLE, AFTER = 8.0, 2.0
+"""Seconds before and after: what a start leaves to be done, and what follows the last end."""
+PARTS = {
+    "decide": ("lifecycle/decide.py", ("decide",)),
+    "status written": ("controller/cluster.py", ("replace_status",)),
+    "mailbox written": ("controller/cluster.py", ("post_mailbox",)),
+    "operations listed": ("controller/cluster.py", ("list_metadata",)),
+    "Events made": ("controller/cluster.py", ("create_event",)),
+    "watches of ours": ("kube/reflector.py", ("_watch",)),
+    "watches of kopf": ("kopf/_core/reactor/queueing.py", ("watcher", "worker")),
+    "what comes in, TLS": ("asyncio/selector_events.py", ("_read_ready",)),
+}
+"""By name: the end of a file's path, and functions in it."""
+
+
+class Cost(NamedTuple):
+    """Of one stop."""
+
+    calls: float
+    parts: dict[str, float]
+    """Shares of the whole."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m hack.bench.whole", description=__doc__)
+    parser.add_argument("--beside", type=Path, help="another checkout")
+    parser.add_argument("--stops", type=int, default=40, help="at once (default 40)")
+    parser.add_argument("--turns", type=int, default=2, help="of each (default 2)")
+    options = parser.parse_args()
+    with cluster_lock(), release_away():
+        for turn in range(options.turns):
+            for name, checkout in checkouts(options.beside).items():
+                busy = measured(checkout / "operator", options.stops)
+                print(f"{name} {turn + 1}: {busy:.1f} ms a stop", flush=True)
+        for name, checkout in checkouts(options.beside).items():
+            show(name, profiled(checkout / "operator", options.stops))
+
+
+def measured(source: Path, stops: int) -> float:
+    """Milliseconds of processor time a stop of the operator in that folder."""
+    with Operator(source, _file(".log"), images().launcher) as operator:
+        operator.settle()
+        namespace = Namespace()
+        with namespace.there():
+            return asyncio.run(_stopped(operator, namespace.namespace, stops)) / stops
+
+
+def profiled(source: Path, stops: int) -> Cost:
+    """What its calls are."""
+    profile = _file(".profile")
+    with Operator(source, _file(".log"), images().launcher, profile=profile) as operator:
+        operator.settle()
+        namespace = Namespace()
+        with namespace.there():
+            asyncio.run(_stopped(operator, namespace.namespace, stops, profile=True))
+    return cost(profile, stops)
+
+
+async def _stopped(operator: Operator, namespace: str, stops: int, profile: bool = False) -> float:
+    """Start so many, and stop them; milliseconds of processor time of the stops."""
+    kept: list[Sample] = []
+    async with Client(Connection.from_kubeconfig(kubeconfig()), WIDE) as client:
+        stage = Stage(client, namespace, kept.append)
+        subjects = [Subject(MAILBOX, STORM, CANCEL, 0, number) for number in range(stops)]
+        async with stage.watching():
+            await stage.prepare(subjects)
+            await asyncio.sleep(IDLE)
+            before = operator.cpu_seconds()
+            if not profile:
+                await stage.at_once(subjects)
+                await asyncio.sleep(AFTER)
+                return 1000 * (operator.cpu_seconds() - before)
+            with operator.profiled():
+                await stage.at_once(subjects)
+                await asyncio.sleep(AFTER)
+            return 1000 * (operator.cpu_seconds() - before)
+
+
+def cost(profile: Path, stops: int) -> Cost:
+    """The profile's calls, and shares of its parts."""
+    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    spent = sum(own for _, _, own, _, _ in stats.values())
+    parts = {}
+    for name, (file, functions) in PARTS.items():
+        of = [each for (path, _, called), each in stats.items() if path.endswith(file) and called in functions]
+        parts[name] = sum(whole for _, _, _, whole, _ in of) / spent
+    return Cost(sum(count for _, count, _, _, _ in stats.values()) / stops, parts)
+
+
+def show(name: str, found: Cost) -> None:
+    """A block."""
+    print(f"\n{name}: {found.calls:,.0f} calls of functions a stop")
+    for part, share in found.parts.items():
+        if share >= 0.005:
+            print(f"  {part:<24}{100 * share:5.1f} %")
+    print(f"  {'all else':<24}{100 * (1 - sum(found.parts.values())):5.1f} %", flush=True)
+
+
+def _file(suffix: str) -> Path:
+    return Path(tempfile.mkstemp(prefix=f"desist-whole-{time.time():.0f}-", suffix=suffix)[1])
+
+
+if __name__ == "__main__":
+    main()
