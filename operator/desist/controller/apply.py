@@ -51,8 +51,8 @@ REPEAT_RETRY = timedelta(seconds=5)
 """Before a repeat that failed is tried again."""
 REPEAT_YIELDS, REPEAT_YIELDS_UNTIL = timedelta(seconds=1), timedelta(seconds=15)
 """How long a repeat waits while stops are written, and how long in all."""
-BURST_YIELDS = timedelta(seconds=0.3)
-"""How long what was pushed already is not posted, while a burst of stops is accepted."""
+BURST_YIELDS = timedelta(seconds=0.5)
+"""How long what was pushed already is not posted, and its run not looked at, while a burst of stops is accepted."""
 LONGEST_PLAN = timedelta(seconds=30)
 """After so long a plan does nothing more to pods: many calls that are slow, each within its bounds, are together none
 that hangs, and a reconcile that does not come back ends the process (`work.LONGEST_RECONCILE`)."""
@@ -138,6 +138,7 @@ class _Run:
         self.wake_at: datetime | None = None
         self.written: StoppableRecord | None = None
         self.stale: str | None = None
+        self._pushed = False
         self.unwritten = False
         """Whether what is only derived was not written: the rest of the plan needs none of it."""
 
@@ -150,6 +151,7 @@ class _Run:
                 return await self._create(action)
             case PushStop():
                 self._push.send(self._key, action)
+                self._pushed = True
                 return Outcome.DONE
             case PostMailbox():
                 return await self._post(action)
@@ -158,7 +160,7 @@ class _Run:
             case EmitEvent():
                 return self._tell(action)
             case WakeAt():
-                self._wake(action.when)
+                self._wake(self._past_burst(action.when))
                 return Outcome.DONE
             case _:
                 assert_never(action)
@@ -188,6 +190,11 @@ class _Run:
 
     def _wake(self, when: datetime) -> None:
         self.wake_at = when if self.wake_at is None else min(self.wake_at, when)
+
+    def _past_burst(self, when: datetime) -> datetime:
+        """What a plan that pushes leaves to the next one is the posting: in a burst that would come for nothing."""
+        burst = self._pushed and self._cluster.burst_of_stops()
+        return max(when, self._clock() + BURST_YIELDS) if burst else when
 
     async def _create(self, action: CreatePod) -> Outcome:
         uid = self._metadata.uid

@@ -11,7 +11,7 @@ import pytest
 from desist.api.base import Opaque
 from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Phase
-from desist.controller.apply import Applier, Result
+from desist.controller.apply import BURST_YIELDS, Applier, Result
 from desist.controller.creates import Creates
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.memory import Memory
@@ -155,9 +155,19 @@ async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() ->
     memory, busy = Memory(), FakeCluster(busy=True)
     memory.pushed("wfx", Pushed("p", 3, "Cancel/None", NOW))
     result = await apply(busy, replace(POST, asks="Cancel/None"), memory=memory)
-    assert (result.outcome, result.wake_at, busy.calls) == (Outcome.DONE, NOW + timedelta(seconds=0.3), [])
+    assert (result.outcome, result.wake_at, busy.calls) == (Outcome.DONE, NOW + BURST_YIELDS, [])
     await apply(busy, replace(POST, asks="Cancel/None", started=False), memory=memory)
     assert busy.calls
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+async def test_what_a_push_leaves_to_the_next_plan_waits_for_a_burst_and_nothing_else_does(pushes: bool) -> None:
+    soon = NOW + timedelta(milliseconds=10)
+    actions = (PUSH, WakeAt(soon)) if pushes else (WakeAt(soon),)
+    assert (await apply(FakeCluster(busy=True), *actions)).wake_at == (NOW + BURST_YIELDS if pushes else soon)
+    assert (await apply(FakeCluster(), *actions)).wake_at == soon
+    far = NOW + timedelta(seconds=60)
+    assert (await apply(FakeCluster(busy=True), PUSH, WakeAt(far))).wake_at == far
 
 
 async def test_a_pod_whose_posting_waits_for_a_burst_is_not_deleted_before_it() -> None:
@@ -166,7 +176,7 @@ async def test_a_pod_whose_posting_waits_for_a_burst_is_not_deleted_before_it() 
     unwanted, other = DeletePod("pod", "p", 1), DeletePod("other", "q", 1)
     result = await apply(busy, replace(POST, asks="Kill/0"), unwanted, other, memory=memory)
     assert [call.split()[:2] for call in busy.calls] == [["delete", "other"]]
-    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + timedelta(seconds=0.3))
+    assert (result.outcome, result.wake_at) == (Outcome.DONE, NOW + BURST_YIELDS)
 
 
 async def test_a_posting_waits_for_nobody() -> None:
