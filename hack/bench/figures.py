@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,25 +54,25 @@ def main() -> None:
     parser.add_argument("--only", choices=("stops", "operations", "neighbours"), help="one part of it")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
+    figures: dict[str, Any] = {}
     with cluster_lock():
-        figures = chosen(options)
+        for part in chosen(options):
+            figures |= part
+            if options.output == "text":
+                show(part)  # at once: a later part that fails costs no earlier one
     if options.output == "json":
         print(json.dumps(figures, indent=2))
-    else:
-        show(figures)
 
 
-def chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for, as a JSON object."""
-    figures: dict[str, Any] = {}
+def chosen(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What was asked for, part by part."""
     if options.only in (None, "stops"):
-        figures |= measure(options.runs, options.idle)
+        yield measure(options.runs, options.idle)
     if options.only in (None, "operations") and (options.operations or options.turns):
-        figures["operations"] = fanout.measure(options.operations, options.turns)
+        yield {"operations": fanout.measure(options.operations, options.turns)}
     if options.only in (None, "neighbours") and options.crowd:
         with j5.release_away():
-            figures["neighbours"] = j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()
-    return figures
+            yield {"neighbours": j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()}
 
 
 def measure(runs: int, idle: float) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _size(name: str) -> float:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the figures for people."""
+    """Print a part for people."""
     if "stops" in figures:
         show_stops(figures)
     if "operations" in figures:
@@ -134,7 +134,7 @@ def show_stops(figures: dict[str, Any]) -> None:
     print(f"\nresident memory: operator {memory['operator']:.1f} MiB, launcher {memory['launcher']:.1f} MiB")
     print(f"image sizes: operator {sizes['operator']} MB, launcher {sizes['launcher']} MB")
     for name, entry in sorted(figures["makeSeconds"].items()):
-        print(f"make {name}: {entry['seconds']:.0f} s")
+        print(f"make {name}: {entry['seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
