@@ -151,7 +151,8 @@ class _Run:
                 return await self._create(action)
             case PushStop():
                 self._push.send(self._key, action)
-                self._pushed = True
+                # One that could not be sent has no way but the posting.
+                self._pushed |= self._memory.knows(self._key.uid, action.uid, action.asks)
                 return Outcome.DONE
             case PostMailbox():
                 return await self._post(action)

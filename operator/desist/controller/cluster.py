@@ -126,11 +126,6 @@ class Cluster:
                 listed[each.uid] = Listed(each.namespace, each.name, int(each.resource_version))
         return listed, int(version)
 
-    async def version_of(self, kind: Kind[Any]) -> int:
-        """The version that a list of all objects of one of our kinds has now."""
-        page = await self.client.list(kind.resource, Query(limit=1, metadata_only=True))
-        return int(page.resource_version)
-
     async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> Body:
         """One object of our kinds as it is now; a stop may wait for it. Raises Vanished."""
         return await _one(self.client.get(kind.resource.at(name, namespace), budget=budget))

@@ -55,6 +55,8 @@ class Kind(Generic[Record]):
     """Whether a reflector of ours brings its objects, and not kopf."""
     kept: Callable[[Any], Any] = _whole
     """What is kept of a record: less of an object that is at rest."""
+    compared_every: int = 1
+    """Of so many comparisons of the stores with lists, one is of this kind, too."""
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -95,6 +97,7 @@ OPERATION = Kind(
     operation_record,
     mirrored=True,
     kept=operation_records.kept,
+    compared_every=10,
 )
 KINDS: tuple[Kind[WorkflowRecord] | Kind[ExecutionRecord] | Kind[OperationRecord], ...] = (
     WORKFLOW,

@@ -1,20 +1,23 @@
-"""What kopf never says: which objects were deleted while its watch was cut. And what no watch says: a restore.
+"""What watches did not say: objects that were deleted, or changed, without a word, and a restored store.
 
-Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), the objects that kopf watches are
-listed (metadata only) and compared with the store. Records whose objects are gone are dropped. Objects that are newer
-than their record get PATIENCE to come through the watch; what is still behind then is read directly, and the watch
-counts as deaf until kopf delivers something of that kind: a deaf watch fails the liveness probe. Until a kind's first
-object has come through its watch, while there are some, the operator is not ready: a connection that was made while the
-node's network was being set up may stay open and silent. A list that cannot be made is tried again; nothing is
-concluded from it. What a reflector of ours mirrors needs none of that: it compares by itself.
-A list (of mirrored objects, of one) whose version is lower than one that was known before it was asked for tells that
-the cluster's own store was restored from a backup. Then nothing that is known holds: all objects are listed anew, with
-their bodies (the same version may now hold something else), and whoever else keeps versions is told (`restored`).
+Contract: every `interval` seconds (operations, of which there may be very many: seldom), and shortly after kopf has
+listed again (`heard`), objects are listed (metadata only) and compared with the store. Records whose objects are gone
+are dropped: a late answer may have put them back. Objects that are newer than their record, or have none, get PATIENCE
+to come through the watch; what is still behind then is read directly, and the watch counts as deaf. A reflector of ours
+leaves a deaf watch and lists (`relist`); kopf cannot be told to: until it delivers something of that kind the liveness
+probe fails.
+Until the first object of a kind that kopf watches has come, while there are some, the operator is not ready: a
+connection that was made while the node's network was being set up may stay open and silent. A list that cannot be made
+is tried again; nothing is concluded from it.
+A list whose version is lower than one that was known before it was asked for tells that the cluster's own store was
+restored from a backup. Then nothing that is known holds: all objects are listed anew, with their bodies (the same
+version may now hold something else), and whoever else keeps versions is told (`restored`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +46,8 @@ class Resync:
     interval: float
     restored: Callable[[], None]
     """Called where versions have gone back."""
+    relist: Callable[[Kind[Any]], None]
+    """Called where a reflector's watch is deaf."""
     _deaf: dict[str, int] = field(default_factory=dict)
     """By kind: how many objects a list has shown that the watch did not deliver in time."""
     _heard: set[str] = field(default_factory=set)
@@ -60,8 +65,7 @@ class Resync:
 
     def deaf(self) -> str | None:
         """For the liveness probe: why a watch counts as deaf."""
-        reasons = [f"the watch of {kind} is deaf: {count} not delivered" for kind, count in self._deaf.items()]
-        return reasons[0] if reasons else None
+        return next((_deaf(kind, count) for kind, count in self._deaf.items()), None)
 
     def silent(self) -> str | None:
         """For the readiness probe: which watch has not delivered anything yet."""
@@ -72,25 +76,27 @@ class Resync:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        while True:
+        for count in itertools.count():
             await self._wait()
             self._asked.clear()
             try:
                 for row in self.intake.table.values():
-                    await self.compare(row)
+                    if count % row.kind.compared_every == 0:
+                        await self.compare(row)
             except Exception as error:  # the next round tries again; nothing was concluded
                 logger.warning("comparing with a list failed: %s", error)
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
         kind, highest = row.kind, row.store.highest
-        if kind.mirrored:
-            self._versions(row, highest, await self.cluster.version_of(kind))
-            return
         listed, version = await self.cluster.list_metadata(kind)
-        self._versions(row, highest, version)
+        if version < highest:
+            logger.warning("versions of %s have gone back from %d to %d: listing anew", kind.name, highest, version)
+            row.store.doubt()
+            self.restored()
         if row.store.doubted:
-            await self._take_back(row)
+            if not kind.mirrored:
+                await self._take_back(row)
             return
         difference = row.store.compare(listed, version)
         for uid in difference.gone:
@@ -102,16 +108,15 @@ class Resync:
         late = row.store.compare(listed, version).behind
         found = sum([await self._read(kind, namespace, name) for namespace, name in late])
         if found:
-            self._deaf[kind.name] = found
-            logger.error("%s", self.deaf())
+            logger.error("%s", _deaf(kind.name, found))
+            self._leave(kind, found)
 
-    def _versions(self, row: Managed[Any], highest: int, version: int) -> None:
-        """See whether they have gone back."""
-        if version < highest:
-            what = row.kind.name
-            logger.warning("versions of %s have gone back from %d to %d: listing anew", what, highest, version)
-            row.store.doubt()
-            self.restored()
+    def _leave(self, kind: Kind[Any], found: int) -> None:
+        """The watch of that kind is deaf."""
+        if kind.mirrored:
+            self.relist(kind)
+        else:
+            self._deaf[kind.name] = found
 
     async def _take_back(self, row: Managed[Any]) -> None:
         """What is listed is what there is. Raises kube's errors; then the next round begins again."""
@@ -138,3 +143,7 @@ class Resync:
             self._asked.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), left)
+
+
+def _deaf(kind: str, count: int) -> str:
+    return f"the watch of {kind} is deaf: {count} not delivered"

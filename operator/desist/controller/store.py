@@ -106,6 +106,7 @@ class Store(Generic[Record]):
     def forget(self, uid: str) -> Record | None:
         """Drop the record; gives it back if there was one."""
         self._doubted.discard(uid)
+        self._skipped.pop(uid, None)
         record = self._by_uid.pop(uid, None)
         if record is not None:
             key = (record.metadata.namespace, record.metadata.name)

@@ -31,6 +31,7 @@ from desist.kube.listing import Change, ChangeKind
 from desist.kube.reflector import Reflector, Source, Timing
 from desist.kube.resource import NODES, PODS, Query
 from desist.kube.wire import identity
+from desist.lifecycle.plan import PostMailbox
 from desist.lifecycle.proof.process import ended
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,16 @@ class Watches:
     """All of them."""
 
     def __init__(
-        self, client: Client, caches: Caches, intake: Intake, waking: Waking, clock: Callable[[], datetime]
+        self,
+        client: Client,
+        caches: Caches,
+        intake: Intake,
+        waking: Waking,
+        clock: Callable[[], datetime],
+        posted: Callable[[str], PostMailbox | None],
     ) -> None:
+        """`posted`: what was posted last to a pod of the object of that UID."""
+        self._posted = posted
         self._client = client
         self._caches = caches
         self._intake = intake
@@ -74,6 +83,10 @@ class Watches:
         for _, reflector in self.reflectors:
             reflector.anew()
 
+    def relist(self, kind: Kind[Any]) -> None:
+        """Leave the watch of one of our kinds, and list."""
+        dict(self.reflectors)[kind.resource.plural].anew()
+
     async def synced(self) -> None:
         """Wait until all hold what there is."""
         await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))
@@ -101,7 +114,7 @@ class Watches:
             self._waking.pod_changed(change.old, ran, runs=False)
         if change.kind is not ChangeKind.DELETED and change.new is not None:
             self._caches.pod_changed(change.new)
-            if _is_news(change.old, change.new):
+            if self._is_news(change.old, change.new):
                 self._waking.pod_changed(change.new, ran, _runs(change.new))
             else:
                 self._waking.confirmed(change.new.key)
@@ -124,7 +137,7 @@ class Watches:
         if store.knows(who.uid, who.resource_version):
             return store.get(who.uid)  # an own write comes back as an event
         record = self._intake.read(kind, msgspec.json.decode(raw))
-        return store.get(who.uid) if record is None else kind.kept(record)
+        return store.trusted(who.uid) if record is None else kind.kept(record)
 
     def on_object(self, kind: Kind[Any], change: Change[Any]) -> None:
         """The reflector says something of an object of our kinds."""
@@ -137,10 +150,23 @@ class Watches:
 
     def _mirror(self, kind: Kind[Any]) -> Reflector[Any]:
         read, on_object = partial(self.read, kind), partial(self.on_object, kind)
-        return Reflector(self._client, Source(kind.resource, Query()), read, on_object, REQUESTS)
+        # Of what is gone nothing is read: a last state that cannot be read is no reason to complain.
+        return Reflector(self._client, Source(kind.resource, Query()), read, on_object, REQUESTS, reads_deleted=False)
 
     def _aged(self, record: Any) -> Any:
         return with_age(record, self._client.server_time()) if isinstance(record, OperationRecord) else record
+
+    def _is_news(self, old: PodRecord | None, new: PodRecord) -> bool:
+        """Whether a pod says more than that it has another version, and what was posted to it."""
+        if old is None or not (new.view.mailbox == old.view.mailbox or self._is_own(new)):
+            return True
+        view = replace(old.view, resource_version=new.view.resource_version, mailbox=new.view.mailbox)
+        return replace(old, view=view) != new
+
+    def _is_own(self, record: PodRecord) -> bool:
+        """Whether the pod's mailbox is as this process has written it last."""
+        posting = self._posted(record.key.uid)
+        return posting is not None and record.view.mailbox in (posting.text, posting.lean)
 
     def _wake_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -150,14 +176,6 @@ class Watches:
 def _listed(change: Change[Any]) -> bool:
     """Whether a list has shown it for the first time."""
     return change.kind is ChangeKind.ADDED and not change.seen
-
-
-def _is_news(old: PodRecord | None, new: PodRecord) -> bool:
-    """Whether a pod says more than that it has another version, and what was posted to it."""
-    if old is None:
-        return True
-    view = replace(old.view, resource_version=new.view.resource_version, mailbox=new.view.mailbox)
-    return replace(old, view=view) != new
 
 
 def _runs(record: PodRecord | None) -> bool:

@@ -83,7 +83,10 @@ class Reflector(Generic[Record]):
         parse: Callable[[bytes], Record | None],
         on_change: Callable[[Change[Record]], None],
         timing: Timing | None = None,
+        reads_deleted: bool = True,
     ) -> None:
+        """`reads_deleted`: whether the last state that a DELETED event carries is parsed and told."""
+        self._reads_deleted = reads_deleted
         self.synced = asyncio.Event()
         """Set once the first list has been told."""
         self._client = client
@@ -106,6 +109,8 @@ class Reflector(Generic[Record]):
         """When it last did something; while it sleeps, when it will."""
         self._opened = float("inf")
         """When the present watch was let in."""
+        self._let_in = False
+        """Whether a watch was ever open."""
         self._running = False
         self._leash: asyncio.Timeout | None = None
         """Around the present list and watch."""
@@ -132,6 +137,8 @@ class Reflector(Generic[Record]):
         """Why the store may not be what the cluster is; None: it follows. `now` is the loop's time."""
         if not self.synced.is_set():
             return f"watch of {self._source}: not listed yet{self._because()}"
+        if not self._let_in:
+            return f"watch of {self._source}: not open yet{self._because()}"
         bound = self._timing.patience if self._reason else self._timing.silence
         quiet = now - self._contact
         return f"watch of {self._source}: nothing heard for {quiet:.0f} s{self._because()}" if quiet > bound else None
@@ -266,9 +273,9 @@ class Reflector(Generic[Record]):
         who = identity(event.object)
         known = self._entries.get(who.uid)
         old = known.record if known is not None else None
-        new = self._read(who, event.object)
+        new = self._read(who, event.object) if event.type != "DELETED" or self._reads_deleted else None
         if event.type == "DELETED":
-            if old is not None or new is not None:
+            if old is not None or new is not None or not self._reads_deleted:
                 self._note(Change(ChangeKind.DELETED, who, old, new))
         elif new is not None:
             self._note(Change(ChangeKind.ADDED if old is None else ChangeKind.MODIFIED, who, old, new))
@@ -312,6 +319,7 @@ class Reflector(Generic[Record]):
 
     def _open(self) -> None:
         """The server has let the watch in."""
+        self._let_in = True
         self._opened = self._now()
         self._heard()
         if self._reason:

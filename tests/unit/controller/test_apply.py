@@ -163,11 +163,19 @@ async def test_a_posting_that_was_pushed_comes_after_a_burst_of_acceptances() ->
 @pytest.mark.parametrize("pushes", [True, False])
 async def test_what_a_push_leaves_to_the_next_plan_waits_for_a_burst_and_nothing_else_does(pushes: bool) -> None:
     soon = NOW + timedelta(milliseconds=10)
+    memory = Memory()
+    memory.pushed("wfx", Pushed(PUSH.uid, PUSH.sequence, PUSH.asks, NOW))
     actions = (PUSH, WakeAt(soon)) if pushes else (WakeAt(soon),)
-    assert (await apply(FakeCluster(busy=True), *actions)).wake_at == (NOW + BURST_YIELDS if pushes else soon)
-    assert (await apply(FakeCluster(), *actions)).wake_at == soon
+    waits = NOW + BURST_YIELDS if pushes else soon
+    assert (await apply(FakeCluster(busy=True), *actions, memory=memory)).wake_at == waits
+    assert (await apply(FakeCluster(), *actions, memory=memory)).wake_at == soon
     far = NOW + timedelta(seconds=60)
-    assert (await apply(FakeCluster(busy=True), PUSH, WakeAt(far))).wake_at == far
+    assert (await apply(FakeCluster(busy=True), PUSH, WakeAt(far), memory=memory)).wake_at == far
+
+
+async def test_a_stop_whose_push_could_not_be_sent_does_not_wait_for_a_burst() -> None:
+    soon = NOW + timedelta(milliseconds=10)
+    assert (await apply(FakeCluster(busy=True), PUSH, WakeAt(soon))).wake_at == soon
 
 
 async def test_a_pod_whose_posting_waits_for_a_burst_is_not_deleted_before_it() -> None:

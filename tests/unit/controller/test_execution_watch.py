@@ -9,7 +9,8 @@ import msgspec
 from desist.controller.kinds import EXECUTION, Key
 from desist.controller.records import ExecutionRecord, Resting
 from desist.kube.listing import Change, ChangeKind
-from desist.kube.wire import Identity
+from desist.kube.reflector import Reflector
+from desist.kube.wire import Identity, WatchEvent
 from tests.unit.controller import fakes
 from tests.unit.controller.test_watches import Setting
 
@@ -116,3 +117,43 @@ def test_after_a_restore_whatever_is_said_next_counts() -> None:
     setting.watches.anew()
     setting.told(at_version(7, status={"phase": "Running"}))
     assert isinstance(setting.record, ExecutionRecord) and setting.record.version == 7
+
+
+def event(kind: str, body: dict[str, Any]) -> WatchEvent:
+    return WatchEvent(kind, msgspec.Raw(msgspec.json.encode(body)))
+
+
+def mirrored(*events: WatchEvent) -> tuple[Setting, Reflector[Any]]:
+    """What the reflector itself was told."""
+    setting = Setting()
+    reflector = dict(setting.watches.reflectors)[EXECUTION.resource.plural]
+    for each in events:
+        reflector._take(each)
+    return setting, reflector
+
+
+BROKEN = {"workflowRef": {"name": 3}}
+
+
+async def test_nothing_is_kept_of_one_that_cannot_be_read_and_is_gone() -> None:
+    setting, _ = mirrored(event("ADDED", at_version(7, spec=BROKEN)), event("DELETED", at_version(8, spec=BROKEN)))
+    assert not setting.intake.complaints.said
+    assert not setting.waking.executions._skipped
+
+
+async def test_nobody_complains_of_a_last_state_that_cannot_be_read() -> None:
+    last = at_version(8, spec=BROKEN)
+    last["metadata"]["generation"] = 2
+    setting, _ = mirrored(event("ADDED", at_version(7)), event("DELETED", last))
+    assert not setting.said
+    assert setting.waking.executions.get("wfx") is None
+
+
+async def test_one_that_a_restore_brings_back_unreadable_is_not_known_as_it_was_before() -> None:
+    setting, reflector = mirrored(event("ADDED", at_version(50, status={"phase": "Running"})))
+    setting.watches.anew()
+    listed: dict[str, Any] = {}
+    reflector._collect(listed, msgspec.json.encode(at_version(7, spec=BROKEN)))
+    reflector._replace(listed, "20")
+    assert setting.waking.executions.get("wfx") is None
+    assert setting.waking.executions.highest < 20, "or the next list would look like one more restore"

@@ -27,7 +27,7 @@ SERVED = json_answer({"resources": [{"name": name} for name in ("workflows", "wo
 EMPTY = json_answer({"metadata": {"resourceVersion": "5"}, "items": []})
 BOOKMARK = {"metadata": {"resourceVersion": "5", "annotations": {"k8s.io/initial-events-end": "true"}}}
 STREAM = stream_answer({"type": "BOOKMARK", "object": BOOKMARK}, then="hang")
-PLAIN = (status_answer(422, "Invalid"), EMPTY, silent)
+PLAIN = (status_answer(422, "Invalid"), EMPTY, stream_answer(then="hang"))
 
 
 def named(name: str) -> dict[str, Any]:
@@ -71,6 +71,13 @@ async def waits_for(made: Operator, words: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def ready(made: Operator) -> None:
+    """Until /readyz has nothing to say."""
+    async with asyncio.timeout(10):
+        while made.life.health.unready():  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+
+
 async def test_readyz_names_what_the_start_waits_for_at_that_moment(server: Server) -> None:
     server.answers(OURS, status_answer(404), SERVED)
     server.answers(WORKFLOWS, status_answer(403), EMPTY)
@@ -94,7 +101,7 @@ async def test_kopf_is_told_whether_the_server_streams_lists(
     async with asyncio.timeout(10):
         await made.life.start()
     assert made.streams is streams
-    assert made.life.health.unready() == []
+    await ready(made)
     await made.life.stop()
 
 
@@ -108,6 +115,19 @@ async def test_a_list_that_breaks_off_is_begun_again_and_loses_nothing(server: S
     assert made.life.health.unready() == ["the watch of Workflow has not delivered anything yet"]
     made.event(WORKFLOW, None, a)
     assert made.life.health.unready() == []
+    await made.life.stop()
+
+
+async def test_it_is_not_ready_before_the_watch_of_executions_is_let_in(server: Server) -> None:
+    server.answers(EXECUTIONS, status_answer(422, "Invalid"), page("", named("a")), silent)
+    made = operator()
+    async with asyncio.timeout(10):
+        await made.life.start()
+    await server.wait_for(9)  # each of the others one, executions three: the last is the watch that hangs
+    await waits_for(made, "watch of workflowexecutions.desist.dev: not open yet")
+    server.answers(EXECUTIONS, page("", named("a")), stream_answer(then="hang"))
+    made._watches.relist(EXECUTION)
+    await ready(made)
     await made.life.stop()
 
 

@@ -28,6 +28,8 @@ def body_of(metadata: dict[str, Any], image: str = "i") -> dict[str, Any]:
 
 
 MIRRORED: dict[str, Any] = {EXECUTION.name: fakes.record(), OPERATION.name: fakes.operation()}
+MIRRORED_LAST = [WORKFLOW.name, EXECUTION.name, OPERATION.name]
+"""The order of the table."""
 
 
 async def _nothing(_: str) -> None:
@@ -43,9 +45,10 @@ class Setting:
         self.restored: list[bool] = []
         self.bodies: list[dict[str, Any] | ApiError] = []
         self.absent: set[str] = set()
+        self.body: dict[str, Any] = {}
+        """What is read; empty: a workflow of the name that is asked for."""
         self.lists: list[str] = []
-        self.asked: list[str] = []
-        """Whose version."""
+        self.relisted: list[str] = []
         self._listed = listed, version
         self.row = Managed(WORKFLOW, self.store, _nothing)
         rows = table(self.row, Managed(EXECUTION, Executions(), _nothing), fakes.no_operations())
@@ -54,15 +57,12 @@ class Setting:
             Intake(rows, self.woken.append, Complaints(lambda *_: None)),
             60,
             lambda: self.restored.append(True),
+            lambda kind: self.relisted.append(kind.name),
         )
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
         self.lists.append(kind.name)
         return self._listed
-
-    async def version_of(self, kind: Kind[Any]) -> int:
-        self.asked.append(kind.name)
-        return self._listed[1]
 
     async def list(self, kind: Kind[Any]) -> AsyncIterator[dict[str, Any]]:
         for each in self.bodies:
@@ -74,7 +74,7 @@ class Setting:
         if name in self.absent:
             raise Vanished(name)
         metadata = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "9"}
-        return body_of(metadata)
+        return self.body or body_of(metadata)
 
 
 @pytest.fixture(autouse=True)
@@ -115,20 +115,42 @@ async def test_a_watch_that_has_delivered_nothing_though_there_is_something_is_n
     assert setting.resync.silent() is None
 
 
-async def test_what_a_reflector_mirrors_is_neither_compared_nor_waited_for_but_for_its_version() -> None:
+async def test_what_a_reflector_mirrors_is_compared_too_operations_seldom_and_nothing_waits_for_it() -> None:
     setting = Setting({}, 10)
     for kind, held in MIRRORED.items():
         setting.resync.intake.table[kind].store.note(held)
     assert setting.resync.silent() is None
-    setting.resync.interval = 0.001
+    setting.resync.interval = 0.0001
     running = asyncio.create_task(setting.resync.run())
     async with asyncio.timeout(10):
-        while len(setting.lists) < 6 or len(setting.asked) < 6:  # noqa: ASYNC110 - nothing to await
+        while setting.lists.count(WORKFLOW.name) < 21:  # noqa: ASYNC110 - nothing to await
             await asyncio.sleep(0.001)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert (set(setting.lists), set(setting.asked)) == ({WORKFLOW.name}, set(MIRRORED))
-    assert not setting.woken and not setting.restored
+    assert setting.lists[:12] == [*MIRRORED_LAST, *[WORKFLOW.name, EXECUTION.name] * 4, WORKFLOW.name]
+    assert setting.lists.count(OPERATION.name) in (2, 3)
+    assert not setting.restored
+
+
+@pytest.mark.parametrize("kind", [EXECUTION, OPERATION], ids=lambda kind: kind.name)
+async def test_a_deaf_reflector_is_told_to_list_and_what_it_missed_is_read(kind: Kind[Any]) -> None:
+    setting = Setting({"wfx": Listed("shop", "order-1", 9)}, 10)
+    row = setting.resync.intake.table[kind.name]
+    setting.body = {EXECUTION.name: fakes.body(), OPERATION.name: fakes.operation_body("wfx")}[kind.name]
+    await setting.resync.compare(row)
+    assert row.store.get("wfx") is not None
+    assert setting.relisted == [kind.name]
+    assert setting.resync.deaf() is None, "a restart would heal no more"
+
+
+@pytest.mark.parametrize("kind", MIRRORED)
+async def test_what_was_noted_after_its_deletion_is_dropped(kind: str) -> None:
+    setting = Setting({}, 10)
+    row = setting.resync.intake.table[kind]
+    row.store.note(MIRRORED[kind])
+    await setting.resync.compare(row)
+    assert len(row.store) == 0
+    assert not setting.relisted
 
 
 @pytest.mark.parametrize("kind", MIRRORED)

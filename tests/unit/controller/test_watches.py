@@ -12,6 +12,7 @@ from desist.controller.clock import Clock
 from desist.controller.events import Notice
 from desist.controller.intake import Intake
 from desist.controller.kinds import EXECUTION, OPERATION, WORKFLOW, Key, Managed, table
+from desist.controller.memory import Memory
 from desist.controller.records import WorkflowRecord
 from desist.controller.store import Store
 from desist.controller.unreadable import Complaints
@@ -23,6 +24,7 @@ from desist.kube.connection import Connection
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.wire import Identity
 from tests.unit.controller.fakes import NOW
+from tests.unit.controller.test_apply import POST
 from tests.unit.controller.test_caches import OWNER, WFX, node, pod
 
 
@@ -46,7 +48,9 @@ class Setting:
         self.said: list[Notice] = []
         self.intake = Intake(rows, self.woken.append, Complaints(lambda _, notice: self.said.append(notice)))
         self.client = Client(Connection("http://127.0.0.1:9"))
-        self.watches = Watches(self.client, self.caches, self.intake, self.waking, Clock())
+        self.memory = Memory()
+        posted = self.memory.last_posting
+        self.watches = Watches(self.client, self.caches, self.intake, self.waking, Clock(), posted)
 
     def pod(self, kind: ChangeKind, old: PodRecord | None, new: PodRecord | None, seen: bool = True) -> None:
         self.watches.on_pod(Change(kind, Identity(name="p1", uid="p1", namespace="shop"), old, new, seen))
@@ -67,11 +71,26 @@ def test_a_pod_that_comes_and_goes_wakes_its_execution_each_time() -> None:
 
 def test_a_pod_that_only_shows_what_was_posted_to_it_wakes_later() -> None:
     setting = Setting()
+    setting.memory.posted(WFX.uid, replace(POST, text="{}"), "9")
     posted = replace(pod(), view=replace(pod().view, mailbox="{}", resource_version="9"))
     setting.pod(ChangeKind.ADDED, None, pod())
     setting.pod(ChangeKind.MODIFIED, pod(), posted)
     assert (setting.woken, setting.later) == ([WFX], [(WFX, CONFIRMED)])
     assert setting.caches.pods(OWNER) == (posted.view,), "but it is seen at once"
+
+
+@pytest.mark.parametrize("mailbox", ["", "rubbish", "{}"])
+def test_a_mailbox_that_somebody_else_has_changed_wakes_at_once(mailbox: str) -> None:
+    setting = Setting()
+    held = replace(pod(), view=replace(pod().view, mailbox='{"sequence":3}'))
+    setting.pod(ChangeKind.MODIFIED, held, replace(held, view=replace(held.view, mailbox=mailbox)))
+    assert (setting.woken, setting.later) == ([WFX], [])
+
+
+def test_a_pod_that_only_has_another_version_wakes_later() -> None:
+    setting = Setting()
+    setting.pod(ChangeKind.MODIFIED, pod(), replace(pod(), view=replace(pod().view, resource_version="9")))
+    assert (setting.woken, setting.later) == ([], [(WFX, CONFIRMED)])
 
 
 NEWS = {
@@ -88,6 +107,7 @@ NEWS = {
 @pytest.mark.parametrize("change", NEWS.values(), ids=NEWS)
 def test_a_pod_that_shows_anything_else_beside_wakes_at_once(change: dict[str, Any]) -> None:
     setting = Setting()
+    setting.memory.posted(WFX.uid, replace(POST, text="{}"), "9")
     changed = replace(pod(), view=replace(pod().view, mailbox="{}", resource_version="9", **change))
     setting.pod(ChangeKind.MODIFIED, pod(), changed)
     assert WFX in setting.woken
