@@ -3,7 +3,7 @@
 Method: the process writes the time at which its SIGTERM handler runs to its log (the nodes share this machine's
 clock). Its death is the moment at which a pidfd of it becomes readable. Acceptance, escalation and
 terminal phase count from the arrival of the watch event. The request counts from just before the PATCH is sent, so the
-client's own time is included.
+client's own time is included. A process whose pod was deleted counts as told when it died: its log is gone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config, watch
+from kubernetes.client.exceptions import ApiException
 
 from hack.cluster.api import kubeconfig
 
@@ -140,11 +141,18 @@ class Cluster:
         done = self._first_of(stream, TERMINAL)
         terminal = time.time()
         death.join(timeout=10)
-        return Stop(requested, accepted, self._signalled(done), killing, death.at, terminal)
+        signalled = self._signalled(done)
+        return Stop(requested, accepted, death.at if signalled is None else signalled, killing, death.at, terminal)
 
-    def _signalled(self, done: dict[str, Any]) -> float:
+    def _signalled(self, done: dict[str, Any]) -> float | None:
+        """None: the pod was deleted, since no mailbox came through in time, and its log with it."""
         pod = done["status"]["processes"][0]["pod"]
-        log = self.core.read_namespaced_pod_log(pod, self.namespace)
+        try:
+            log = self.core.read_namespaced_pod_log(pod, self.namespace)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return None
         return float(next(line.split()[1] for line in log.splitlines() if line.startswith("signalled")))
 
 
