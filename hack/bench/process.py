@@ -87,7 +87,7 @@ class Operator:
 
     @contextmanager
     def profiled(self) -> Iterator[None]:
-        """Count and time all calls inside."""
+        """Count and time all calls inside; returns when that is written."""
         self._process.send_signal(signal.SIGUSR1)
         yield
         self._process.send_signal(signal.SIGUSR2)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pstats
+import sys
 import tempfile
-import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,37 +59,30 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=40, help="at once (default 40)")
     parser.add_argument("--turns", type=int, default=2, help="of each (default 2)")
     options = parser.parse_args()
+    scratch = Path(tempfile.mkdtemp(prefix="desist-whole-"))
+    print(f"logs and profiles: {scratch}", file=sys.stderr)
     with cluster_lock(), release_away():
         for turn in range(options.turns):
             for name, checkout in checkouts(options.beside).items():
-                busy = measured(checkout / "operator", options.stops)
-                print(f"{name} {turn + 1}: {busy:.1f} ms a stop", flush=True)
+                busy = stopped(checkout / "operator", options.stops, scratch / f"{name}-{turn + 1}.log")
+                print(f"{name} {turn + 1}: {busy / options.stops:.1f} ms a stop", flush=True)
         for name, checkout in checkouts(options.beside).items():
-            show(name, profiled(checkout / "operator", options.stops))
+            profile = scratch / f"{name}.profile"
+            stopped(checkout / "operator", options.stops, scratch / f"{name}-profiled.log", profile)
+            show(name, cost(profile, options.stops))
 
 
-def measured(source: Path, stops: int) -> float:
-    """Milliseconds of processor time a stop of the operator in that folder."""
-    with Operator(source, _file(".log"), images().launcher) as operator:
+def stopped(source: Path, stops: int, log: Path, profile: Path | None = None) -> float:
+    """Milliseconds of processor time that all stops take the operator in that folder, in a process of its own."""
+    with Operator(source, log, images().launcher, profile=profile) as operator:
         operator.settle()
         namespace = Namespace()
         with namespace.there():
-            return asyncio.run(_stopped(operator, namespace.namespace, stops)) / stops
+            return asyncio.run(_stop_all(operator, namespace.namespace, stops, profile is not None))
 
 
-def profiled(source: Path, stops: int) -> Cost:
-    """What its calls are."""
-    profile = _file(".profile")
-    with Operator(source, _file(".log"), images().launcher, profile=profile) as operator:
-        operator.settle()
-        namespace = Namespace()
-        with namespace.there():
-            asyncio.run(_stopped(operator, namespace.namespace, stops, profile=True))
-    return cost(profile, stops)
-
-
-async def _stopped(operator: Operator, namespace: str, stops: int, profile: bool = False) -> float:
-    """Start so many, and stop them; milliseconds of processor time of the stops."""
+async def _stop_all(operator: Operator, namespace: str, stops: int, profile: bool) -> float:
+    """Start so many, and stop them at once."""
     kept: list[Sample] = []
     async with Client(Connection.from_kubeconfig(kubeconfig()), WIDE) as client:
         stage = Stage(client, namespace, kept.append)
@@ -97,11 +91,7 @@ async def _stopped(operator: Operator, namespace: str, stops: int, profile: bool
             await stage.prepare(subjects)
             await asyncio.sleep(IDLE)
             before = operator.cpu_seconds()
-            if not profile:
-                await stage.at_once(subjects)
-                await asyncio.sleep(AFTER)
-                return 1000 * (operator.cpu_seconds() - before)
-            with operator.profiled():
+            with operator.profiled() if profile else nullcontext():
                 await stage.at_once(subjects)
                 await asyncio.sleep(AFTER)
             return 1000 * (operator.cpu_seconds() - before)
@@ -125,10 +115,6 @@ def show(name: str, found: Cost) -> None:
         if share >= 0.005:
             print(f"  {part:<24}{100 * share:5.1f} %")
     print(f"  {'all else':<24}{100 * (1 - sum(found.parts.values())):5.1f} %", flush=True)
-
-
-def _file(suffix: str) -> Path:
-    return Path(tempfile.mkstemp(prefix=f"desist-whole-{time.time():.0f}-", suffix=suffix)[1])
 
 
 if __name__ == "__main__":

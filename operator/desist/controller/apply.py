@@ -138,7 +138,8 @@ class _Run:
         self.wake_at: datetime | None = None
         self.written: StoppableRecord | None = None
         self.stale: str | None = None
-        self._pushed = False
+        self._pushed: bool | None = None
+        """Whether all stops that this plan pushes could be sent, or still wait to be; None: it pushes none."""
         self.unwritten = False
         """Whether what is only derived was not written: the rest of the plan needs none of it."""
 
@@ -151,8 +152,8 @@ class _Run:
                 return await self._create(action)
             case PushStop():
                 self._push.send(self._key, action)
-                # One that could not be sent has no way but the posting.
-                self._pushed |= self._memory.knows(self._key.uid, action.uid, action.asks)
+                sent = self._memory.knows(self._key.uid, action.uid, action.asks)
+                self._pushed = sent and self._pushed is not False
                 return Outcome.DONE
             case PostMailbox():
                 return await self._post(action)
@@ -193,7 +194,7 @@ class _Run:
         self.wake_at = when if self.wake_at is None else min(self.wake_at, when)
 
     def _past_burst(self, when: datetime) -> datetime:
-        """What a plan that pushes leaves to the next one is the posting: in a burst that would come for nothing."""
+        """After pushes the next reconcile has to post, which a burst would put off again: it comes after that."""
         burst = self._pushed and self._cluster.burst_of_stops()
         return max(when, self._clock() + BURST_YIELDS) if burst else when
 

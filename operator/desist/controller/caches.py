@@ -140,13 +140,13 @@ class Caches:
         known = self._nodes.get(record.view.name)
         record = replace(record, view=self.known_since(record.view))
         self._nodes[record.view.name] = record
-        self._runs_with(record, known)
+        self._recount(known, record)
         unchanged = known is not None and known.view == record.view
         return frozenset() if unchanged else frozenset(self._concerned.get(record.view.name, ()))
 
     def node_deleted(self, name: str) -> frozenset[Key]:
         """A node's object is gone."""
-        self._runs_with(None, self._nodes.pop(name, None))
+        self._recount(self._nodes.pop(name, None), None)
         return frozenset(self._concerned.get(name, ()))
 
     def doubt(self) -> None:
@@ -167,8 +167,8 @@ class Caches:
             if not self._concerned[name]:
                 del self._concerned[name]
 
-    def _runs_with(self, now: NodeRecord | None, before: NodeRecord | None) -> None:
-        """Count the runtimes of a node's two states."""
+    def _recount(self, before: NodeRecord | None, now: NodeRecord | None) -> None:
+        """A node had one runtime and has another: keep the count of each."""
         self._runtimes.update([now.runtime] if now is not None else ())
         self._runtimes.subtract([before.runtime] if before is not None else ())
         self._runtimes = +self._runtimes

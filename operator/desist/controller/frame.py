@@ -1,4 +1,4 @@
-"""How kopf is set: as a frame that watches two kinds, writes nothing, and keeps no body.
+"""How kopf is set: as a frame that watches Workflows, writes nothing, and keeps no body.
 
 Contract: `configure` is called once, from the start-up handler. kopf writes no annotation (storages that store
 nothing), no finalizer (N.B.: it *removes* its own default finalizer from any object, so it is given a name of ours that

@@ -1,4 +1,4 @@
-"""The operator, as kopf sees it. Run it with `kopf run -m desist.controller.handlers -A`.
+"""The operator, as kopf sees it. `python -m desist.controller` runs it.
 
 Contract: here is the frame, and what people change now and then. Executions and operations, which are on a stop's way,
 come through reflectors of ours (`watches`). A handler notes what it is told and puts a key into the queue; it never
@@ -7,7 +7,7 @@ queue's workers. Only raw events: they need no annotation and no finalizer, so a
 behind that wedges. What fails at the start or at the end is permanent: kopf would try it again a minute later, and
 meanwhile look healthy. So are credentials that cannot be read at the first login; later they may be back in a moment (a
 file that is being replaced). Never start this file by its path: kopf would load it twice, under two names, and every
-handler would run twice.
+handler would run twice. (`kopf run -m desist.controller.handlers -A` works.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     """Wait for our kinds, fill the caches, start the workers; then kopf begins to watch."""
     try:
         ours = from_environment(os.environ)
-        log.configure(ours.log_level, ours.log_format)
+        log.configure(ours.log_level, ours.log_format)  # under `kopf run` nobody has
         frame.configure(settings)
         memo.operator = Operator(ours)
     except (SettingError, ConnectionProblem) as error:

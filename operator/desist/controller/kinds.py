@@ -56,7 +56,7 @@ class Kind(Generic[Record]):
     kept: Callable[[Any], Any] = _whole
     """What is kept of a record: less of an object that is at rest."""
     compared_every: int = 1
-    """Of so many comparisons of the stores with lists, one is of this kind, too."""
+    """In which of the rounds of `Resync` it is compared: 1 is each, 10 each tenth."""
 
     @property
     def path(self) -> tuple[str, str, str]:

@@ -83,7 +83,7 @@ class Life:
             await self._parts.push_keys.load()
             await self._fill()
             self._waits_for = None
-            # What the start has made stays: to look through all of it for garbage takes as long as some stops.
+            # What the start has made stays: to look through all of it for garbage takes some tens of milliseconds.
             gc.collect()
             gc.freeze()
             self._run("resync", self._parts.resync.run())

@@ -1,13 +1,13 @@
 """What the controller knows about its own last deeds, until the watches have caught up with them.
 
-Contract: ten things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved is
-done again): refusals of a create, and of a posting or a DELETE, which the core turns into words and waits;
+Contract: eleven things of an execution or an operation, all safe to lose (a restart forgets them, and what they saved
+is done again): refusals of a create, and of a posting or a DELETE, which the core turns into words and waits;
 expectations: after a create, a posting or a delete nothing is decided until the pod cache shows it, or PATIENCE is
 over; what was posted last; the UID of the pod that was created last (status has it once the pod was seen); since when
 its pod is missed, as far as this process has asked; how often in a row something was otherwise than judged, so that a
 cache that stays behind leads to no storm; when the counts of an execution's operations were written last; which
 operations of a run there were when its stop, or its end, had been stored; and what was pushed last to each pod, with
-what its launcher has answered, or that it could not be sent.
+what its launcher has answered, or that it could not be sent; and whose reconcile waits to see an own deed.
 An expectation only saves needless writes: each of them is also guarded by a name, a UID or a resourceVersion. It is
 timed by a clock that nobody sets: after a step back of the wall clock a reconcile would wait for as long as the step.
 """
@@ -52,8 +52,8 @@ class Memory:
         self._made: dict[str, tuple[str, str]] = {}
         self._missed: dict[str, tuple[str, datetime]] = {}
         self._expected: dict[str, tuple[Expectation, ...]] = {}
-        self._put_off: set[str] = set()
-        """Of what a reconcile has waited for."""
+        self._awaiting_sight: set[str] = set()
+        """UIDs of objects whose reconcile waits until something expected is seen."""
         self._pod_refusals: dict[str, dict[tuple[str, PodCall], Refusal]] = {}
         self._counted: dict[str, datetime] = {}
         self._at_end: dict[str, tuple[str, frozenset[str]]] = {}
@@ -104,15 +104,15 @@ class Memory:
         open_ = tuple(e for e in self._expected.get(of, ()) if e.until > now and not e.satisfied(seen))
         if open_:
             self._expected[of] = open_
-            self._put_off.add(of)
+            self._awaiting_sight.add(of)
             return timedelta(seconds=max(e.until for e in open_) - now)
         self._expected.pop(of, None)
-        self._put_off.discard(of)
+        self._awaiting_sight.discard(of)
         return None
 
-    def put_off(self, of: str) -> bool:
-        """Whether a reconcile was to wait until something expected is seen, and none was made since."""
-        return of in self._put_off
+    def awaits_sight(self, of: str) -> bool:
+        """Whether something expected was not seen yet when `waits` was asked last: then a reconcile may wait for it."""
+        return of in self._awaiting_sight
 
     def last_posting(self, of: str) -> PostMailbox | None:
         """What was posted last to a pod of the execution."""
@@ -205,7 +205,7 @@ class Memory:
         self._counted.pop(of, None)
         self._refusals.pop(of, None)
         self._expected.pop(of, None)
-        self._put_off.discard(of)
+        self._awaiting_sight.discard(of)
         self._surprises.pop(of, None)
         self._posted.pop(of, None)
         self._pod_refusals.pop(of, None)

@@ -54,7 +54,7 @@ class Operator:
         platform = Platform(settings, caches.runtimes, lambda: keys.current)
         recorder = EventRecorder(cluster.create_event, clock)
         memory = Memory()
-        waking = Waking(lambda key: work.add(key), lambda key, seconds: work.later(key, seconds), memory.put_off)
+        waking = Waking(lambda key: work.add(key), lambda key, seconds: work.later(key, seconds), memory.awaits_sight)
         slots = max(2, settings.workers // 4)
         creates = Creates(cluster, settings.core, slots, lambda key: work.add(key))
         push = Push(keys, memory, waking.confirmed, clock, burst=Burst(client.lane(Budget.STOP)))

@@ -8,7 +8,8 @@ plan: `send` returns at once; it signs and hands over to the kernel, after a bur
 - What is sent is in `Memory` when `send` returns, also where it could not be: the core goes by the last try.
 - An answer counts where its nonce is one that is waited for (each once, for PATIENCE, at most WAITED of them) and it
   comes of the pod and names the command that were sent. It goes into `Memory`; where it says something new, the object
-  is woken. The nonce is random, and goes to that pod alone: whoever has not seen the datagram cannot answer it.
+  is woken (`Waking.confirmed`: not at once). The nonce is random, and goes to that pod alone: whoever has not seen the
+  datagram cannot answer it.
 Rejected: to wait for an answer, or to send once more without one (the mailbox's PATCH is on its way already).
 """
 

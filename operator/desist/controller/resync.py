@@ -1,11 +1,11 @@
 """What watches did not say: objects that were deleted, or changed, without a word, and a restored store.
 
-Contract: every `interval` seconds (operations, of which there may be very many: seldom), and shortly after kopf has
-listed again (`heard`), objects are listed (metadata only) and compared with the store. Records whose objects are gone
-are dropped: a late answer may have put them back. Objects that are newer than their record, or have none, get PATIENCE
-to come through the watch; what is still behind then is read directly, and the watch counts as deaf. A reflector of ours
-leaves a deaf watch and lists (`relist`); kopf cannot be told to: until it delivers something of that kind the liveness
-probe fails.
+Contract: every `interval` seconds (operations: each tenth time), and shortly after kopf has listed again (`heard`),
+objects are listed (metadata only) and compared with the store. Records whose objects are gone are dropped (kopf does
+not tell of them where its watch was cut, and a late answer may put one back). Objects that are newer than their record,
+or have none, get PATIENCE to come through the watch; what is still behind then is read directly, and the watch counts
+as deaf. A reflector of ours leaves a deaf watch and lists (`relist`); kopf cannot be told to: until it delivers
+something of that kind the liveness probe fails.
 Until the first object of a kind that kopf watches has come, while there are some, the operator is not ready: a
 connection that was made while the node's network was being set up may stay open and silent. A list that cannot be made
 is tried again; nothing is concluded from it.
@@ -49,9 +49,9 @@ class Resync:
     relist: Callable[[Kind[Any]], None]
     """Called where a reflector's watch is deaf."""
     _deaf: dict[str, int] = field(default_factory=dict)
-    """By kind: how many objects a list has shown that the watch did not deliver in time."""
+    """By kind: how many objects a list has shown that kopf's watch did not deliver in time."""
     _heard: set[str] = field(default_factory=set)
-    """Kinds of which the watch has delivered something."""
+    """Kinds of which kopf's watch has delivered something."""
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _last_listing: float = 0.0
 
@@ -65,7 +65,7 @@ class Resync:
 
     def deaf(self) -> str | None:
         """For the liveness probe: why a watch counts as deaf."""
-        return next((_deaf(kind, count) for kind, count in self._deaf.items()), None)
+        return next((_complaint(kind, count) for kind, count in self._deaf.items()), None)
 
     def silent(self) -> str | None:
         """For the readiness probe: which watch has not delivered anything yet."""
@@ -108,10 +108,10 @@ class Resync:
         late = row.store.compare(listed, version).behind
         found = sum([await self._read(kind, namespace, name) for namespace, name in late])
         if found:
-            logger.error("%s", _deaf(kind.name, found))
-            self._leave(kind, found)
+            logger.error("%s", _complaint(kind.name, found))
+            self._call_deaf(kind, found)
 
-    def _leave(self, kind: Kind[Any], found: int) -> None:
+    def _call_deaf(self, kind: Kind[Any], found: int) -> None:
         """The watch of that kind is deaf."""
         if kind.mirrored:
             self.relist(kind)
@@ -145,5 +145,5 @@ class Resync:
                 await asyncio.wait_for(self._asked.wait(), left)
 
 
-def _deaf(kind: str, count: int) -> str:
+def _complaint(kind: str, count: int) -> str:
     return f"the watch of {kind} is deaf: {count} not delivered"

@@ -1,9 +1,10 @@
-"""What is known of one kind of object that users write: records by UID, healed by comparing them with lists.
+"""What is known of one kind of our objects: records by UID, healed by comparing them with lists.
 
 Contract: `note` takes what a watch, a list or an own write says and keeps the newer; an older one changes nothing.
 `forget` drops a record whose object is gone. `compare` says what a list knows better (the list's own
 resourceVersion matters: what was noted after the list was made is not missing). Nobody else writes here, and nothing
-is decided from it but by a reconcile. Why lists at all: kopf does not report what was deleted while its watch was cut.
+is decided from it but by a reconcile. Why lists at all: kopf does not report what was
+deleted while its watch was cut, a watch may be deaf, and an answer that comes late may put back what is gone.
 Versions only go back where the cluster's own store was restored from a backup; then all that is known is in doubt
 (`doubt`): whatever is said of an object next replaces its record, and `doubted` are those of which nothing was said.
 """

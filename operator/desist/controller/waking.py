@@ -7,9 +7,9 @@ is noted. A pod wakes what it belongs to. Between an execution and its operation
   what only changes counts, COUNTED later at the latest, and CLOSING later while the run is being closed: of a thousand
   that end, each would be a reconcile of the execution.
 - a pod whose operation is not known, or that ends or turns up while the run is being closed, wakes the execution, too.
-What only confirms an own deed (a pod that shows what was posted to it, the answer to a push) wakes CONFIRMED later at
-the latest, unless a reconcile was put off until it is seen: in a storm the end is there by then, and one reconcile
-looks at both.
+What says nothing new (a pod that shows what was posted to it, or only has another version; the answer to a push) wakes
+CONFIRMED later at the latest, unless a reconcile waits for it to be seen: in a storm the end is there by then, and one
+reconcile looks at both.
 Nothing is decided here.
 """
 
@@ -32,27 +32,24 @@ COUNTED = 10.0
 """Seconds."""
 CLOSING = 0.5
 CONFIRMED = 5.0
-
-
-def _never(_: str) -> bool:
-    return False
+"""Seconds that a mere confirmation may wait."""
 
 
 class Waking:
     """Wakes; `add` asks for a reconcile now, `later` for one in so many seconds at the latest.
 
-    `put_off`: whether a reconcile of the object of that UID waits for what was done to be seen.
+    `awaits_sight`: whether a reconcile of the object of that UID waits for what was done to be seen.
     """
 
     def __init__(
         self,
         add: Callable[[Key], None],
         later: Callable[[Key, float], None],
-        put_off: Callable[[str], bool] = _never,
+        awaits_sight: Callable[[str], bool],
     ) -> None:
         self.add = add
         self._later = later
-        self._put_off = put_off
+        self._awaits_sight = awaits_sight
         self.executions = Executions(self._execution_changed)
         self.operations = Operations(self._operation_changed)
 
@@ -68,7 +65,7 @@ class Waking:
 
     def confirmed(self, key: Key) -> None:
         """What was done to that object's pods has arrived there."""
-        if self._put_off(key.uid):
+        if self._awaits_sight(key.uid):
             self.add(key)
         else:
             self._later(key, CONFIRMED)

@@ -35,14 +35,14 @@ from desist.lifecycle.plan import PostMailbox
 from desist.lifecycle.proof.process import ended
 
 logger = logging.getLogger(__name__)
-REQUESTS = Timing(watch=20, margin=10)
-"""Of what users write: a connection that died without a word may hold back a stop for no longer than this."""
+PROMPT = Timing(watch=20, margin=10)
+"""Of executions and operations: a stop waits behind a connection that died for no longer than watch and margin."""
 _POD = msgspec.json.Decoder(RawPod)
 _NODE = msgspec.json.Decoder(RawNode)
 
 
 class Watches:
-    """All of them."""
+    """The watches of pods, nodes, executions and operations."""
 
     def __init__(
         self,
@@ -132,7 +132,10 @@ class Watches:
             self._wake_all(self._caches.node_changed(change.new))
 
     def read(self, kind: Kind[Any], raw: bytes) -> Any:
-        """What is kept of an object of our kinds; what is known of it is read once, and held once. None: nothing."""
+        """What is kept of an object of our kinds. None: it cannot be read, and nothing is to be kept.
+
+        A version that is known is not read again: the store's own record is given, so that it is held once.
+        """
         who, store = identity(raw), self._intake.table[kind.name].store
         if store.knows(who.uid, who.resource_version):
             return store.get(who.uid)  # an own write comes back as an event
@@ -143,7 +146,7 @@ class Watches:
         """The reflector says something of an object of our kinds."""
         if change.kind is ChangeKind.DELETED:
             if not change.seen:
-                logger.info("a %s was deleted while nobody watched: %s", kind.name, change.identity.uid)
+                logger.info("a %s is not there any more, or cannot be read: %s", kind.name, change.identity.uid)
             self._intake.forget(kind, change.identity.uid)
         elif change.new is not None:
             self._intake.take(kind, self._aged(change.new) if _listed(change) else change.new)
@@ -151,7 +154,7 @@ class Watches:
     def _mirror(self, kind: Kind[Any]) -> Reflector[Any]:
         read, on_object = partial(self.read, kind), partial(self.on_object, kind)
         # Of what is gone nothing is read: a last state that cannot be read is no reason to complain.
-        return Reflector(self._client, Source(kind.resource, Query()), read, on_object, REQUESTS, reads_deleted=False)
+        return Reflector(self._client, Source(kind.resource, Query()), read, on_object, PROMPT, reads_deleted=False)
 
     def _aged(self, record: Any) -> Any:
         return with_age(record, self._client.server_time()) if isinstance(record, OperationRecord) else record

@@ -3,8 +3,9 @@
 Contract: `run` never returns and never gives up; it ends by cancellation only. Every change is told to `on_change`, in
 order and before the next one is looked at. A watch that was cut goes on where it was; one that is too old (410, as an
 event or as an answer) begins anew, and what the new list no longer has is told as DELETED with its last known record.
-`anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows that versions went
-back (a store restored from a backup), which a watch does not say; it is silent until they have caught up.
+`anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows better than the
+watch. It is deaf, or versions went back (a store restored from a backup): then it is silent until they have caught up.
+With `reads_deleted` False a DELETED event's object is not parsed, and is told of also where it was never known.
 `parse` makes a slim record of an object's JSON; None: not ours, not kept. An object that it cannot read is logged, and
 keeps its former record: one bad object never stops the others. A watch on which nothing comes, not even the server's
 own end of it, is given up (a half-open connection).

@@ -118,7 +118,7 @@ def test_a_watch_of_executions_that_is_silent_is_made_anew_and_the_stop_of_meanw
     execution = lab.start(programs.WORKS)
     wait_until_started(execution)
     silent = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true", times=1))
-    assert proxy.cut() >= 4
+    assert proxy.cut() >= 4  # pods, nodes, executions, operations
     proxy.wait_for_requests(lambda _: silent.times == 0, 1, 20)
     execution.stop("Cancel")
     execution.wait_for("Cancelled", 60)

@@ -54,7 +54,7 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_kopf_does_not_write_a_line_for_every_event(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure(LogLevel.DEBUG, LogFormat.JSON)
-    logging.getLogger("kopf.objects").info("Handler 'execution_event' succeeded.")
+    logging.getLogger("kopf.objects").info("Handler 'workflow_event' succeeded.")
     assert capsys.readouterr().err == ""
 
 

@@ -31,11 +31,11 @@ class Clock:
 def test_after_a_create_a_pass_waits_until_the_pod_is_seen() -> None:
     memory = Memory(Clock())
     memory.created("wfx", "pod", "pod-uid")
-    assert not memory.put_off("wfx")
+    assert not memory.awaits_sight("wfx")
     assert memory.waits("wfx", ()) == PATIENCE
-    assert memory.put_off("wfx")
+    assert memory.awaits_sight("wfx")
     assert memory.waits("wfx", (POD,)) is None
-    assert not memory.put_off("wfx")
+    assert not memory.awaits_sight("wfx")
     assert memory.waits("wfx", ()) is None
 
 

@@ -36,13 +36,15 @@ class Setting:
     def __init__(self, **parts: Any) -> None:
         self.fake = FakeCluster(objects={"order-1": body(**parts)})
         self.later: list[tuple[Key, float]] = []
-        self.waking = Waking(self.fake.woken.append, lambda key, seconds: self.later.append((key, seconds)))
+        self.seconds = self.wall = 0.0
+        self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
+        self.waking = Waking(
+            self.fake.woken.append, lambda key, seconds: self.later.append((key, seconds)), self.memory.awaits_sight
+        )
         self.executions, self.operations = self.waking.executions, self.waking.operations
         self.executions.note(record(**parts))
         workflows: Store[WorkflowRecord] = Store()
         workflows.note(workflow_record(WORKFLOW))
-        self.seconds = self.wall = 0.0
-        self.caches, self.memory = Caches(), Memory(lambda: self.seconds)
         platform = Platform(ControllerSettings(), self.caches.runtimes)
         self.creates = self.fake.creates(lambda: self.seconds)
         self.awaits_stop = Urgency(self.caches, self.memory, self.now).awaits_stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +40,9 @@ class Setting:
         self.caches = Caches()
         self.woken: list[Key] = []
         self.later: list[tuple[Key, float]] = []
-        self.waking = Waking(self.woken.append, lambda key, seconds: self.later.append((key, seconds)))
+        self.memory = Memory()
+        later: Callable[[Key, float], None] = lambda key, seconds: self.later.append((key, seconds))  # noqa: E731
+        self.waking = Waking(self.woken.append, later, self.memory.awaits_sight)
         rows = table(
             Managed(WORKFLOW, Store[WorkflowRecord](), _nothing),
             Managed(EXECUTION, self.waking.executions, _nothing),
@@ -48,7 +51,6 @@ class Setting:
         self.said: list[Notice] = []
         self.intake = Intake(rows, self.woken.append, Complaints(lambda _, notice: self.said.append(notice)))
         self.client = Client(Connection("http://127.0.0.1:9"))
-        self.memory = Memory()
         posted = self.memory.last_posting
         self.watches = Watches(self.client, self.caches, self.intake, self.waking, Clock(), posted)
 
