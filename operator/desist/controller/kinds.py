@@ -1,14 +1,15 @@
 """The kinds that people and their processes write, and the one table that says how this process handles each of them.
 
 Contract:
-- `Kind` is what is true of a kind everywhere: its name, where it is in the API, how one of its objects is read. `KINDS`
-  are all of them, in the order in which the start lists them: what others wait for comes first.
+- `Kind` is what is true of a kind everywhere: its name, where it is in the API, how its objects come and are read.
+  `KINDS` are all of them, in the order in which they are compared with lists: what others wait for comes first.
 - `Managed` is a row of the table: a kind, and what one process does with it. The wiring makes the rows; all other
   modules take a kind or a row, and spell no kind's name.
 - `Kind.read` raises `Unreadable` with the object's name (a newer schema, an object from before the schema, one that is
   nested too deep). The caller says so and goes on: one bad object must never stop the others.
 
-A new kind is a `Kind` here, a reader in `records`, a reconciler, and a row in the wiring.
+A new kind is a `Kind` here, a reader in `records`, a reconciler, and a row in the wiring; one that is not mirrored
+needs a handler, too.
 """
 
 from __future__ import annotations

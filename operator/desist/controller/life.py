@@ -102,7 +102,7 @@ class Life:
             raise kopf.PermanentError(self._death)
 
     def _stuck(self) -> str | None:
-        """For the liveness probe; while the start waits for something there is no watch yet that could be dead."""
+        """For the liveness probe; while the start waits for something, that is what `/readyz` says."""
         return None if self._waits_for is not None else self._parts.watches.stuck()
 
     async def _wait_for_kinds(self) -> None:

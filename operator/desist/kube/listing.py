@@ -46,7 +46,8 @@ class Change(Generic[Record]):
     old: Record | None
     """What was known before; None where nothing was."""
     new: Record | None
-    """ADDED, MODIFIED: what is known now. DELETED: the last state, as its event carried it; None where not `seen`."""
+    """ADDED, MODIFIED: what is known now. DELETED: the last state, as the event has it; None where not `seen`, or not
+    read."""
     seen: bool = True
     """False: found by comparing with a list. States in between were missed, the last one of a deleted object too."""
 
