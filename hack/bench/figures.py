@@ -72,7 +72,8 @@ def chosen(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"operations": fanout.measure(options.operations, options.turns)}
     if options.only in (None, "neighbours") and options.crowd:
         with j5.release_away():
-            yield {"neighbours": j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()}
+            neighbours = j5.Bench(options.crowd, options.crowd // 10, 2, OPERATOR).measure()
+        yield {"neighbours": neighbours}
 
 
 def measure(runs: int, idle: float) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from hack.bench.process import checkouts
+from hack.bench.process import checkouts, ticks
 from hack.cluster.api import go, go_environment
 from hack.image.build import BUILD_FLAGS
 
@@ -106,8 +106,8 @@ def started(binary: Path) -> Iterator[int]:
 
 def environment(folder: Path) -> dict[str, str]:
     """What its pod would say."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as free:
-        free.bind(("::", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("", 0))
         port = free.getsockname()[1]
     return {
         "PATH": os.environ["PATH"],
@@ -135,8 +135,7 @@ def work(pid: int) -> tuple[float, float]:
     for thread in Path(f"/proc/{pid}/task").iterdir():
         lines = (thread / "status").read_text().splitlines()
         switches += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return float(switches), float(fields[11]) + float(fields[12])
+    return float(switches), float(ticks(pid))
 
 
 if __name__ == "__main__":

@@ -82,8 +82,7 @@ class Operator:
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return ticks(self._process.pid) / os.sysconf("SC_CLK_TCK")
 
     @contextmanager
     def profiled(self) -> Iterator[None]:
@@ -122,3 +121,9 @@ class Operator:
             "DESIST_PUSH_SECRET": self._push_secret,
         }
         return kept | ours
+
+
+def ticks(pid: int) -> int:
+    """Processor time that a process has used, in the kernel's ticks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -1,7 +1,7 @@
 """The operator as its image has it, for benches: `python -m hack.bench.shipped [PROFILE]`, from any checkout's sources.
 
 Contract: what the image has not is not there: the official client, which the tests need, and which kopf imports where
-it finds it (12 MiB). With PROFILE, a file: from a SIGUSR1 until a SIGUSR2 all calls of functions are counted and timed
+it finds it. With PROFILE, a file: from a SIGUSR1 until a SIGUSR2 all calls of functions are counted and timed
 by the processor time of the process, and written there. Imports nothing of the operator's itself, so that it fits any
 checkout.
 """

@@ -12,6 +12,7 @@ handler would run twice. (`kopf run -m desist.controller.handlers -A` works.)
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -37,6 +38,9 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
     except (SettingError, ConnectionProblem) as error:
         raise kopf.PermanentError(str(error)) from error
     await memo.operator.life.start()
+    # What the start has made stays: from now on no search for garbage looks through it.
+    gc.collect()
+    gc.freeze()
     settings.watching.initial_streaming = memo.operator.streams
 
 

@@ -9,7 +9,6 @@ next process reads everything anew. What the start waits for is what `/readyz` s
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -83,9 +82,6 @@ class Life:
             await self._parts.push_keys.load()
             await self._fill()
             self._waits_for = None
-            # What the start has made stays: to look through all of it for garbage takes some tens of milliseconds.
-            gc.collect()
-            gc.freeze()
             self._run("resync", self._parts.resync.run())
             self._run("push keys", self._parts.push_keys.run())
         except BaseException:

@@ -79,12 +79,16 @@ class Resync:
         for count in itertools.count():
             await self._wait()
             self._asked.clear()
-            try:
-                for row in self.intake.table.values():
-                    if count % row.kind.compared_every == 0:
-                        await self.compare(row)
-            except Exception as error:  # the next round tries again; nothing was concluded
-                logger.warning("comparing with a list failed: %s", error)
+            for row in self.intake.table.values():
+                if count % row.kind.compared_every == 0:
+                    await self._try(row)
+
+    async def _try(self, row: Managed[Any]) -> None:
+        """Compare one kind; where that fails, a later round does, and the other kinds need not wait for it."""
+        try:
+            await self.compare(row)
+        except Exception as error:
+            logger.warning("comparing %s with a list failed: %s", row.kind.name, error)
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""

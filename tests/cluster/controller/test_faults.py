@@ -22,11 +22,13 @@ PODS = "/api/v1/pods"
 @pytest.fixture(autouse=True)
 def same_process(host_operator: OperatorProcess, proxy: ApiProxy) -> Iterator[None]:
     """Nothing here may end the operator: what passes by itself is no reason to."""
-    before = host_operator.pid
+    before, said = host_operator.pid, len(host_operator.lines())
     proxy.wait_for_watches(1, 30, EXECUTIONS)
     yield
     assert host_operator.alive
     assert host_operator.pid == before
+    deaf = [line for line in host_operator.lines()[said:] if "is deaf" in str(line)]
+    assert not deaf, "a list had to find what the watches of here are to bring by themselves"
 
 
 def _is_list(request: Request) -> bool:

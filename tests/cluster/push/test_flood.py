@@ -20,7 +20,7 @@ from tests.support.neighbour import PER_SECOND, Flood, Neighbour, neighbour
 from tests.support.push import Datagram, stop_for, target
 from tests.support.sight import STEADY_NODE
 
-# Alone: what a socket holds is over after 16 ms of such a flood, and a launcher that other modules' work keeps from its
+# Alone: such a flood fills a socket within milliseconds, and a launcher that other modules' work keeps from its
 # processor for longer loses whatever comes then, a true stop too.
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("datagrams_arrive", "release_operator")]
 

@@ -132,6 +132,26 @@ async def test_what_a_reflector_mirrors_is_compared_too_operations_seldom_and_no
     assert not setting.restored
 
 
+async def test_a_kind_that_cannot_be_listed_keeps_no_other_from_being_compared() -> None:
+    setting = Setting({}, 10)
+    list_metadata = setting.list_metadata
+
+    async def forbidden(kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
+        listed = await list_metadata(kind)
+        if kind is WORKFLOW:
+            raise ServerUnavailable(503, "Unavailable", "later")
+        return listed
+
+    setting.list_metadata = forbidden  # type: ignore[method-assign]
+    setting.resync.interval = 0.0001
+    running = asyncio.create_task(setting.resync.run())
+    async with asyncio.timeout(10):
+        while EXECUTION.name not in setting.lists or len(setting.lists) < 6:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 @pytest.mark.parametrize("kind", [EXECUTION, OPERATION], ids=lambda kind: kind.name)
 async def test_a_deaf_reflector_is_told_to_list_and_what_it_missed_is_read(kind: Kind[Any]) -> None:
     setting = Setting({"wfx": Listed("shop", "order-1", 9)}, 10)
