@@ -28,7 +28,8 @@ from desist.controller.views import NodeRecord, PodRecord, node_record, pod_reco
 from desist.controller.waking import Waking
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
-from desist.kube.reflector import Reflector, Source, Timing
+from desist.kube.liveness import Timing
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
 from desist.kube.wire import identity
 from desist.lifecycle.plan import PostMailbox

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -30,12 +29,11 @@ import msgspec
 from desist.kube.client import Client
 from desist.kube.errors import ApiError, BadRequest, Forbidden, Gone, Invalid, error_from
 from desist.kube.listing import PAGE, Change, ChangeKind, Entry, diff, pages
+from desist.kube.liveness import Liveness, Timing
 from desist.kube.resource import Query, Resource
 from desist.kube.wire import Identity, WatchEvent, bookmark, identity
 
 Record = TypeVar("Record")
-STEADY = 1.0
-"""Seconds after which a watch counts as one that works."""
 logger = logging.getLogger(__name__)
 
 
@@ -48,30 +46,6 @@ class Source:
 
     def __str__(self) -> str:
         return f"{self.resource} ({self.query.labels})" if self.query.labels else str(self.resource)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """All in seconds."""
-
-    watch: int = 60
-    """After so long the server ends a watch, and it goes on in a new one: the longest that a quiet one is silent."""
-    margin: float = 15.0
-    """How much later than that a silent watch counts as half-open."""
-    backoff: float = 0.1
-    """Before the first try after a failure; doubles with each one more."""
-    backoff_max: float = 5.0
-    patience: float = 15.0
-    """How long failures may last before `behind` speaks of them."""
-
-    @property
-    def silence(self) -> float:
-        """How long nothing at all may come."""
-        return self.watch + self.margin
-
-    def delay(self, failures: int) -> float:
-        """Back-off after so many failures in a row, jittered."""
-        return min(self.backoff * 2.0 ** min(failures - 1, 30), self.backoff_max) * random.uniform(0.5, 1.0)
 
 
 class Reflector(Generic[Record]):
@@ -103,16 +77,7 @@ class Reflector(Generic[Record]):
         self._streams = True
         """Whether the server can do that at all."""
         self._streamed = False
-        self._failures = 0
-        self._reason = ""
-        self._contact = float("-inf")
-        self._turned = float("-inf")
-        """When it last did something; while it sleeps, when it will."""
-        self._opened = float("inf")
-        """When the present watch was let in."""
-        self._let_in = False
-        """Whether a watch was ever open."""
-        self._running = False
+        self._liveness = Liveness(str(source), self._timing, client.options.request_timeout)
         self._leash: asyncio.Timeout | None = None
         """Around the present list and watch."""
 
@@ -128,21 +93,11 @@ class Reflector(Generic[Record]):
 
     def stuck(self, now: float) -> str | None:
         """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
-        if not self._running:
-            return f"watch of {self._source}: its task does not run"
-        quiet = now - self._turned
-        bound = self._timing.silence + self._client.options.request_timeout + self._timing.backoff_max
-        return f"watch of {self._source}: stuck for {quiet:.0f} s" if quiet > bound else None
+        return self._liveness.stuck(now)
 
     def behind(self, now: float) -> str | None:
         """Why the store may not be what the cluster is; None: it follows. `now` is the loop's time."""
-        if not self.synced.is_set():
-            return f"watch of {self._source}: not listed yet{self._because()}"
-        if not self._let_in:
-            return f"watch of {self._source}: not open yet{self._because()}"
-        bound = self._timing.patience if self._reason else self._timing.silence
-        quiet = now - self._contact
-        return f"watch of {self._source}: nothing heard for {quiet:.0f} s{self._because()}" if quiet > bound else None
+        return self._liveness.behind(now)
 
     def anew(self) -> None:
         """Drop the present watch, list, and tell of everything."""
@@ -154,24 +109,22 @@ class Reflector(Generic[Record]):
 
     async def run(self) -> None:
         """Mirror until cancelled."""
-        self._running = True
+        self._liveness.running = True
         try:
             while True:
                 await self._turn()
         finally:
-            self._running = False
+            self._liveness.running = False
 
     async def _turn(self) -> None:
         """One list, where one is due, and one watch; then the wait that is due."""
-        self._turned, self._opened = self._now(), float("inf")
+        self._liveness.turn(self._now())
         least = 0.0
         try:
             async with asyncio.timeout(None) as self._leash:
                 await self._list_and_watch()
-            if self._now() - self._opened >= STEADY:
-                self._failures = 0
+            if self._liveness.ended(self._now()):
                 return
-            self._count()  # a watch that ends at once, again and again, must not become a storm
         except TimeoutError:
             logger.warning("watch of %s: listing anew, as was asked for", self._source)
             self._version = ""
@@ -179,19 +132,17 @@ class Reflector(Generic[Record]):
         except Gone as error:
             logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
             self._version = ""
-            self._count()
+            self._liveness.failed(self._now())
         except ApiError as error:
             self._failed(error)
             least = error.retry_after or 0.0
         except Exception:
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
             self._version = ""
-            self._count()
+            self._liveness.failed(self._now())
         finally:
             self._leash = None
-        wait = max(least, self._timing.delay(self._failures))
-        self._turned = self._now() + wait
-        await asyncio.sleep(wait)
+        await asyncio.sleep(self._liveness.pause(self._now(), least))
 
     async def _list_and_watch(self) -> None:
         listed: dict[str, Entry[Record]] | None = None
@@ -213,7 +164,7 @@ class Reflector(Generic[Record]):
         listed: dict[str, Entry[Record]] = {}
         version = ""
         async for page in pages(self._client, self._source.resource, replace(self._source.query, limit=PAGE)):
-            self._heard()
+            self._liveness.heard(self._now())
             version = page.resource_version
             for raw in page.items:
                 self._collect(listed, raw)
@@ -227,9 +178,10 @@ class Reflector(Generic[Record]):
             parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         silence = self._timing.silence
         async with self._client.watch(self._source.resource, query, parameters, silence) as events:
-            self._open()
+            if self._liveness.opened(self._now()):
+                logger.info("watch of %s goes on", self._source)
             async for event in events:
-                self._heard()
+                self._liveness.heard(self._now())
                 if event.type == "ERROR":
                     raise error_from(0, event.object)
                 if listed is None:
@@ -264,6 +216,7 @@ class Reflector(Generic[Record]):
         self._streaming = True
         if not self.synced.is_set():
             logger.info("watch of %s: %d listed", self._source, len(listed))
+            self._liveness.listed = True
             self.synced.set()
 
     def _take(self, event: WatchEvent) -> None:
@@ -304,34 +257,14 @@ class Reflector(Generic[Record]):
         except Exception:
             logger.exception("%s of %s was not handled", change.kind.value, change.identity.name)
 
-    def _count(self) -> None:
-        """One more failure in a row; a watch that went well for a while ends the row."""
-        self._failures = 1 if self._now() - self._opened >= STEADY else self._failures + 1
-
     def _failed(self, error: ApiError) -> None:
-        self._count()
-        self._reason = str(error)
+        self._liveness.failed(self._now(), str(error))
         kind = self._source.resource
         if isinstance(error, Forbidden):
             need = f"grant get, list and watch on {kind.plural!r} in API group {kind.group!r}"
             logger.error("not permitted to watch %s: %s: %s", self._source, need, error.message)
         else:
-            logger.warning("watch of %s failed (%d in a row): %s", self._source, self._failures, error)
-
-    def _open(self) -> None:
-        """The server has let the watch in."""
-        self._let_in = True
-        self._opened = self._now()
-        self._heard()
-        if self._reason:
-            logger.info("watch of %s goes on", self._source)
-            self._reason = ""
-
-    def _heard(self) -> None:
-        self._contact = self._turned = self._now()
-
-    def _because(self) -> str:
-        return f": {self._reason}" if self._reason else ""
+            logger.warning("watch of %s failed (%d in a row): %s", self._source, self._liveness.failures, error)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -10,7 +10,8 @@ import msgspec
 
 from desist.kube.client import Client
 from desist.kube.listing import Change
-from desist.kube.reflector import Reflector, Source, Timing
+from desist.kube.liveness import Timing
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import Query, Resource
 
 MAPS = Resource("", "v1", "configmaps")

@@ -10,7 +10,8 @@ import pytest
 from desist.kube.client import Client
 from desist.kube.errors import Gone, error_from
 from desist.kube.listing import Change
-from desist.kube.reflector import Reflector, Source, Timing
+from desist.kube.liveness import Timing
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
 from tests.cluster.kube.mirror import MAPS, QUICK, change, mirrored, put, remove
 from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Fault, Request

@@ -10,8 +10,9 @@ from typing import Any
 
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
+from desist.kube.liveness import Timing
 from desist.kube.options import ClientOptions
-from desist.kube.reflector import Reflector, Source, Timing
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, Query
 from tests.unit.kube.server import Handler, Server, json_answer, status_answer
 

@@ -9,7 +9,8 @@ import pytest
 
 from desist.kube.client import Client
 from desist.kube.listing import Change, Entry, diff
-from desist.kube.reflector import Reflector, Source, Timing
+from desist.kube.liveness import Timing
+from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES
 from desist.kube.wire import Identity
 from tests.unit.kube.mirrored import (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from desist.kube.reflector import Timing
+from desist.kube.liveness import Timing
 from tests.unit.kube.mirrored import (
     NO_STREAMS,
     PATH,
