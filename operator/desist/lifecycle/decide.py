@@ -24,12 +24,13 @@ from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.plan import Action, DeletePod, Plan, PostMailbox, PushStop, WakeAt, WriteStatus
 from desist.lifecycle.run import attempts, late, operations, reports, settle, start
 from desist.lifecycle.run.start import Stall
+from desist.lifecycle.run.view import RunView, run_status
 from desist.lifecycle.shown import events, notes, put_off
 from desist.lifecycle.shown.conditions import with_conditions
 from desist.lifecycle.shown.flags import with_flags
 from desist.lifecycle.shown.waiting import shown_at, with_waiting
 from desist.lifecycle.stop import commands, delivery, steps, sweep
-from desist.lifecycle.view import RunView, Status, Step, View, run_status
+from desist.lifecycle.view import Status, Step, View
 
 SOON = timedelta(milliseconds=10)
 Times = tuple[datetime | None, ...]

@@ -1,7 +1,7 @@
 """View: one observation at one time, with the look-ups that all steps of a reconcile share.
 
 Contract: it finds, and never judges. `View` is what a reconcile needs to know of its object, whatever kind that is: a
-run (`RunView`) and an operation (operation/view.py) tell it each in their way, and no step asks which it is. A pod is
+run (run/view.py) and an operation (operation/view.py) tell it each in their way, and no step asks which it is. A pod is
 the attempt's if its UID is the one in status, so that a pod of the same name that came later is never taken for it.
 While status has none, it has the attempt's name, run and number, and either this process made it or the launcher is in
 front of its command; that it lies in the execution's namespace, and that the execution is its controller, is known of
@@ -23,18 +23,15 @@ from typing import Any, ClassVar, TypeVar, TypeVarTuple
 from desist.api import outside
 from desist.api.base import Opaque
 from desist.api.cancellation import Cancellation
-from desist.api.execution import WorkflowExecutionSpec
 from desist.api.meta import ObjectMeta
-from desist.api.status import CommandRecord, ProcessStatus, Stoppable, WorkflowExecutionStatus
+from desist.api.status import CommandRecord, ProcessStatus, Stoppable
 from desist.api.vocabulary import CommandStatus, HistoryType, Phase, ProcessRole
-from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
+from desist.api.workflow import RetryPolicy, StopPolicy
 from desist.lifecycle.graces import grace_of_unstarted
-from desist.lifecycle.ids import ulid
 from desist.lifecycle.observed.pods import PodView
 from desist.lifecycle.observed.questions import NOTHING, Questions, WantedPod
-from desist.lifecycle.observed.sight import Observed, Sight
+from desist.lifecycle.observed.sight import Sight
 from desist.lifecycle.pod import template
-from desist.lifecycle.pod.manifest import pod_manifest, pod_name
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.settings import Settings
 
@@ -43,7 +40,6 @@ V = TypeVar("V", bound="View")
 T = TypeVar("T")
 Values = TypeVarTuple("Values")
 Status = Stoppable
-RunStatus = WorkflowExecutionStatus
 ROLES = (ProcessRole.WORKFLOW, ProcessRole.OPERATION)
 """The roles of a current attempt's process."""
 
@@ -224,86 +220,6 @@ class View(ABC):
         found = self.template(status)
         grace = ((found.value if found else {}).get("spec") or {}).get("terminationGracePeriodSeconds")
         return grace if isinstance(grace, int) else template.DEFAULT_GRACE
-
-
-@dataclass(frozen=True, slots=True)
-class RunView(View):
-    """What the reconcile of an execution looks at."""
-
-    observed: Observed
-    role = ProcessRole.WORKFLOW
-    started = HistoryType.WORKFLOW_STARTED
-
-    @property
-    def metadata(self) -> ObjectMeta:
-        """Of the execution."""
-        return self.observed.execution.metadata
-
-    @property
-    def spec(self) -> WorkflowExecutionSpec:
-        """What the user asks for."""
-        return self.observed.execution.spec
-
-    @property
-    def request(self) -> Cancellation | None:
-        """What spec.cancellation asks for."""
-        return self.spec.cancellation
-
-    @property
-    def startable(self) -> bool:
-        """Whether anything may be started: not for an execution that is being deleted."""
-        return self.metadata.deletion_timestamp is None
-
-    def retry(self, status: Status) -> RetryPolicy:
-        """How often a workflow process that failed is tried again."""
-        spec = spec_of(status)
-        return spec.retry_policy if spec else RetryPolicy()
-
-    def policy(self, status: Status) -> StopPolicy:
-        """How the run likes to be stopped."""
-        spec = spec_of(status)
-        return spec.stop_policy if spec else StopPolicy()
-
-    def active_deadline_seconds(self, status: Status) -> int | None:
-        """Seconds that the run may take."""
-        spec = spec_of(status)
-        return spec.active_deadline_seconds if spec else None
-
-    def template(self, status: Status) -> Opaque | None:
-        """What the run was started with."""
-        spec = spec_of(status)
-        return spec.template if spec else None
-
-    def pod_name(self, run_id: str, attempt: int) -> str:
-        """Name of the pod of the workflow process."""
-        return pod_name(self.metadata.name, self.uid, run_id, attempt)
-
-    def first_run_id(self) -> str:
-        """Id of the execution's first run, where it begins now."""
-        return ulid(self.now, self.uid, "run/1")
-
-    def manifest(self, status: Status, wanted: WantedPod) -> Opaque | None:
-        """The pod of the workflow process."""
-        spec = spec_of(status)
-        arguments = status.arguments if isinstance(status, RunStatus) else None
-        return pod_manifest(self.observed.execution, spec, arguments, wanted, self.settings) if spec else None
-
-    def ended(self, phase: Phase) -> HistoryType:
-        """The history entry of a terminal phase."""
-        entry = phase.row.ended
-        assert entry is not None, "the phase is terminal"
-        return entry
-
-
-def spec_of(status: Status) -> WorkflowSpec | None:
-    """What the run was started with; None: it has not begun, or status has lost it."""
-    return status.workflow_spec if isinstance(status, RunStatus) else None
-
-
-def run_status(status: Status) -> RunStatus:
-    """The status of a run, in a step that is for runs alone."""
-    assert isinstance(status, RunStatus), "this is the status of an operation"
-    return status
 
 
 def current(status: Status) -> ProcessStatus | None:

@@ -17,10 +17,11 @@ from desist.lifecycle.graces import KILLED_AT_ONCE
 from desist.lifecycle.operation.view import OperationView
 from desist.lifecycle.run.closing import end_without_pod
 from desist.lifecycle.run.treatment import ENDS, Standing, Treatment, stands
+from desist.lifecycle.run.view import RunStatus
 from desist.lifecycle.stop import deadlines, records, steps
 from desist.lifecycle.stop.commands import put_in_force
 from desist.lifecycle.stop.records import Origin
-from desist.lifecycle.view import RunStatus, Status, Step
+from desist.lifecycle.view import Status, Step
 from desist.lifecycle.wire import mailbox
 
 RUN_CLOSED = "run closed"

@@ -25,7 +25,8 @@ from desist.lifecycle.pod.manifest import operation_manifest, operation_pod_name
 from desist.lifecycle.proof.process import Process
 from desist.lifecycle.run.settle import given_up
 from desist.lifecycle.run.treatment import Situation, Standing, Treatment, forced, stands, treat
-from desist.lifecycle.view import RunStatus, Status, View
+from desist.lifecycle.run.view import RunStatus
+from desist.lifecycle.view import Status, View
 from desist.lifecycle.wire import mailbox
 
 FROM_RUN = (CommandSource.RUN, CommandSource.CLOSED)

@@ -19,7 +19,8 @@ from desist.lifecycle.ids import LENGTH
 from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.start import Start, prepare
-from desist.lifecycle.view import ROLES, RunStatus, RunView, Status, View, current, with_current
+from desist.lifecycle.run.view import RunStatus, RunView
+from desist.lifecycle.view import ROLES, Status, View, current, with_current
 
 HIGHEST = 2**53 - 1
 """The highest number that all readers of JSON can tell from the next."""

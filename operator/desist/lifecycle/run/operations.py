@@ -26,7 +26,8 @@ from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.proof.process import ended, never_starts
 from desist.lifecycle.run import settle
 from desist.lifecycle.run.treatment import ENDS, Situation, Standing, Treatment, forced, of_mode, reaping, stands, treat
-from desist.lifecycle.view import RunStatus, RunView, Status, Step, once, run_status
+from desist.lifecycle.run.view import RunStatus, RunView, run_status
+from desist.lifecycle.view import Status, Step, once
 
 OPEN = "which are open and which the run waits for"
 PODS = "pods of operations, which have not ended"

@@ -17,7 +17,8 @@ from desist.lifecycle import history
 from desist.lifecycle.observed.questions import Answer, Questions
 from desist.lifecycle.pod import template
 from desist.lifecycle.run import attempts
-from desist.lifecycle.view import RunView, Status, Step, run_status
+from desist.lifecycle.run.view import RunView, run_status
+from desist.lifecycle.view import Status, Step
 from desist.lifecycle.wire import fields
 
 

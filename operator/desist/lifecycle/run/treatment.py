@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from desist.api.vocabulary import ClosePolicy, Mode
-from desist.lifecycle.view import RunStatus
+from desist.lifecycle.run.view import RunStatus
 
 
 class Standing(StrEnum):

@@ -14,7 +14,8 @@ from desist.api.conditions import ConditionStatus, ConditionType
 from desist.api.meta import Condition
 from desist.api.vocabulary import Phase, UnconfirmedReason
 from desist.lifecycle.run.start import Stall
-from desist.lifecycle.view import RunStatus, RunView, S, Status, View
+from desist.lifecycle.run.view import RunStatus, RunView
+from desist.lifecycle.view import S, Status, View
 
 STALLED_BYTES, OPEN_BYTES, MESSAGE_BYTES = 4096, 512, 1024
 """Of a condition's message as stored: with `waitingOn`, all of them are at most 16 KiB."""

@@ -14,8 +14,9 @@ from desist.api.meta import Condition
 from desist.api.status import CommandRecord, HistoryEntry, OperationStatus
 from desist.api.vocabulary import CommandStatus, HistoryType, ProcessReason
 from desist.lifecycle.plan import EmitEvent
+from desist.lifecycle.run.view import RunStatus
 from desist.lifecycle.shown.waiting import REFUSED
-from desist.lifecycle.view import RunStatus, Status, current
+from desist.lifecycle.view import Status, current
 
 SILENT = (
     HistoryType.CANCELLATION_POSTED,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from desist.api.vocabulary import Mode
+from desist.lifecycle.run.view import RunView
 from desist.lifecycle.shown.derived import DERIVED
-from desist.lifecycle.view import RunView, Status
+from desist.lifecycle.view import Status
 
 COUNTS = timedelta(seconds=10)
 END = timedelta(seconds=2)

@@ -17,9 +17,10 @@ from desist.lifecycle.run.attempts import wanted_pod
 from desist.lifecycle.run.closing import end_without_pod, never_created
 from desist.lifecycle.run.settle import settle
 from desist.lifecycle.run.treatment import reaping
+from desist.lifecycle.run.view import RunView, run_status
 from desist.lifecycle.stop import coherence, commands, deadlines, escalation
 from desist.lifecycle.stop.target import Target
-from desist.lifecycle.view import RunView, Status, Step, View, once, run_status, with_current
+from desist.lifecycle.view import Status, Step, View, once, with_current
 from desist.lifecycle.wire import mailbox
 
 

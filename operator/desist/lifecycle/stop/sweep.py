@@ -20,9 +20,10 @@ from desist.lifecycle.observed.sight import OperationSeen
 from desist.lifecycle.plan import DeletePod
 from desist.lifecycle.proof.process import ended
 from desist.lifecycle.run.treatment import Standing, stands
+from desist.lifecycle.run.view import RunView
 from desist.lifecycle.stop import backoff
 from desist.lifecycle.stop.delivery import Delivery
-from desist.lifecycle.view import RunView, Status, View
+from desist.lifecycle.view import Status, View
 
 KEPT = 3
 KEPT_FAILED = 20
