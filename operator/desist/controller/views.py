@@ -55,7 +55,7 @@ from desist.controller.raw import (
 from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, NodeView, PodView
 from desist.lifecycle.observed.pushes import PushTo
 from desist.lifecycle.observed.questions import WantedPod
-from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.pod.launcher import LAUNCHER
 
 REASON, MESSAGE = 128, 2000
 """Characters of one word for programs, and of a text for people, that are kept."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.pod.launcher import LAUNCHER
 from tests.support import programs
 from tests.support.lab import Execution, Lab, template
 from tests.support.logs import wait_until_started

@@ -14,7 +14,7 @@ from desist.controller.cluster import Cluster
 from desist.kube.client import Client
 from desist.lifecycle.observed.pods import ContainerKind, PodView
 from desist.lifecycle.observed.questions import Answer, WantedPod
-from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.pod.launcher import LAUNCHER
 from desist.lifecycle.proof.process import ended
 from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import WANTED, raw_pod, record_of, wanted_of

@@ -14,7 +14,7 @@ from desist.controller.views import NodeRecord, PodRecord, node_record, pod_reco
 from desist.lifecycle.observed.pods import ContainerKind, ContainerPhase, ContainerView, PodView
 from desist.lifecycle.observed.pushes import PushTo
 from desist.lifecycle.observed.questions import WantedPod
-from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.pod.launcher import LAUNCHER
 
 NOW = datetime(2026, 5, 1, 13, tzinfo=UTC)
 STARTED = "2026-05-01T10:00:00Z"

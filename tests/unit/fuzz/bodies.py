@@ -23,7 +23,7 @@ from desist.controller.raw import RawNode, RawPod
 from desist.controller.views import node_record, pod_record
 from desist.lifecycle.observed.pods import NodeView, PodView
 from desist.lifecycle.observed.pushes import PushAnswer, Pushed, PushTo
-from desist.lifecycle.pod.manifest import LAUNCHER
+from desist.lifecycle.pod.launcher import LAUNCHER
 from tests.support.builders import UID, at, receipt
 from tests.unit.fuzz.grow import BOOTS, COMMANDS, NODES, POD_UIDS, PODS, RUNS, Grower
 

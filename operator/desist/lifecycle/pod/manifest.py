@@ -1,10 +1,9 @@
 """The pod of one attempt, as a pure function of what the run was started with.
 
 Contract: the same arguments give the same pod, byte for byte, so that creating it twice is a 409 that is fine. The
-template has no `template.refusals`; everything of it that is not set here is kept as it is. Nothing that is added
-changes the pod's QoS class, its quota or its process namespace, or needs more than the level `restricted` allows.
+template has no `template.refusals`; everything of it that is not set here, or by `launcher`, is kept as it is.
 Rejected: a mutating webhook (it would stand in the way of every pod), generateName (a create that timed out could not
-be told from one that never was), a token or an API connection for the launcher.
+be told from one that never was).
 """
 
 from __future__ import annotations
@@ -24,8 +23,6 @@ from desist.api.meta import (
     GROUP,
     OPERATION_ATTEMPT_LABEL,
     OPERATION_UID_LABEL,
-    PUSH_KEY_ANNOTATION,
-    PUSH_PORT_ANNOTATION,
     ROLE_LABEL,
     RUN_ID_LABEL,
     STOP_ANNOTATION,
@@ -34,16 +31,10 @@ from desist.api.operation import Operation, PodWork
 from desist.api.vocabulary import ProcessRole
 from desist.api.workflow import WorkflowSpec
 from desist.lifecycle.observed.questions import WantedPod
-from desist.lifecycle.pod.template import termination_bytes
-from desist.lifecycle.settings import LauncherDelivery, Settings
+from desist.lifecycle.pod import launcher
+from desist.lifecycle.settings import Settings
 
 LABEL_LIMIT = 63
-LAUNCHER = "/desist/bin/desist-launcher"
-MAILBOX = "/desist/mailbox"
-OUTCOME = "/desist/outcome/outcome.json"
-STOP = "/desist/outcome/stop.json"
-TERMINATION_LOG = "/dev/termination-log"
-UNPRIVILEGED_USER = 65532
 MAILBOX_BYTES = 16 * 1024
 """A posting is never larger."""
 DRY_RUN_ID = "0" * 26
@@ -77,18 +68,11 @@ def pod_manifest(
     """The complete v1 Pod of an attempt of a run; `arguments` absent: the process reads `{}`."""
     template = spec.template.value
     pod = template["spec"]
-    _add_volumes(pod, settings)
-    if settings.launcher_delivery is LauncherDelivery.INIT_CONTAINER:
-        pod["initContainers"] = [_installer(pod, settings), *(pod.get("initContainers") or [])]
-    limit = termination_bytes(len(pod["containers"]) + len(pod.get("initContainers") or []))
-    push = _takes_push(pod, settings)
-    _wrap(pod["containers"][0], [*_environment(execution, spec, wanted, limit), *_push_environment(push, settings)])
+    launcher.put_in(pod, _said(execution, wanted), spec.stop_policy, settings)
     pod["restartPolicy"] = "Never"
     metadata = _metadata(execution, template.get("metadata") or {}, wanted)
     metadata["annotations"][ARGUMENTS_ANNOTATION] = "{}" if arguments is None else arguments.text
-    if push:
-        metadata["annotations"][PUSH_KEY_ANNOTATION] = settings.push_key_id
-        metadata["annotations"][PUSH_PORT_ANNOTATION] = str(settings.push_port)
+    metadata["annotations"] |= launcher.push_annotations(pod, settings)
     return Opaque.of({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod})
 
 
@@ -140,40 +124,16 @@ def operation_pod_name(operation_name: str, attempt: int) -> str:
     return f"{operation_name.replace('.', '-')}-{attempt}"
 
 
-def _environment(execution: WorkflowExecution, spec: WorkflowSpec, wanted: WantedPod, limit: int) -> list[Json]:
-    """First in the container, so that the template's own variables may refer to them."""
-    said = {
+def _said(execution: WorkflowExecution, wanted: WantedPod) -> dict[str, str]:
+    """Variables that tell the process whose it is."""
+    return {
         "DESIST_EXECUTION": execution.metadata.name,
         "DESIST_EXECUTION_UID": execution.metadata.uid,
         "DESIST_NAMESPACE": execution.metadata.namespace,
         "DESIST_RUN_ID": wanted.run_id,
         "DESIST_ATTEMPT": str(wanted.attempt),
         "DESIST_POD_NAME": wanted.name,
-        "DESIST_STOP_SIGNAL": spec.stop_policy.signal,
-        "DESIST_SIGNAL_TO": spec.stop_policy.signal_to.value,
-        "DESIST_OUTCOME": OUTCOME,
-        "DESIST_STOP": STOP,
-        "DESIST_OUTCOME_LIMIT_BYTES": str(limit),
-        # The launcher's defaults, said nevertheless: an envFrom or the image must not lead it elsewhere.
-        "DESIST_MAILBOX": MAILBOX,
-        "DESIST_TERMINATION_LOG": TERMINATION_LOG,
     }
-    uid = {"name": "DESIST_POD_UID", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}}
-    return [*({"name": name, "value": value} for name, value in said.items()), uid]
-
-
-def _takes_push(pod: Json, settings: Settings) -> bool:
-    """Not in the node's network: pods would share its ports, and its firewall stands before them."""
-    return bool(settings.push_key_id and settings.push_port) and not pod.get("hostNetwork")
-
-
-def _push_environment(push: bool, settings: Settings) -> list[Json]:
-    """Also where there is none: as empty values."""
-    said = {
-        "DESIST_PUSH_KEY": settings.push_key if push else "",
-        "DESIST_PUSH_PORT": str(settings.push_port) if push else "",
-    }
-    return [{"name": name, "value": value} for name, value in said.items()]
 
 
 def dry_run_manifest(
@@ -229,72 +189,6 @@ def _metadata(execution: WorkflowExecution, given: Json, wanted: WantedPod) -> J
 def _users(given: Json | None) -> Json:
     """Labels or annotations of the template, less those that are Desist's."""
     return {key: value for key, value in (given or {}).items() if not key.startswith(f"{GROUP}/")}
-
-
-def _add_volumes(pod: Json, settings: Settings) -> None:
-    image = {"reference": settings.launcher_image, "pullPolicy": settings.launcher_pull_policy}
-    by_image = settings.launcher_delivery is LauncherDelivery.IMAGE_VOLUME
-    pod["volumes"] = [
-        *(pod.get("volumes") or []),
-        {"name": "desist-launcher", **({"image": image} if by_image else {"emptyDir": {}})},
-        {"name": "desist-mailbox", "downwardAPI": _projected("stop", STOP_ANNOTATION)},
-        {"name": "desist-arguments", "downwardAPI": _projected("arguments.json", ARGUMENTS_ANNOTATION)},
-        # No sizeLimit: an outcome that is too large is said, and gets no pod evicted.
-        {"name": "desist-outcome", "emptyDir": {}},
-    ]
-
-
-def _projected(path: str, annotation: str) -> Json:
-    return {"items": [{"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}]}
-
-
-def _wrap(container: Json, environment: list[Json]) -> None:
-    """Put the launcher in front of the workflow process's command."""
-    container["command"] = [LAUNCHER, "run", "--", *container["command"]]
-    container["env"] = [*environment, *(container.get("env") or [])]
-    container["volumeMounts"] = [
-        *(container.get("volumeMounts") or []),
-        {"name": "desist-launcher", "mountPath": "/desist/bin", "readOnly": True},
-        {"name": "desist-mailbox", "mountPath": MAILBOX, "readOnly": True},
-        # A subPath is never updated; the arguments of an attempt never change.
-        {
-            "name": "desist-arguments",
-            "mountPath": "/desist/arguments.json",
-            "subPath": "arguments.json",
-            "readOnly": True,
-        },
-        {"name": "desist-outcome", "mountPath": "/desist/outcome"},
-    ]
-
-
-def _installer(pod: Json, settings: Settings) -> Json:
-    """The init container that copies the launcher; with the main container's resources it costs nothing extra."""
-    resources = pod["containers"][0].get("resources") or {}
-    return {
-        "name": "desist-launcher",
-        "image": settings.launcher_image,
-        "imagePullPolicy": settings.launcher_pull_policy,
-        "command": ["/desist-launcher", "install", LAUNCHER],
-        "resources": {kind: resources[kind] for kind in ("limits", "requests") if resources.get(kind)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "runAsUser": _user(pod),
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "volumeMounts": [{"name": "desist-launcher", "mountPath": "/desist/bin"}],
-    }
-
-
-def _user(pod: Json) -> int:
-    """The workflow process's user where it is one that `restricted` allows, as some clusters fix a range of them."""
-    for holder in (pod["containers"][0], pod):
-        user = (holder.get("securityContext") or {}).get("runAsUser")
-        if isinstance(user, int) and not isinstance(user, bool):
-            return user if user > 0 else UNPRIVILEGED_USER
-    return UNPRIVILEGED_USER
 
 
 def _label(name: str) -> str:
