@@ -2,12 +2,10 @@
 
 Contract: a call gives the decoded body or raises an `ApiError`; nothing else. What is repeated here is only what cannot
 do harm, and only within `ClientOptions.patience`: reads after a 5xx or a broken connection, and any call after a 429
-(the API server did nothing) or after one 401 (the token is read anew). A write whose answer was lost is the caller's:
-it is guarded by a name, a UID or a resourceVersion, and the queue comes again. A call that admission may hold up can
-be given a time of its own (`answer_within`, seconds for one try; longer while the API server is slow for all); it ends
-as `NoAnswer`. (Below us, aiohttp sends a
-GET, PUT or DELETE once more where a kept connection breaks: one more reason for the guards.) Concurrency and pace are
-the lanes'.
+(the API server did nothing). A write whose answer was lost is the caller's: it is guarded by a name, a UID or a
+resourceVersion, and the queue comes again. A call that admission may hold up can be given a time of its own
+(`answer_within`, seconds for one try; longer while the API server is slow for all); it ends as `NoAnswer`. How one
+request is sent is `transport`'s; concurrency and pace are the lanes'.
 Rejected: the official client (127 MB, and more CPU a request: see decision 4), bodies as models (a caller
 that needs two fields should not pay for two hundred).
 """
@@ -17,24 +15,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
-from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import aiohttp
 import msgspec
 
-from desist.kube.connection import Connection, ConnectionProblem, TokenSource
-from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooManyRequests, Unauthorized, error_from
+from desist.kube.connection import Connection
+from desist.kube.errors import ApiError, ServerUnavailable, TooManyRequests
 from desist.kube.lanes import Budget, Lane, Passage
 from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import Address, Query, Resource
 from desist.kube.server_time import ServerTime
-from desist.kube.wire import Page, WatchEvent, keepalive_socket, lines
+from desist.kube.transport import Request, Transport
+from desist.kube.wire import Page, WatchEvent
 
 logger = logging.getLogger(__name__)
 EVENTS_YIELD = 3.0
@@ -48,11 +44,7 @@ METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 class _Call:
     """One request; what the tries of it have in common."""
 
-    method: str
-    path: str
-    parameters: Mapping[str, str]
-    body: bytes | None = None
-    headers: Mapping[str, str] | None = None
+    request: Request
     budget: Budget = Budget.START
     answer_within: float | None = None
     """Seconds for one try; None: the client's own."""
@@ -61,44 +53,29 @@ class _Call:
     @property
     def namespace(self) -> str:
         """Whose seats it takes in its lane; empty where it is of no namespace."""
-        return self.path.partition("/namespaces/")[2].partition("/")[0]
+        return self.request.path.partition("/namespaces/")[2].partition("/")[0]
 
 
 class Client:
     """Calls one API server. Open it in the loop that uses it."""
 
     def __init__(self, connection: Connection, options: ClientOptions | None = None) -> None:
-        self.connection = connection
         self.options = options or ClientOptions()
+        self._transport = Transport(connection, self.options)
         self._lanes = {
             Budget.STOP: Lane(self.options.stops),
             Budget.TELL: Lane(self.options.tells),
             Budget.START: Lane(self.options.starts),
             Budget.EVENT: Lane(self.options.events),
         }
-        self._session: aiohttp.ClientSession | None = None
-        self.server_time = ServerTime()
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent. Raises ConnectionProblem where certificates cannot be used."""
-        secure = self.connection.server.startswith("https:")
-        tls: ssl.SSLContext | bool = self.connection.ssl_context() if secure else False
-        # limit=0: the lanes bound requests, and a pool that watches fill up would block them.
-        connector = aiohttp.TCPConnector(
-            ssl=tls, limit=0, keepalive_timeout=60, socket_factory=keepalive_socket, ttl_dns_cache=60
-        )
-        # The environment's proxies are ignored: the way to the API server must not depend on them.
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers={"User-Agent": self.options.user_agent, "Accept": "application/json"},
-            auto_decompress=True,
-            trust_env=False,
-        )
+        await self._transport.open()
 
     async def close(self) -> None:
         """Cut what is open."""
-        if self._session is not None:
-            await self._session.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Client:
         await self.open()
@@ -109,26 +86,31 @@ class Client:
     ) -> None:
         await self.close()
 
+    @property
+    def server_time(self) -> ServerTime:
+        """The API server's own clock."""
+        return self._transport.server_time
+
     def lane(self, budget: Budget) -> Lane:
         """The lane of that budget: whether it is busy."""
         return self._lanes[budget]
 
     async def read(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """GET of any path, as `/version`; the raw body."""
-        return await self._call(_Call("GET", path, parameters or {}))
+        return await self._call(_Call(Request("GET", path, parameters or {})))
 
     async def get(
         self, address: Address, *, budget: Budget = Budget.START, metadata_only: bool = False
     ) -> dict[str, Any]:
         """The object as it is now, or its metadata alone. Raises NotFound."""
         headers = {"Accept": METADATA} if metadata_only else None
-        return _object(await self._call(_Call("GET", address.path(), {}, headers=headers, budget=budget)))
+        return _object(await self._call(_Call(Request("GET", address.path(), headers=headers), budget)))
 
     async def list(self, resource: Resource, query: Query, *, budget: Budget = Budget.START) -> Page:
         """One page. Raises Gone where the continue token has expired."""
         headers = {"Accept": METADATA_LIST} if query.metadata_only else None
-        path = resource.collection(query.namespace)
-        return Page.decode(await self._call(_Call("GET", path, query.parameters(), headers=headers, budget=budget)))
+        request = Request("GET", resource.collection(query.namespace), query.parameters(), headers=headers)
+        return Page.decode(await self._call(_Call(request, budget)))
 
     async def create(
         self,
@@ -142,10 +124,9 @@ class Client:
         passage: Passage | None = None,
     ) -> dict[str, Any]:
         """Create the object; with `dry_run` only ask whether it could be. Raises AlreadyExists, Invalid, Forbidden."""
-        path, parameters = resource.collection(namespace), {"dryRun": "All"} if dry_run else {}
-        way = passage or Passage()
-        call = _Call("POST", path, parameters, _json(body), None, budget, answer_within, way)
-        return _object(await self._call(call))
+        parameters = {"dryRun": "All"} if dry_run else {}
+        request = Request("POST", resource.collection(namespace), parameters, _json(body))
+        return _object(await self._call(_Call(request, budget, answer_within, passage or Passage())))
 
     async def patch(
         self,
@@ -161,8 +142,8 @@ class Client:
         Raises Conflict, NotFound, Invalid (another's UID without a version, too).
         """
         headers = {"Content-Type": MERGE_PATCH}
-        call = _Call("PATCH", address.path(subresource), {}, _json(patch), headers, budget, answer_within)
-        return _object(await self._call(call))
+        request = Request("PATCH", address.path(subresource), body=_json(patch), headers=headers)
+        return _object(await self._call(_Call(request, budget, answer_within)))
 
     async def replace_status(
         self,
@@ -174,9 +155,8 @@ class Client:
         passage: Passage | None = None,
     ) -> dict[str, Any]:
         """Replace the status under the resourceVersion in `body`. Raises Conflict, NotFound, Invalid."""
-        way = passage or Passage()
-        call = _Call("PUT", address.path("status"), {}, _json(body), None, budget, answer_within, way)
-        return _object(await self._call(call))
+        request = Request("PUT", address.path("status"), body=_json(body))
+        return _object(await self._call(_Call(request, budget, answer_within, passage or Passage())))
 
     async def delete(
         self,
@@ -187,9 +167,8 @@ class Client:
         answer_within: float | None = None,
     ) -> dict[str, Any]:
         """Ask for the object's end; gives the object, or a Status. Raises NotFound, Conflict (preconditions)."""
-        body = _json((deletion or Deletion()).body())
-        call = _Call("DELETE", address.path(), {}, body, budget=budget, answer_within=answer_within)
-        return _object(await self._call(call))
+        request = Request("DELETE", address.path(), body=_json((deletion or Deletion()).body()))
+        return _object(await self._call(_Call(request, budget, answer_within)))
 
     @asynccontextmanager
     async def watch(
@@ -201,13 +180,9 @@ class Client:
         ERROR is given, not raised.
         """
         asked = {**query.parameters(), "watch": "true", **parameters}
-        call = _Call("GET", resource.collection(query.namespace), asked)
-        bounds = aiohttp.ClientTimeout(total=None, sock_connect=self.options.connect_timeout, sock_read=silence)
-        try:
-            async with await self._admitted(call, bounds) as response:
-                yield _events(response)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
+        request = Request("GET", resource.collection(query.namespace), asked)
+        async with self._transport.stream(request, silence) as lines:
+            yield _events(lines)
 
     async def _call(self, call: _Call) -> bytes:
         """The call within its lane, tried again as the contract says."""
@@ -226,7 +201,7 @@ class Client:
                 wait = self._wait_before_again(call, error, delay)
                 if wait is None or loop.time() + wait > deadline:
                     raise
-                logger.debug("%s %s: %s; again in %.1f s", call.method, call.path, error, wait)
+                logger.debug("%s %s: %s; again in %.1f s", call.request.method, call.request.path, error, wait)
             await asyncio.sleep(wait)
             delay *= 2
 
@@ -236,80 +211,21 @@ class Client:
             wait = error.retry_after or delay
             self._lanes[call.budget].close_for(wait)
             return wait
-        return max(error.retry_after or 0, delay * random.uniform(0.5, 1)) if call.method == "GET" else None
+        return max(error.retry_after or 0, delay * random.uniform(0.5, 1)) if call.request.method == "GET" else None
 
     async def _timed(self, call: _Call) -> bytes:
         """One try; its lane is told how long a success took."""
         answers, loop = self._lanes[call.budget].answers, asyncio.get_running_loop()
         longest, began = self.options.request_timeout, loop.time()
         within = longest if call.answer_within is None else answers.within(call.answer_within, longest, began)
-        body = await self._try(call, within)
+        body = await self._transport.ask(call.request, within)
         answers.took(loop.time() - began, loop.time())
         return body
 
-    async def _try(self, call: _Call, within: float) -> bytes:
-        bounds = aiohttp.ClientTimeout(total=within, sock_connect=self.options.connect_timeout)
-        try:
-            async with await self._admitted(call, bounds) as response:
-                return await response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
 
-    async def _admitted(self, call: _Call, bounds: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """As `_send`; after a 401 once more with a token that was read anew."""
-        try:
-            return await self._send(call, bounds, renew=False)
-        except Unauthorized:
-            if self.connection.token is None:
-                raise
-            return await self._send(call, bounds, renew=True)
-
-    async def _send(self, call: _Call, bounds: aiohttp.ClientTimeout, renew: bool) -> aiohttp.ClientResponse:
-        """The response of a success, unread. Raises ApiError, and aiohttp's errors where there is no answer."""
-        if self._session is None:
-            raise RuntimeError("the client is not open")
-        response = await self._session.request(
-            call.method,
-            self.connection.server + call.path,
-            params=call.parameters,
-            data=call.body,
-            headers=await self._headers(call, renew),
-            timeout=bounds,
-            allow_redirects=False,
-            server_hostname=self.connection.server_name or None,
-        )
-        if response.status < 300:
-            self.server_time.told(response.headers.get("Date"))
-            return response
-        async with response:
-            raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))
-
-    async def _headers(self, call: _Call, renew: bool) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"} if call.body is not None else {}
-        headers.update(call.headers or {})
-        if self.connection.token is not None:
-            headers["Authorization"] = f"Bearer {await _token(self.connection.token, renew)}"
-        elif self.connection.basic is not None:
-            headers["Authorization"] = f"Basic {b64encode(':'.join(self.connection.basic).encode()).decode()}"
-        return headers
-
-
-async def _token(source: TokenSource, renew: bool) -> str:
-    try:
-        return await source(renew)
-    except ConnectionProblem as error:
-        raise Unauthorized(0, "NoToken", str(error)) from error
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[WatchEvent]:
-    async for line in lines(response.content):
+async def _events(lines: AsyncIterator[bytes]) -> AsyncIterator[WatchEvent]:
+    async for line in lines:
         yield WatchEvent.decode(line)
-
-
-def _unavailable(error: Exception) -> ServerUnavailable:
-    unanswered = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
-    kind = NoAnswer if unanswered else ServerUnavailable
-    return kind(0, type(error).__name__, str(error) or "no answer in time")
 
 
 def _json(body: object) -> bytes:
