@@ -151,5 +151,10 @@ def _told(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
 Time = Annotated[AwareDatetime, WrapValidator(_told), PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """A moment with its time zone, from 1970 to 9990; written in UTC."""
 
+Id = Annotated[str, Field(max_length=36)]
+"""A ULID, or a UID of Kubernetes."""
+Short = Annotated[str, Field(max_length=128)]
+Text = Annotated[str, Field(max_length=4096)]
+
 LEFT_OUT_EMPTY = Field(exclude_if=not_)
 """For lists whose default is the empty one: `wire()` leaves them out then."""

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from desist.api import outside
-from desist.api.status import Failure, HistoryEntry, Stoppable
+from desist.api.records import Failure, HistoryEntry
+from desist.api.status import Stoppable
 from desist.api.vocabulary import HistoryType
 
 S = TypeVar("S", bound=Stoppable)

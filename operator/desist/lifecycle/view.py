@@ -24,7 +24,8 @@ from desist.api import outside
 from desist.api.base import Opaque
 from desist.api.cancellation import Cancellation
 from desist.api.meta import ObjectMeta
-from desist.api.status import CommandRecord, ProcessStatus, Stoppable
+from desist.api.records import CommandRecord
+from desist.api.status import ProcessStatus, Stoppable
 from desist.api.vocabulary import CommandStatus, HistoryType, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy, StopPolicy
 from desist.lifecycle.graces import grace_of_unstarted

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from desist.api.status import CommandRecord, HistoryEntry, WorkflowExecutionStatus
+from desist.api.records import CommandRecord, HistoryEntry
+from desist.api.status import WorkflowExecutionStatus
 from tests.cluster.api.conftest import Kubectl
 from tests.cluster.api.fullest import fullest
 from tests.cluster.api.tables import RUN, execution, slug, table

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from desist.api.status import CommandRecord, HistoryEntry, WorkflowExecutionStatus
+from desist.api.records import CommandRecord, HistoryEntry
+from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import Mode
 from desist.lifecycle.plan import WriteStatus
 from desist.lifecycle.shown.derived import DERIVED, derived_only

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from desist.api import outside
-from desist.api.status import HistoryEntry
+from desist.api.records import HistoryEntry
 from desist.api.vocabulary import CommandStatus, HistoryType, Mode, OnLostNode
 from desist.lifecycle import history
 from desist.lifecycle.observed.pods import ContainerPhase

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desist.api.conditions import ConditionStatus
-from desist.api.status import HistoryEntry
+from desist.api.records import HistoryEntry
 from desist.api.vocabulary import Bucket, HistoryType, Mode, Phase
 from desist.lifecycle.history import LIMIT, fold
 from desist.lifecycle.ids import ulid

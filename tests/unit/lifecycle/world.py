@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from desist.api.status import CommandRecord, WorkflowExecutionStatus
+from desist.api.records import CommandRecord
+from desist.api.status import WorkflowExecutionStatus
 from desist.api.vocabulary import HistoryType, Mode, Phase
 from desist.api.workflow import Workflow
 from desist.controller.observe import with_live_pod

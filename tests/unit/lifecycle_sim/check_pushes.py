@@ -5,7 +5,8 @@ Contract: `pushes_decide_nothing` compares what was planned with what is planned
 
 from __future__ import annotations
 
-from desist.api.status import Failure, Stoppable
+from desist.api.records import Failure
+from desist.api.status import Stoppable
 from desist.api.vocabulary import HistoryType
 from desist.lifecycle.observed.sight import Observed, ObservedOperation
 from desist.lifecycle.plan import Action, EmitEvent, Plan, PostMailbox, PushStop, WakeAt, WriteStatus

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from desist.api.status import CommandRecord, ProcessStatus, WorkflowExecutionStatus
+from desist.api.records import CommandRecord
+from desist.api.status import ProcessStatus, WorkflowExecutionStatus
 from desist.lifecycle.observed.sight import Observed
 from tests.unit.lifecycle_sim.clock import Wall
 from tests.unit.lifecycle_sim.cluster import SimulatedCluster

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from desist.api.status import CommandRecord, OperationStatus
+from desist.api.records import CommandRecord
+from desist.api.status import OperationStatus
 from desist.api.vocabulary import COMPLETION, CommandSource, CommandStatus, Mode, Phase
 from desist.lifecycle.graces import KILLED_AT_ONCE
 from desist.lifecycle.operation.view import OperationView

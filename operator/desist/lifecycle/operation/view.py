@@ -13,7 +13,7 @@ from desist.api.base import Opaque
 from desist.api.cancellation import Cancellation
 from desist.api.meta import ObjectMeta
 from desist.api.operation import OperationSpec, WorkKind
-from desist.api.status import CommandRecord
+from desist.api.records import CommandRecord
 from desist.api.vocabulary import CommandSource, HistoryType, Phase, ProcessRole
 from desist.api.workflow import RetryPolicy, StopPolicy, WorkflowSpec
 from desist.lifecycle.graces import SHORTEST_DELETE

@@ -8,7 +8,8 @@ Between them `failure` (or its absence) says which phase that will be.
 from __future__ import annotations
 
 from desist.api import outside
-from desist.api.status import CommandRecord, Failure, ProcessStatus
+from desist.api.records import CommandRecord, Failure
+from desist.api.status import ProcessStatus
 from desist.api.vocabulary import (
     COMPLETION,
     ClosedReason,

@@ -13,7 +13,8 @@ Rejected: refusing to go on (a run that nobody could stop), a checksum over stat
 
 from __future__ import annotations
 
-from desist.api.status import CommandRecord, OperationStatus, ProcessStatus
+from desist.api.records import CommandRecord
+from desist.api.status import OperationStatus, ProcessStatus
 from desist.api.vocabulary import COMPLETION, Phase, ProcessState
 from desist.lifecycle.ids import LENGTH
 from desist.lifecycle.observed.pods import ContainerPhase, PodView

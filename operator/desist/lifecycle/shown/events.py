@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from desist.api import outside
 from desist.api.conditions import ConditionStatus, ConditionType, EventReason
 from desist.api.meta import Condition
-from desist.api.status import CommandRecord, HistoryEntry, OperationStatus
+from desist.api.records import CommandRecord, HistoryEntry
+from desist.api.status import OperationStatus
 from desist.api.vocabulary import CommandStatus, HistoryType, ProcessReason
 from desist.lifecycle.plan import EmitEvent
 from desist.lifecycle.run.view import RunStatus

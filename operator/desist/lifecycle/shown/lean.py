@@ -9,7 +9,7 @@ Rejected: cutting the longest text until it fits (nobody could say what is missi
 
 from __future__ import annotations
 
-from desist.api.status import CommandRecord, Failure, HistoryEntry
+from desist.api.records import CommandRecord, Failure, HistoryEntry
 from desist.lifecycle.view import S
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from desist.api.status import CommandRecord
+from desist.api.records import CommandRecord
 from desist.api.vocabulary import CommandStatus, HistoryType
 from desist.lifecycle import history
 from desist.lifecycle.stop import delivery

@@ -9,7 +9,7 @@ records are lost too, the request is judged anew.
 from __future__ import annotations
 
 from desist.api import outside
-from desist.api.status import CommandRecord
+from desist.api.records import CommandRecord
 from desist.api.vocabulary import COMPLETION, CommandStatus, Mode, Phase
 from desist.lifecycle.graces import KILLED_AT_ONCE
 from desist.lifecycle.stop.accept import address

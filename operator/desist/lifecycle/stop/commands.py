@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from desist.api.cancellation import Cancellation
-from desist.api.status import CommandRecord, Stoppable
+from desist.api.records import CommandRecord
+from desist.api.status import Stoppable
 from desist.api.vocabulary import COMPLETION, CommandStatus, Mode, OnLostNode, Phase, RejectionReason
 from desist.lifecycle.stop import deadlines, records
 from desist.lifecycle.stop.accept import Reap, accept, address

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from desist.api import outside
-from desist.api.status import CommandRecord
+from desist.api.records import CommandRecord
 from desist.api.vocabulary import (
     CommandKind,
     CommandSource,
