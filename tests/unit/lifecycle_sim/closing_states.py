@@ -92,6 +92,10 @@ class State(NamedTuple):
     listed: int = NONE
     """How many operations the first LIST has found that the leader made once a stop, or the end, was stored."""
 
+    def saw(self, who: int, sees: Sees) -> State:
+        """The same, where that controller sees something else."""
+        return self._replace(sees=(sees, self.sees[1]) if who == 0 else (self.sees[0], sees))
+
 
 class Kept:
     """Objects by number."""
