@@ -12,7 +12,7 @@ the credentials and forwards. It runs on a thread of its own, so that tests with
         proxy.add(Fault(Lose(), method="POST", path="/pods", times=1))   # done, but the answer is lost
         proxy.wait_for_watches(2, seconds=10)
 
-Only requests that a fault matches are touched, the first matching fault counts, and a fault with `times` wears off.
+What a fault may be, and which requests it matches, is in `faults`; the first one that matches counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, assert_never
@@ -34,73 +34,11 @@ import yaml
 from aiohttp import web
 
 from desist.kube.connection import Connection
+from tests.support.faults import Answer, Delay, Drop, Fault, Lose
 from tests.support.sight import Sight
 
-EXPIRED: Mapping[str, Any] = {
-    "type": "ERROR",
-    "object": {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Failure",
-        "message": "too old resource version (injected)",
-        "reason": "Expired",
-        "code": 410,
-    },
-}
-REASONS = {403: "Forbidden", 409: "Conflict", 410: "Expired", 429: "TooManyRequests", 503: "ServiceUnavailable"}
 NOT_FORWARDED = {"host", "authorization", "connection", "accept-encoding", "content-length", "transfer-encoding"}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Answered by the proxy, with a Status object."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def body(self) -> bytes:
-        reason = REASONS.get(self.status, "InternalError")
-        told = {"kind": "Status", "status": "Failure", "reason": reason, "message": "injected", "code": self.status}
-        return json.dumps(told).encode()
-
-
-@dataclass(frozen=True)
-class Drop:
-    """The connection breaks before the request reaches the API server."""
-
-
-@dataclass(frozen=True)
-class Lose:
-    """The API server does it, and the connection breaks before the answer comes."""
-
-
-@dataclass(frozen=True)
-class Delay:
-    """The request waits."""
-
-    seconds: float
-
-
-@dataclass
-class Fault:
-    """What happens to requests that match; empty: any. `path` and `query` match a part."""
-
-    what: Answer | Drop | Lose | Delay
-    method: str = ""
-    path: str = ""
-    query: str = ""
-    times: int | None = None
-    """None: until it is removed."""
-
-    def matches(self, request: web.Request) -> bool:
-        return (
-            self.times != 0
-            and self.method in ("", request.method)
-            and self.path in request.path
-            and self.query in request.query_string
-        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 
 from desist.kube.listing import PAGE
 from tests.support import programs
-from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Delay, Fault, Lose, Request
+from tests.support.apiproxy import ApiProxy, Request
+from tests.support.faults import EXPIRED, Answer, Delay, Fault, Lose
 from tests.support.lab import Execution, Lab, condition
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess

@@ -11,7 +11,8 @@ import pytest
 
 from hack.cluster.home import home
 from tests.support import programs
-from tests.support.apiproxy import ApiProxy, Delay, Fault
+from tests.support.apiproxy import ApiProxy
+from tests.support.faults import Delay, Fault
 from tests.support.lab import Lab, template
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess

@@ -27,7 +27,8 @@ from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import PODS, Query, Resource
 from desist.kube.wire import identity
 from tests.cluster.kube.mirror import MAPS, put
-from tests.support.apiproxy import Answer, ApiProxy, Fault, Lose
+from tests.support.apiproxy import ApiProxy
+from tests.support.faults import Answer, Fault, Lose
 
 pytestmark = pytest.mark.side_by_side
 

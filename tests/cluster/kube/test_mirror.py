@@ -14,7 +14,8 @@ from desist.kube.liveness import Timing
 from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
 from tests.cluster.kube.mirror import MAPS, QUICK, change, mirrored, put, remove
-from tests.support.apiproxy import EXPIRED, Answer, ApiProxy, Fault, Request
+from tests.support.apiproxy import ApiProxy, Request
+from tests.support.faults import EXPIRED, Answer, Fault
 
 pytestmark = pytest.mark.side_by_side
 
