@@ -1,7 +1,8 @@
 """A namespace to try things in: start executions, stop them, wait for what they become.
 
 Contract: `Lab.start(source)` creates an execution of one of `programs`, with a marker of its own; `Execution` is the
-handle: `wait_for` waits on the watch, `stop` is the one patch that users know, `processes` asks the node.
+handle: `wait_for` waits on the watch, `stop` is the one patch that users know, `processes` asks the node. The functions
+at the end read one object as it was seen: `phase_of`, `condition`, `record`, `history`.
 """
 
 from __future__ import annotations
@@ -183,3 +184,14 @@ def phase_of(held: Object) -> str | None:
 def condition(held: Object, kind: str) -> dict[str, Any]:
     """One of the object's conditions; empty where it has none of that type."""
     return next((c for c in held.get("status", {}).get("conditions", ()) if c["type"] == kind), {})
+
+
+def record(held: Object, number: int = -1) -> dict[str, Any]:
+    """One command's record, the last by default."""
+    found: dict[str, Any] = held["status"]["commands"][number]
+    return found
+
+
+def history(held: Object) -> list[str]:
+    """The types of the history's entries, in order."""
+    return [entry["type"] for entry in held["status"]["history"]]

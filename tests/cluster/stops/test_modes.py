@@ -9,9 +9,8 @@ import pytest
 from kubernetes import client
 
 from tests.support import programs, proof
-from tests.support.lab import Lab, condition, phase_of, template
+from tests.support.lab import Lab, condition, history, phase_of, record, template
 from tests.support.logs import log_left, log_of, wait_until_started
-from tests.support.watching import Object
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("release_operator")]
 
@@ -46,17 +45,6 @@ print("started", flush=True)
 while True:
     time.sleep(3600)
 """
-
-
-def record(held: Object, number: int = -1) -> dict[str, Any]:
-    """One command's record, the last by default."""
-    found: dict[str, Any] = held["status"]["commands"][number]
-    return found
-
-
-def history(held: Object) -> list[str]:
-    """The types of the history's entries, in order."""
-    return [entry["type"] for entry in held["status"]["history"]]
 
 
 def seconds_between(earlier: str, later: str) -> float:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.stops.test_modes import history
 from tests.support import programs, proof
-from tests.support.lab import TERMINAL, Execution, Lab, phase_of
+from tests.support.lab import TERMINAL, Execution, Lab, history, phase_of
 from tests.support.logs import log_left, wait_until_started
 from tests.support.operator_process import OperatorProcess
 

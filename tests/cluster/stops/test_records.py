@@ -9,9 +9,8 @@ from subprocess import CompletedProcess
 import pytest
 from kubernetes import client
 
-from tests.cluster.stops.test_modes import history, record
 from tests.support import programs, proof
-from tests.support.lab import Lab, condition, phase_of
+from tests.support.lab import Lab, condition, history, phase_of, record
 from tests.support.logs import wait_until_started
 
 pytestmark = pytest.mark.usefixtures("release_operator")
