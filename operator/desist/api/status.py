@@ -244,6 +244,10 @@ class WorkflowExecutionStatus(Stoppable):
 class OperationStatus(Stoppable):
     """What has happened to the operation, and what is being done about a request to stop it, or about its run's."""
 
+    phase: Phase | None = None
+    """Pending, Running, Cancelling, KillCancelling; then Succeeded, Failed, TimedOut or Cancelled, which never changes. A run's ForceCancelling, Terminating and Terminated do not occur: an operation is cancelled or killed."""
+    closed_reason: ClosedReason | None = None
+    """completed, failed, timed_out or cancelled; absent while the operation is open. A run's terminated does not occur."""
     due_at: Time | None = None
     """Of a timer: when it is due."""
     late: bool | None = None
