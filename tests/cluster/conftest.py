@@ -24,6 +24,7 @@ from hack.image.build import build_images, images
 from tests.support import release
 from tests.support.dump import dump
 from tests.support.lab import Lab
+from tests.support.namespaces import make_namespace
 from tests.support.operator_process import Line, OperatorProcess, fresh_log, parsed
 from tests.support.side_by_side import all_nodes
 from tests.support.sight import fresh_name
@@ -144,7 +145,7 @@ def lab(api: Any, crds: None, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A namespace of this test, deleted at its end."""
     core: Any = client.CoreV1Api(api)
     name = fresh_name()
-    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true"}}})
+    make_namespace(core, name)
     made = Lab(name, api)
     made.recorder.start()
     yield made

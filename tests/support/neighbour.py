@@ -20,6 +20,7 @@ from typing import Any
 from kubernetes import client, watch
 
 from hack.cluster.api import WORKLOAD, kubeconfig, tool
+from tests.support.namespaces import make_namespace
 from tests.support.sight import fresh_name
 
 NAME = "neighbour"
@@ -168,7 +169,7 @@ def neighbour(api: Any, node: str) -> Iterator[Neighbour]:
     """One on that node."""
     core: Any = client.CoreV1Api(api)
     name = fresh_name()
-    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true"}}})
+    make_namespace(core, name)
     try:
         core.create_namespaced_pod(name, _pod(node))
         yield Neighbour(name, wait_for_address(core, name, NAME))

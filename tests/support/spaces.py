@@ -16,6 +16,7 @@ from kubernetes import client
 
 from tests.support.dump import dump
 from tests.support.lab import Lab
+from tests.support.namespaces import make_namespace
 from tests.support.operator_process import OperatorProcess, parsed
 from tests.support.release import log_lines
 from tests.support.sight import fresh_name
@@ -31,7 +32,7 @@ def shared(
     """A namespace with these labels; `operator` is the one on this machine, None: the installed release."""
     core: Any = client.CoreV1Api(api)
     name = fresh_name()
-    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true", **(labels or {})}}})
+    make_namespace(core, name, labels)
     lab = Lab(name, api)
     lab.recorder.start()
     failed = request.session.testsfailed

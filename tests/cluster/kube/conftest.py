@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
@@ -15,6 +16,7 @@ from desist.kube.options import ClientOptions
 from desist.kube.resource import Resource
 from hack.cluster.home import home
 from tests.support.apiproxy import ApiProxy
+from tests.support.namespaces import make_namespace
 
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 
@@ -46,8 +48,8 @@ async def proxied(proxy: ApiProxy) -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture
-async def namespace(direct: Client) -> AsyncIterator[str]:
+async def namespace(api: official.ApiClient, direct: Client) -> AsyncIterator[str]:
     name = f"kube-{uuid.uuid4().hex[:8]}"
-    await direct.create(NAMESPACES, {"metadata": {"name": name}})
+    await asyncio.to_thread(make_namespace, official.CoreV1Api(api), name)
     yield name
     await direct.delete(NAMESPACES.at(name))

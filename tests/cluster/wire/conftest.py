@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 from kubernetes import client, config
 
+from tests.support.namespaces import make_namespace
+
 HOME = Path(os.environ.get("DESIST_HOME") or Path.home() / ".cache" / "desist")
 
 
@@ -25,6 +27,6 @@ def restricted(core: client.CoreV1Api) -> Iterator[str]:
         "pod-security.kubernetes.io/enforce": "restricted",
         "pod-security.kubernetes.io/enforce-version": "latest",
     }
-    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name, labels=labels)))
+    make_namespace(core, name, labels)
     yield name
     core.delete_namespace(name)
