@@ -256,6 +256,8 @@ class ApiProxy:
     async def _cut(self, path: str) -> int:
         cut = [(response, request) for response, request in self._watches.items() if path in request.path]
         for response, request in cut:
+            # Its task ends with the next word from the API server: until then it would count as open.
+            self._note_watch(response, None)
             if request.transport is not None:
                 with suppress(ConnectionError):  # the client was faster
                     await response.write(b'{"type":"MODIFIED","object":{"metad')
