@@ -153,7 +153,7 @@ class OperatorProcess:
         """Status and text of /livez or /readyz; (0, why) where nobody answers."""
         port = self.probe_port()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -53,6 +53,7 @@ def killed(execution: Execution, seconds: float = 30) -> dict[str, object]:
 def test_a_stop_is_heard_after_every_watch_broke_in_the_middle_of_a_line(lab: Lab, proxy: ApiProxy) -> None:
     execution = lab.start(programs.DEAF)
     wait_until_started(execution)
+    proxy.wait_for_watches(4, 30)  # each is made anew now and then
     assert proxy.cut() >= 4
     killed(execution)
 
@@ -107,12 +108,15 @@ def test_the_answer_to_a_write_was_lost(lab: Lab, proxy: ApiProxy, fault: Fault)
     proxy.add(fault)
     execution = lab.start(programs.DEAF)
     wait_until_started(execution)
+    assert len(execution.pods()) == 1
     if fault.method == "PUT":
         fault.times = 1
     status = killed(execution)
     assert fault.times == 0, "the fault met no request"
     assert status["attempt"] == 1
-    assert len(execution.pods()) == 1
+    # A starved kubelet reports the end after the backstop, which deletes the pod: then there is none left.
+    assert len(execution.pods()) <= 1
+    assert "lateStarts" not in status, "a second pod was made"
     assert execution.phases() == ["Pending", "Running", "KillCancelling", "Cancelled"]
     proxy.remove(fault)
 
@@ -130,7 +134,7 @@ def test_a_minute_without_the_api_server_is_survived_and_the_stop_of_meanwhile_o
         execution.wait_for("Cancelled", 60)
     assert execution.processes()
     proxy.up()
-    execution.wait_for("Cancelled", 20)
+    execution.wait_for("Cancelled", 30)
     assert not execution.processes()
     _wait_until_ready(host_operator)
 

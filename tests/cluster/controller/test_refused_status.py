@@ -100,11 +100,11 @@ def test_a_refused_status_is_said_and_tried_rarely_and_the_stop_is_obeyed_when_i
     frozen.stop("Kill", gracePeriodSeconds=2)
     assert WORDS in frozen.wait_for_event("StatusRefused")
     other.stop("Kill", gracePeriodSeconds=2)
-    other.wait_for("Cancelled", 20)
+    other.wait_for("Cancelled", 40)
     assert frozen.processes(), "nothing is done about a stop that is not in status"
     assert refusals(host_operator, frozen) <= 6
     policy.take_away()
-    frozen.wait_for("Cancelled", 60)
+    frozen.wait_for("Cancelled")
     assert not frozen.processes()
 
 
@@ -117,7 +117,7 @@ def test_an_object_that_has_no_room_for_a_status_is_told_so_and_holds_nobody_up(
     other = lab.start(programs.POLITE)
     wait_until_started(other, 60)
     other.stop("Force")
-    other.wait_for("Cancelled", 20)
+    other.wait_for("Cancelled", 40)
     assert refusals(host_operator, full) <= 8
     full.delete()
     full.wait_until_deleted()

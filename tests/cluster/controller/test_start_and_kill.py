@@ -55,4 +55,4 @@ def test_the_log_tells_execution_run_command_and_pass(lab: Lab, host_operator: O
 
 
 def _line(operator: OperatorProcess, lab: Lab, message: str) -> Line:
-    return operator.wait_for_line(lambda line: (line.get("namespace"), line["message"]) == (lab.name, message), 5)
+    return operator.wait_for_line(lambda line: (line.get("namespace"), line["message"]) == (lab.name, message), 30)
