@@ -103,7 +103,8 @@ def test_a_container_that_no_dry_run_has_shown_is_named_and_ended_past_the_deadl
         execution = lab.start(programs.WORKS)
         wait_until_started(execution)
     execution.wait_for("Running")
-    execution.stop("Kill", gracePeriodSeconds=1)
+    # The pod is deleted five seconds past the grace: the kubelet must have reported the program's end before.
+    execution.stop("Kill", gracePeriodSeconds=5)
     held = execution.wait_for(_waits_for_it).object
     assert phase_of(held) == "KillCancelling", "it has ended while a container of its pod runs"
     ended = execution.wait_for("Cancelled").object["status"]
