@@ -57,6 +57,8 @@ class Runs:
     killed: Execution
     drained: Execution
     vanished: Execution
+    asked_at: float
+    """No acceptance is from before."""
     killed_at: float
     drained_at: float
     vanished_at: float
@@ -71,15 +73,17 @@ def begin(lab: Lab, grace: int = POD_GRACE, **spec: Any) -> Execution:
 @pytest.fixture(scope="module")
 def runs(host_operator: OperatorProcess, api: Any, request: pytest.FixtureRequest) -> Iterator[Runs]:
     with shared(request, api, host_operator) as lab:
+        asked = time.time()
         hour, brief = begin(lab, activeDeadlineSeconds=3600), begin(lab, activeDeadlineSeconds=DEADLINE)
         killed, drained, vanished = begin(lab), begin(lab, DRAIN_GRACE), begin(lab)
-        for execution in lab.executions:
+        # On a busy machine a start may take longer than the brief one has; its deadline fires all the same.
+        for execution in (hour, killed, drained, vanished):
             wait_until_started(execution)
         now = time.time()
         killed.stop("Kill", gracePeriodSeconds=KILL_GRACE)
         _delete(drained)
         _delete(vanished, grace_period_seconds=0)
-        yield Runs(hour, brief, killed, drained, vanished, now, now, now)
+        yield Runs(hour, brief, killed, drained, vanished, asked, now, now, now)
         hour.stop("Force")
         hour.wait_for("Cancelled")
 
@@ -114,7 +118,9 @@ def test_a_kill_has_its_grace(runs: Runs) -> None:
 def test_a_deadline_fires_when_its_time_has_passed_since_the_acceptance(runs: Runs) -> None:
     begun = next(seen for seen in runs.brief.history() if seen.object.get("status", {}).get("acceptedAt"))
     fired = runs.brief.wait_for("KillCancelling")
-    assert DEADLINE - 1 <= fired.at - begun.at < DEADLINE + 10
+    # The acceptance may be seen late, and the firing too: each bound is from the time that makes it hold then.
+    assert fired.at - runs.asked_at >= DEADLINE - 1
+    assert fired.at - begun.at < DEADLINE + 10
     runs.brief.wait_for("TimedOut")
 
 
