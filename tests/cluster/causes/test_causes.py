@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +185,12 @@ def test_an_init_container_has_time_to_let_go_of_its_lock_under_cancel(place: La
     made = template(["true"], initContainers=[init], terminationGracePeriodSeconds=30)
     execution = run(place, made, marker)
     wait_until_init_runs(execution)
-    wait_for_log(execution, "locked", container="lock")
-    execution.stop("Cancel")
-    wait_for_log(execution, "let go", container="lock")
+    with ThreadPoolExecutor(1) as beside:
+        # Followed from before the stop: soon after it the pod is gone, and its log too.
+        lets_go = beside.submit(wait_for_log, execution, "let go", 60, "lock")
+        wait_for_log(execution, "locked", container="lock")
+        execution.stop("Cancel")
+        lets_go.result()
     held = execution.wait_for("Cancelled").object
     assert held["status"]["failure"]["category"] == "cancelled"
     assert proof.gone_for_good(marker)

@@ -10,7 +10,7 @@ import pytest
 from hack.cluster.api import start_kubelet, stop_kubelet
 from hack.cluster.engine import current
 from tests.support import proof
-from tests.support.lab import Lab, template
+from tests.support.lab import Execution, Lab, template
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 from tests.support.receipts import ended
@@ -37,6 +37,13 @@ def place(api: Any, host_operator: OperatorProcess, request: pytest.FixtureReque
         yield lab
 
 
+def wait_until_forged(execution: Execution) -> None:
+    """Until the program has said so. Its log is read on the node: the kubelet that hands logs out is stopped."""
+    (pod,) = execution.pods()
+    log = f"/var/log/pods/{pod.metadata.namespace}_{pod.metadata.name}_{pod.metadata.uid}/workflow/0.log"
+    current().docker("exec", LOST, "timeout", "15", "bash", "-c", f"until grep -q forged {log}; do sleep 0.1; done")
+
+
 @pytest.mark.conformance("B17")
 def test_a_receipt_with_a_command_id_that_nobody_issued_does_not_count_as_told(place: Lab) -> None:
     """The kubelet is stopped, so that no stop arrives; the launcher is killed, so that it has no last word."""
@@ -51,7 +58,8 @@ def test_a_receipt_with_a_command_id_that_nobody_issued_does_not_count_as_told(p
         (program,) = proof.workflow_processes(marker)
         (launcher,) = (p for p in proof.processes(marker) if p.pid != program.pid)
         current().docker("exec", LOST, "kill", "-USR1", str(program.pid))
-        current().docker("exec", LOST, "bash", "-c", f"sleep 1; kill -KILL {launcher.pid}")
+        wait_until_forged(execution)
+        current().docker("exec", LOST, "kill", "-KILL", str(launcher.pid))
     finally:
         start_kubelet(LOST)
     held = execution.wait_for("Failed").object
