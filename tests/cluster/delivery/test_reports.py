@@ -94,7 +94,7 @@ def test_arguments_are_in_the_file_and_without_them_it_holds_an_empty_object(pla
     given = run(place, command, "given", {"arguments": arguments})
     absent = run(place, command, "absent")
     for execution, wanted in ((given, arguments), (absent, {})):
-        execution.wait_for("Succeeded", 40)
+        execution.wait_for("Succeeded")
         assert json.loads(log_of(execution).partition("|")[0]) == wanted
 
 
@@ -152,7 +152,7 @@ def test_a_sidecar_that_outlives_the_process_is_named_until_it_is_gone(place: La
         "command": [*STAYS_FOR_A_WHILE, marker],
     }
     made = template(
-        programs.command(programs.POLITE, marker), initContainers=[sidecar], terminationGracePeriodSeconds=4
+        programs.command(programs.POLITE, marker), initContainers=[sidecar], terminationGracePeriodSeconds=8
     )
     execution = place.create({"workflowSpec": {"template": made}}, marker)
     wait_until_started(execution)
@@ -163,9 +163,17 @@ def test_a_sidecar_that_outlives_the_process_is_named_until_it_is_gone(place: La
     assert not [p for p in proof.workflow_processes(marker) if "bash" not in p.arguments[0]]
     ended_as = execution.wait_for("Cancelled", 40)
     assert ended_as.object["status"]["endTime"] == waits.object["status"]["endTime"]
-    assert ended_as.at - waits.at > 2, "the sidecar had its grace"
+    assert lived_on(execution) > 6, "the sidecar had its grace"
     assert "waitingOn" not in ended_as.object["status"]
     assert proof.gone_for_good(marker)
+
+
+def lived_on(execution: Execution) -> float:
+    """Seconds by which the sidecar has outlived the process, by the runtime's own times, which are whole seconds."""
+    (pod,) = execution.pods()
+    (sidecar,) = (each for each in pod.status.init_container_statuses if each.name == "proxy")
+    seconds: float = (sidecar.state.terminated.finished_at - ended(pod).finished_at).total_seconds()
+    return seconds
 
 
 def waits_for_sidecar(held: Object) -> bool:
@@ -182,7 +190,8 @@ def test_an_open_exec_session_neither_hears_the_stop_nor_holds_it_up(place: Lab)
         assert session.stdout.readline() == "session open\n"
         assert len(proof.workflow_processes(execution.marker)) >= 2
         asked = execution.stop("Cancel")
-        held = execution.wait_for("Cancelled", 15)
+        # The shell goes on for ever: an end that waited for it would not come.
+        held = execution.wait_for("Cancelled")
         assert asked["spec"]["cancellation"]["mode"] == "Cancel"
         said, _ = session.communicate(timeout=30)
     assert "heard" not in said

@@ -50,7 +50,7 @@ def test_an_eviction_is_one_also_where_the_process_then_exits_with_0(lab: Lab, i
     wait_until_started(execution)
     first = execution.pods()[0].metadata.name
     lab.core.create_namespaced_pod_eviction(first, lab.name, {"metadata": {"name": first, "namespace": lab.name}})
-    held = execution.wait_for(runs_again, 40).object
+    held = execution.wait_for(runs_again).object
     assert (held["status"]["phase"], held["status"]["disruptions"]) == ("Running", 1)
     wait_for_log(execution, "started")
     execution.stop("Cancel")
