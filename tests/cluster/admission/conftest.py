@@ -98,12 +98,17 @@ def allow_workflows(kubectl: Any, lab: Lab, of: Lab | None = None, by: str = "")
 
 def wait_until_allowed(lab: Lab, verb: str, **who: Any) -> None:
     """Until the API server has taken the binding in."""
-    authorization: Any = client.AuthorizationV1Api(lab.api)
-    asked = {"namespace": lab.name, "verb": verb, "group": "desist.dev", "resource": "operations"}
+    operations = {"namespace": lab.name, "group": "desist.dev", "resource": "operations"}
+    wait_for_right(lab.api, {"verb": verb, **operations}, **who)
+
+
+def wait_for_right(api: Any, asked: dict[str, str], **who: Any) -> None:
+    """Until the API server has taken in the binding by which they may do that."""
+    authorization: Any = client.AuthorizationV1Api(api)
     body = {"spec": {"resourceAttributes": asked, **who}}
     end = time.monotonic() + 30
     while not authorization.create_subject_access_review(body).status.allowed:
-        assert time.monotonic() < end, f"{who} may not {verb}"
+        assert time.monotonic() < end, f"{who} may not {asked}"
         time.sleep(0.05)  # a binding says nowhere that it is in force
 
 

@@ -11,7 +11,7 @@ from kubernetes import client
 
 from hack.image.release import NAMESPACE
 from tests.cluster.admission.accounts import DRY, Account, acting_as, pods_path, refused
-from tests.cluster.admission.conftest import pod
+from tests.cluster.admission.conftest import pod, wait_for_right
 from tests.cluster.chart.conftest import ACCOUNT
 from tests.support.lab import Execution, Lab, template
 
@@ -123,6 +123,10 @@ def climber(room: Lab) -> Iterator[str]:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
         body = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
         rbac.create_namespaced_role_binding(namespace, body)
+    user = f"system:serviceaccount:{room.name}:climber"
+    wait_for_right(room.api, {"namespace": room.name, "verb": "patch", "resource": "pods"}, user=user)
+    taken_on = {"verb": "impersonate", "resource": "serviceaccounts", "name": "desist"}
+    wait_for_right(room.api, {"namespace": NAMESPACE, **taken_on}, user=user)
     made = room.core.create_namespaced_service_account_token("climber", room.name, {"spec": {"audiences": []}})
     yield made.status.token
     rbac.delete_namespaced_role_binding(outside, NAMESPACE)
