@@ -145,4 +145,4 @@ def test_one_can_wait_for_the_end(shown: Kubectl) -> None:
     finished = STALLED | {"type": "Finished", "reason": "Failed", "message": "", "observedGeneration": 1}
     patch = json.dumps({"status": {"conditions": [finished]}})
     shown("patch", "wfx", "done", "--subresource=status", "--type=merge", "--patch", patch)
-    shown("wait", "--for=condition=Finished", "wfx/done", "--timeout=5s")
+    shown("wait", "--for=condition=Finished", "wfx/done", f"--timeout={SECONDS // 2}s")

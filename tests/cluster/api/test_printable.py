@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -68,12 +69,17 @@ def test_a_request_that_was_stored_before_the_rule_can_be_made_stronger(
         "cancellation"
     ]
     rules = request.pop("x-kubernetes-validations")
-    serve(admin, old)
     name, kind = "stored-before", f"workflowexecutions.{OLD_GROUP}"
     stored = execution(name, cancellation={"mode": "Cancel", "reason": "\x1b[31mred"})
-    kubectl("create", "--filename", "-", stdin=json.dumps(stored | {"apiVersion": f"{OLD_GROUP}/v1alpha1"}))
+    text = json.dumps(stored | {"apiVersion": f"{OLD_GROUP}/v1alpha1"})
+    serve(admin, old)
+    wait_until(lambda: kubectl.ask("get", kind).returncode == 0, "the kind is known")
+    kubectl("create", "--filename", "-", stdin=text)
     request["x-kubernetes-validations"] = rules
     serve(admin, old)
+    again = ("create", "--dry-run=server", "--filename", "-")
+    refused = text.replace(name, "stored-after")
+    wait_until(lambda: ALLOWED in kubectl.ask(*again, stdin=refused).stderr, "the rules are in force")
     status = {"status": {"phase": "Running", "cancellation": {"observed": stored["spec"]["cancellation"]}}}
     kubectl("patch", kind, name, "--subresource=status", "--type=merge", "--patch", json.dumps(status))
     kubectl("patch", kind, name, "--type=merge", "--patch", '{"spec":{"cancellation":{"mode":"Kill"}}}')
@@ -83,6 +89,14 @@ def test_a_request_that_was_stored_before_the_rule_can_be_made_stronger(
 
 
 def serve(admin: Kubectl, crd: dict[str, Any]) -> None:
-    """The API server serves the kind as it is now (what it served before may still answer for a moment)."""
+    """The API server takes the kind on; what it served before may still answer for a moment, discovery too."""
     admin("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=json.dumps(crd))
     admin("wait", "--for=condition=Established", f"--timeout={SECONDS}s", "crd", crd["metadata"]["name"])
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Established comes first; nothing tells when kubectl and requests find what it is about."""
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"not within {SECONDS} s: {what}"
+        time.sleep(0.2)
