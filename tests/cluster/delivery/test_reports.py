@@ -100,7 +100,8 @@ def test_arguments_are_in_the_file_and_without_them_it_holds_an_empty_object(pla
 
 def probed() -> dict[str, Any]:
     made = template(programs.command(programs.WORKS, "mark-probed"))
-    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    # On a busy node the launcher itself may need some seconds until it passes a signal on.
+    probe = {"exec": {"command": ["false"]}, "initialDelaySeconds": 5, "periodSeconds": 1, "failureThreshold": 1}
     made["spec"]["containers"][0]["livenessProbe"] = probe
     return made
 
