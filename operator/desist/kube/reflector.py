@@ -3,6 +3,9 @@
 Contract: `run` never returns and never gives up; it ends by cancellation only. Every change is told to `on_change`, in
 order and before the next one is looked at. A watch that was cut goes on where it was; one that is too old (410, as an
 event or as an answer) begins anew, and what the new list no longer has is told as DELETED with its last known record.
+So does one that was REFUSED times in a row ended by the server at the same version, in whatever words, or at once and
+without a word: a version from which the server cannot go on (one that is ahead of it, an event behind it that cannot be
+decoded or converted) is not called too old. A server that is busy, away or does not know us has refused nothing.
 `anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows better than the
 watch. It is deaf, or versions went back (a store restored from a backup): then it is silent until they have caught up.
 With `reads_deleted` False a DELETED event's object is not parsed, and is told of also where it was never known.
@@ -27,13 +30,26 @@ from typing import Generic, TypeVar
 import msgspec
 
 from desist.kube.client import Client
-from desist.kube.errors import ApiError, BadRequest, Forbidden, Gone, Invalid, error_from
+from desist.kube.errors import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    error_from,
+)
 from desist.kube.listing import PAGE, Change, ChangeKind, Entry, diff, pages
 from desist.kube.liveness import Liveness, Timing
 from desist.kube.resource import Query, Resource
 from desist.kube.wire import Identity, WatchEvent, bookmark, identity
 
 Record = TypeVar("Record")
+REFUSED = 8
+"""Watches that brought nothing, in a row; with the default back-off that takes some ten seconds, and a server that
+loses its store's leader says 500 for a few: a list would be one more load for it, and miss how pods have ended."""
 logger = logging.getLogger(__name__)
 
 
@@ -77,6 +93,8 @@ class Reflector(Generic[Record]):
         self._streams = True
         """Whether the server can do that at all."""
         self._streamed = False
+        self._refusals = 0
+        """Since the watch's version went on."""
         self._liveness = Liveness(str(source), self._timing, client.options.request_timeout)
         self._leash: asyncio.Timeout | None = None
         """Around the present list and watch."""
@@ -125,6 +143,7 @@ class Reflector(Generic[Record]):
                 await self._list_and_watch()
             if self._liveness.ended(self._now()):
                 return
+            self._refused()
         except TimeoutError:
             logger.warning("watch of %s: listing anew, as was asked for", self._source)
             self._version = ""
@@ -135,6 +154,8 @@ class Reflector(Generic[Record]):
             self._liveness.failed(self._now())
         except ApiError as error:
             self._failed(error)
+            if _refuses(error):
+                self._refused()
             least = error.retry_after or 0.0
         except Exception:
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
@@ -212,7 +233,7 @@ class Reflector(Generic[Record]):
         """The list is complete: tell what it says that was not known."""
         for change in list(diff(self._entries, listed)):
             self._note(change)
-        self._version = version
+        self._reach(version)
         self._streaming = True
         if not self.synced.is_set():
             logger.info("watch of %s: %d listed", self._source, len(listed))
@@ -222,7 +243,7 @@ class Reflector(Generic[Record]):
     def _take(self, event: WatchEvent) -> None:
         """One event of the watch."""
         if event.type == "BOOKMARK":
-            self._version, _ = bookmark(event.object)
+            self._reach(bookmark(event.object)[0])
             return
         who = identity(event.object)
         known = self._entries.get(who.uid)
@@ -236,7 +257,11 @@ class Reflector(Generic[Record]):
         elif old is not None:
             # It is there, but not ours any more: that is not its end.
             self._note(Change(ChangeKind.DELETED, who, old, None, seen=False))
-        self._version = who.resource_version
+        self._reach(who.resource_version)
+
+    def _reach(self, version: str) -> None:
+        """All up to that version is known."""
+        self._version, self._refusals = version, 0
 
     def _read(self, who: Identity, raw: bytes) -> Record | None:
         try:
@@ -266,5 +291,18 @@ class Reflector(Generic[Record]):
         else:
             logger.warning("watch of %s failed (%d in a row): %s", self._source, self._liveness.failures, error)
 
+    def _refused(self) -> None:
+        """One more watch that the server has ended, and that has brought nothing."""
+        self._refusals += 1
+        if self._version and self._refusals >= REFUSED:
+            logger.warning("watch of %s cannot go on at version %s, listing again", self._source, self._version)
+            self._reach("")
+
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _refuses(error: ApiError) -> bool:
+    """Whether the server has said no to just this watch."""
+    passing = isinstance(error, Unauthorized | Forbidden | NotFound | TooManyRequests)
+    return not passing and error.status not in (0, 503)

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Callable
 
 import pytest
+from aiohttp import web
 
 from desist.kube.liveness import Timing
+from desist.kube.reflector import REFUSED
 from tests.unit.kube.mirrored import (
     NO_STREAMS,
     PATH,
+    error,
     listed,
     mirror,
     node,
@@ -72,6 +75,48 @@ async def test_a_server_that_says_410_again_and_again_is_not_stormed(server: Ser
     async with mirror(server, Timing(backoff=0.1, backoff_max=0.5)):
         await asyncio.sleep(1)
     assert 3 <= len(server.asked) <= 20
+
+
+def from_version_5(answer: Handler) -> Handler:
+    """A server that always answers like this to a watch from version 5, where its first list was; it is at 20 now."""
+    lists = [listed(5, node("a", 3)), listed(20, node("a", 12))]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return await NO_STREAMS(request)
+        if "watch" not in request.query:
+            return await lists.pop(0)(request)
+        watch = answer if request.query["resourceVersion"] == "5" else stream_answer(then="hang")
+        return await watch(request)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stream_answer(error(500, "InternalError")),
+        stream_answer(error(504, "Timeout")),
+        *(status_answer(code) for code in (400, 422, 500, 504)),
+        stream_answer(),
+    ],
+)
+async def test_a_version_from_which_the_server_cannot_go_on_is_left_though_it_says_no_410(
+    server: Server, answer: Handler
+) -> None:
+    server.answers(PATH, from_version_5(answer))
+    async with mirror(server) as (_, told):
+        await told.wait_for("+a3", "~a3>12")
+
+
+@pytest.mark.parametrize("answer", [*(status_answer(code) for code in (401, 403, 404, 429, 503)), broken])
+async def test_a_server_that_is_busy_away_or_does_not_know_us_is_no_reason_to_list(
+    server: Server, answer: Handler
+) -> None:
+    server.answers(PATH, from_version_5(answer))
+    async with mirror(server) as (_, told):
+        await server.wait_for(REFUSED * 2 + 2)
+        assert told.words == ["+a3"]
 
 
 async def test_the_probes_words_are_true(server: Server) -> None:
