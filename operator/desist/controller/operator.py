@@ -73,7 +73,8 @@ class Operator:
         work = Work(kinds, settings.workers, clock, creates.release, creates.interrupts.interrupt)
         self.intake = Intake(kinds, work.add, Complaints(recorder.record))
         self._watches = Watches(client, caches, self.intake, waking, clock, memory.last_posting)
-        self._resync = Resync(cluster, self.intake, settings.resync, self._watches.anew, self._watches.relist)
+        watches = self._watches
+        self._resync = Resync(cluster, self.intake, settings.resync, watches.anew, watches.relist, watches.reached)
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder, keys, push)
         self.life = Life(parts, settings)
 

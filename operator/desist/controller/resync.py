@@ -9,9 +9,11 @@ something of that kind the liveness probe fails.
 Until the first object of a kind that kopf watches has come, while there are some, the operator is not ready: a
 connection that was made while the node's network was being set up may stay open and silent. A list that cannot be made
 is tried again; nothing is concluded from it.
-A list whose version is lower than one that was known before it was asked for tells that the cluster's own store was
-restored from a backup. Then nothing that is known holds: all objects are listed anew, with their bodies (the same
-version may now hold something else), and whoever else keeps versions is told (`restored`).
+A list whose version is lower than one that was known before it was asked for (an object's, or one that a reflector had
+come to by bookmarks alone), or that shows an object in an older state than is known, though it is no older itself,
+tells that the cluster's own store was restored from a backup. Then nothing that is known holds: all objects are listed
+anew, with their bodies (the same version may now hold something else), and whoever else keeps versions is told
+(`restored`).
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ class Resync:
     """Called where versions have gone back."""
     relist: Callable[[Kind[Any]], None]
     """Called where a reflector's watch is deaf."""
+    reached: Callable[[Kind[Any]], int]
+    """Up to which version a reflector has been told everything of that kind; 0: nobody knows."""
     _deaf: dict[str, int] = field(default_factory=dict)
     """By kind: how many objects a list has shown that kopf's watch did not deliver in time."""
     _heard: set[str] = field(default_factory=set)
@@ -92,10 +96,11 @@ class Resync:
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
-        kind, highest = row.kind, row.store.highest
+        kind = row.kind
+        highest = max(row.store.highest, self.reached(kind))
         listed, version = await self.cluster.list_metadata(kind)
-        if version < highest:
-            logger.warning("versions of %s have gone back from %d to %d: listing anew", kind.name, highest, version)
+        if version < highest or row.store.ahead_of(listed, version):
+            logger.warning("versions of %s went back (known %d, now %d): listing anew", kind.name, highest, version)
             row.store.doubt()
             self.restored()
         if row.store.doubted:

@@ -140,6 +140,10 @@ class Store(Generic[Record]):
             behind=frozenset((o.namespace, o.name) for uid, o in listed.items() if self._is_behind(uid, o)),
         )
 
+    def ahead_of(self, listed: Mapping[str, Listed], list_version: int) -> bool:
+        """Whether a list shows an object in an older state than is known, though it is no older itself."""
+        return any(each.version < self._version(uid) <= list_version for uid, each in listed.items())
+
     def _is_behind(self, uid: str, listed: Listed) -> bool:
         return max(self._skipped.get(uid, 0), self._version(uid)) < listed.version
 

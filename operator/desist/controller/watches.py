@@ -88,6 +88,11 @@ class Watches:
         """Leave the watch of one of our kinds, and list."""
         dict(self.reflectors)[kind.resource.plural].anew()
 
+    def reached(self, kind: Kind[Any]) -> int:
+        """Up to which version all of one of our kinds was told; 0: not known, or kopf watches it."""
+        reflector = dict(self.reflectors).get(kind.resource.plural)
+        return 0 if reflector is None else reflector.reached
+
     async def synced(self) -> None:
         """Wait until all hold what there is."""
         await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))

@@ -109,6 +109,11 @@ class Reflector(Generic[Record]):
         """Whether this server has given a whole list as a stream."""
         return self._streamed
 
+    @property
+    def reached(self) -> int:
+        """The version up to which all is known; 0: none is, a list is due."""
+        return int(self._version or 0)
+
     def stuck(self, now: float) -> str | None:
         """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
         return self._liveness.stuck(now)

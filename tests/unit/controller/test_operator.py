@@ -131,6 +131,28 @@ async def test_it_is_not_ready_before_the_watch_of_executions_is_let_in(server: 
     await made.life.stop()
 
 
+async def test_after_a_restore_that_no_record_tells_of_all_is_listed_anew(server: Server) -> None:
+    """The watches had come to 1200, by bookmarks alone; the cluster's store was restored at 1000."""
+    ahead = {"metadata": {"resourceVersion": "1200"}}
+    for path in (EXECUTIONS, OPERATIONS, "/api/v1/pods", "/api/v1/nodes"):
+        opened = stream_answer(
+            {"type": "BOOKMARK", "object": BOOKMARK}, {"type": "BOOKMARK", "object": ahead}, then="hang"
+        )
+        server.answers(path, opened, STREAM)
+    made = operator()
+    async with asyncio.timeout(10):
+        await made.life.start()
+        while made._watches.reached(EXECUTION) < 1200:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+        server.answers(EXECUTIONS, json_answer({"metadata": {"resourceVersion": "1000"}, "items": []}), STREAM)
+        await made._resync.compare(made.intake.table[EXECUTION.name])
+        while sum("watch" in asked.query for asked in server.asked) < 8:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+    listed = [asked.path for asked in server.asked if "sendInitialEvents" in asked.query]
+    assert sorted(listed) == sorted([EXECUTIONS, OPERATIONS, "/api/v1/pods", "/api/v1/nodes"] * 2)
+    await made.life.stop()
+
+
 async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", named("a"), named("b")), page("", named("c")))
     async with Client(server.connection) as client:

@@ -49,6 +49,8 @@ class Setting:
         """What is read; empty: a workflow of the name that is asked for."""
         self.lists: list[str] = []
         self.relisted: list[str] = []
+        self.reached = 0
+        """Up to which version its watch has brought everything."""
         self._listed = listed, version
         self.row = Managed(WORKFLOW, self.store, _nothing)
         rows = table(self.row, Managed(EXECUTION, Executions(), _nothing), fakes.no_operations())
@@ -58,6 +60,7 @@ class Setting:
             60,
             lambda: self.restored.append(True),
             lambda kind: self.relisted.append(kind.name),
+            lambda kind: self.reached,
         )
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
@@ -182,6 +185,27 @@ async def test_a_version_that_has_gone_back_is_a_restore_of_what_is_mirrored_too
     assert setting.restored == [True]
     assert row.store.doubted == {MIRRORED[kind].metadata.uid}
     await setting.resync.compare(row)
+    assert setting.restored == [True], "once"
+
+
+async def test_a_list_that_is_older_than_what_a_watch_has_reached_is_a_restore_though_nothing_had_changed() -> None:
+    setting = Setting({"old": Listed("shop", "old", 5)}, 7)
+    setting.store.note(record("old", 5, "old"))
+    setting.reached = 7
+    await setting.resync.compare(setting.row)
+    assert not setting.restored
+    setting.reached = 8
+    await setting.resync.compare(setting.row)
+    assert setting.restored == [True]
+
+
+async def test_an_object_that_has_gone_back_is_a_restore_though_the_list_is_newer_by_now() -> None:
+    setting = restored()
+    setting._listed = setting._listed[0], 30
+    await setting.resync.compare(setting.row)
+    assert setting.restored == [True]
+    assert known(setting) == {"kept": ("5", True), "again": ("6", True)}
+    await setting.resync.compare(setting.row)
     assert setting.restored == [True], "once"
 
 
