@@ -1,9 +1,11 @@
 """Where the API server is and who we are to it: from the service account in a pod, or from a kubeconfig.
 
 Contract: a `Connection` is a frozen value; certificates are kept as bytes, tokens come from a `TokenSource`, because a
-service account's token is rotated about every hour and a 401 must lead to reading it anew. Raises ConnectionProblem,
-whose message names the file and what is missing. Clients that log in by a program (`exec`, `auth-provider`) are
-refused in words: the operator's image has no such program, and a host can write a token into its kubeconfig.
+service account's token is rotated about every hour and a 401 must lead to reading it anew. The cluster's authorities
+are replaced too, seldom, and while we run: `trusting_anew` gives the same connection with those that their file holds
+by then. Raises ConnectionProblem, whose message names the file and what is missing. Clients that log in by a program
+(`exec`, `auth-provider`) are refused in words: the operator's image has no such program, and a host can write a token
+into its kubeconfig.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,6 +84,8 @@ class Connection:
     """Whether the server's certificate is not looked at."""
     server_name: str = ""
     """Name that the server's certificate bears, where it is not the URL's."""
+    ca_file: Path | None = None
+    """Where the service account's authorities were read; None: they do not change."""
 
     @classmethod
     def in_cluster(cls, folder: Path = SERVICE_ACCOUNT, environ: Mapping[str, str] | None = None) -> Connection:
@@ -95,12 +99,23 @@ class Connection:
             raise ConnectionProblem("not in a pod: KUBERNETES_SERVICE_HOST is not set")
         _read(folder / "token")
         bracketed = f"[{host}]" if ":" in host else host
-        return cls(f"https://{bracketed}:{port}", ca=_read(folder / "ca.crt"), token=FileToken(folder / "token"))
+        authorities = folder / "ca.crt"
+        token = FileToken(folder / "token")
+        return cls(f"https://{bracketed}:{port}", ca=_read(authorities), token=token, ca_file=authorities)
 
     @classmethod
     def from_kubeconfig(cls, path: Path, context: str | None = None) -> Connection:
         """A context of a kubeconfig; None: its current one. Raises ConnectionProblem."""
         return _Kubeconfig.load(path).connection(context)
+
+    def trusting_anew(self) -> Connection:
+        """The same with its authorities read anew. Raises ConnectionProblem."""
+        if self.ca_file is None:
+            return self
+        read = _read(self.ca_file)
+        if not read.strip():  # that would mean the system's authorities
+            raise ConnectionProblem(f"{self.ca_file} is empty")
+        return replace(self, ca=read)
 
     def ssl_context(self) -> ssl.SSLContext:
         """TLS as this connection wants it. Raises ConnectionProblem where a certificate cannot be used."""

@@ -3,13 +3,15 @@
 Contract: one try. `ask` gives the body of a success or raises an `ApiError`; `stream` gives the lines of an answer that
 stays open, and what breaks inside its context leaves that as an `ApiError`, too. No answer in time is `NoAnswer`, a
 connection that breaks `ServerUnavailable`. After a 401 the token is read anew, and the request is sent once more. Each
-success tells `server_time`. What is tried again, and how many requests go out at a time, is the client's.
+success tells `server_time`. Where the server's certificate is not one of our authorities', they are read anew, and the
+next request has them. What is tried again, and how many requests go out at a time, is the client's.
 Trap: aiohttp sends a GET, PUT or DELETE once more where a kept connection breaks, and tells nobody: one more reason why
 writes are guarded by a name, a UID or a resourceVersion.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -23,6 +25,8 @@ from desist.kube.errors import NoAnswer, ServerUnavailable, Unauthorized, error_
 from desist.kube.options import ClientOptions
 from desist.kube.server_time import ServerTime
 from desist.kube.wire import keepalive_socket, lines
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,16 @@ class Transport:
         self._connection = connection
         self._options = options
         self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | bool = False
         self.server_time = ServerTime()
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent. Raises ConnectionProblem where certificates cannot be used."""
         secure = self._connection.server.startswith("https:")
-        tls: ssl.SSLContext | bool = self._connection.ssl_context() if secure else False
+        self._tls = self._connection.ssl_context() if secure else False
         # limit=0: the lanes bound requests, and a pool that watches fill up would block them.
         connector = aiohttp.TCPConnector(
-            ssl=tls, limit=0, keepalive_timeout=60, socket_factory=keepalive_socket, ttl_dns_cache=60
+            limit=0, keepalive_timeout=60, socket_factory=keepalive_socket, ttl_dns_cache=60
         )
         # The environment's proxies are ignored: the way to the API server must not depend on them.
         self._session = aiohttp.ClientSession(
@@ -98,21 +103,39 @@ class Transport:
         """The response of a success, unread. Raises ApiError, and aiohttp's errors where there is no answer."""
         if self._session is None:
             raise RuntimeError("the client is not open")
-        response = await self._session.request(
-            request.method,
-            self._connection.server + request.path,
-            params=request.parameters,
-            data=request.body,
-            headers=await self._headers(request, renew),
-            timeout=bounds,
-            allow_redirects=False,
-            server_hostname=self._connection.server_name or None,
-        )
+        try:
+            response = await self._session.request(
+                request.method,
+                self._connection.server + request.path,
+                params=request.parameters,
+                data=request.body,
+                headers=await self._headers(request, renew),
+                timeout=bounds,
+                allow_redirects=False,
+                ssl=self._tls,  # not the connector's: it may be another one by now
+                server_hostname=self._connection.server_name or None,
+            )
+        except aiohttp.ClientConnectorCertificateError:
+            self._trust_anew()
+            raise
         if response.status < 300:
             self.server_time.told(response.headers.get("Date"))
             return response
         async with response:
             raise error_from(response.status, await response.read(), response.headers.get("Retry-After"))
+
+    def _trust_anew(self) -> None:
+        """The cluster's authorities may have been replaced. Connections that are open stay."""
+        try:
+            connection = self._connection.trusting_anew()
+            if connection.ca == self._connection.ca:
+                return
+            self._tls = connection.ssl_context()
+        except ConnectionProblem as error:
+            logger.warning("the authorities of the API server's certificate cannot be read anew: %s", error)
+            return
+        self._connection = connection
+        logger.info("the authorities of the API server's certificate were read anew")
 
     async def _headers(self, request: Request, renew: bool) -> dict[str, str]:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
