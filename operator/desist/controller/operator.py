@@ -74,7 +74,15 @@ class Operator:
         self.intake = Intake(kinds, work.add, Complaints(recorder.record))
         self._watches = Watches(client, caches, self.intake, waking, clock, memory.last_posting)
         watches = self._watches
-        self._resync = Resync(cluster, self.intake, settings.resync, watches.anew, watches.relist, watches.reached)
+        self._resync = Resync(
+            cluster,
+            self.intake,
+            settings.resync,
+            restored=watches.anew,
+            relist=watches.relist,
+            compare_others=watches.compare,
+            reached=watches.reached,
+        )
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder, keys, push)
         self.life = Life(parts, settings)
 

@@ -9,6 +9,7 @@ something of that kind the liveness probe fails.
 Until the first object of a kind that kopf watches has come, while there are some, the operator is not ready: a
 connection that was made while the node's network was being set up may stay open and silent. A list that cannot be made
 is tried again; nothing is concluded from it.
+Pods and nodes are compared, too, each SELDOM-th time; a watch of theirs that owes something is left, and lists.
 A list whose version is lower than one that was known before it was asked for (an object's, or one that a reflector had
 come to by bookmarks alone), or that shows an object in an older state than is known, though it is no older itself,
 tells that the cluster's own store was restored from a backup. Then nothing that is known holds: all objects are listed
@@ -21,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 10.0
 """Seconds that a watch may take to deliver what a list has shown."""
+SELDOM = 10
+"""In which of the rounds pods and nodes are compared."""
 DEBOUNCE = 1.0
 """Seconds without a listing event after which kopf's listing counts as over."""
 
@@ -50,6 +53,8 @@ class Resync:
     """Called where versions have gone back."""
     relist: Callable[[Kind[Any]], None]
     """Called where a reflector's watch is deaf."""
+    compare_others: Callable[[float], Awaitable[None]]
+    """Compares pods and nodes, whose watches get so many seconds for what a list has shown. Raises kube's errors."""
     reached: Callable[[Kind[Any]], int]
     """Up to which version a reflector has been told everything of that kind; 0: nobody knows."""
     _deaf: dict[str, int] = field(default_factory=dict)
@@ -85,14 +90,9 @@ class Resync:
             self._asked.clear()
             for row in self.intake.table.values():
                 if count % row.kind.compared_every == 0:
-                    await self._try(row)
-
-    async def _try(self, row: Managed[Any]) -> None:
-        """Compare one kind; where that fails, a later round does, and the other kinds need not wait for it."""
-        try:
-            await self.compare(row)
-        except Exception as error:
-            logger.warning("comparing %s with a list failed: %s", row.kind.name, error)
+                    await _try(row.kind.name, self.compare(row))
+            if count % SELDOM == SELDOM - 1:
+                await _try("pods and nodes", self.compare_others(PATIENCE))
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""
@@ -152,6 +152,14 @@ class Resync:
             self._asked.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), left)
+
+
+async def _try(what: str, comparison: Awaitable[None]) -> None:
+    """Compare; where that fails, a later round does, and others need not wait for it."""
+    try:
+        await comparison
+    except Exception as error:
+        logger.warning("comparing %s with a list failed: %s", what, error)
 
 
 def _complaint(kind: str, count: int) -> str:

@@ -29,6 +29,7 @@ from desist.controller.waking import Waking
 from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.liveness import Timing
+from desist.kube.missed import missed
 from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES, PODS, Query
 from desist.kube.wire import identity
@@ -87,6 +88,14 @@ class Watches:
     def relist(self, kind: Kind[Any]) -> None:
         """Leave the watch of one of our kinds, and list."""
         dict(self.reflectors)[kind.resource.plural].anew()
+
+    async def compare(self, patience: float) -> None:
+        """Compare pods and nodes with lists; a watch that owes something is left, for a list. Raises kube's errors."""
+        kinds = {kind.resource.plural for kind in KINDS}
+        for what, reflector in self.reflectors:
+            if what not in kinds and (count := await missed(self._client, reflector, patience)):
+                logger.error("the watch of %s is deaf: %d not delivered", what, count)
+                reflector.anew()
 
     def reached(self, kind: Kind[Any]) -> int:
         """Up to which version all of one of our kinds was told; 0: not known, or kopf watches it."""

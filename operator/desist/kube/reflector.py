@@ -105,6 +105,11 @@ class Reflector(Generic[Record]):
         return MappingProxyType(self._entries)
 
     @property
+    def source(self) -> Source:
+        """What is mirrored."""
+        return self._source
+
+    @property
     def streamed(self) -> bool:
         """Whether this server has given a whole list as a stream."""
         return self._streamed

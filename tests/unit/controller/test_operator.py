@@ -153,6 +153,34 @@ async def test_after_a_restore_that_no_record_tells_of_all_is_listed_anew(server
     await made.life.stop()
 
 
+async def test_a_watch_that_has_lost_an_event_of_a_node_is_left_for_a_list(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server's cache, or the store behind it, has lost it; by bookmarks the watch went on."""
+    nodes = [{"metadata": {"name": "n", "uid": "n", "resourceVersion": version}} for version in ("3", "4")]
+    ended = {"type": "BOOKMARK", "object": BOOKMARK}
+    streams = [stream_answer({"type": "ADDED", "object": node}, ended, then="hang") for node in nodes]
+    shown = json_answer({"metadata": {"resourceVersion": "5"}, "items": [nodes[1]]})
+
+    def answer(stream: Handler, plain: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            return await (stream if "watch" in request.query else plain)(request)
+
+        return handle
+
+    monkeypatch.setattr("desist.controller.resync.PATIENCE", 0.01)
+    for path in (EXECUTIONS, OPERATIONS, "/api/v1/pods"):
+        server.answers(path, answer(STREAM, EMPTY))
+    server.answers("/api/v1/nodes", streams[0], answer(streams[1], shown))
+    made = operator(resync=0.01)
+    mirrored = dict(made._watches.reflectors)["nodes"]
+    async with asyncio.timeout(10):
+        await made.life.start()
+        while mirrored.store["n"].identity.resource_version != "4":  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+    await made.life.stop()
+
+
 async def test_objects_are_given_before_the_next_page_is_asked_for(server: Server) -> None:
     server.answers(EXECUTIONS, page("t", named("a"), named("b")), page("", named("c")))
     async with Client(server.connection) as client:

@@ -60,8 +60,13 @@ class Setting:
             60,
             lambda: self.restored.append(True),
             lambda kind: self.relisted.append(kind.name),
+            self.compare_others,
             lambda kind: self.reached,
         )
+
+    async def compare_others(self, _: float) -> None:
+        self.lists.append("others")
+        raise ServerUnavailable(503, "Unavailable", "later")
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
         self.lists.append(kind.name)
@@ -130,6 +135,9 @@ async def test_what_a_reflector_mirrors_is_compared_too_operations_seldom_and_no
             await asyncio.sleep(0.001)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    others = [at for at, name in enumerate(setting.lists) if name == "others"]
+    assert others[0] == 21, "after the tenth round, and what comes of it holds up nothing"
+    assert len(others) in (1, 2)
     assert setting.lists[:12] == [*MIRRORED_LAST, *[WORKFLOW.name, EXECUTION.name] * 4, WORKFLOW.name]
     assert setting.lists.count(OPERATION.name) in (2, 3)
     assert not setting.restored
