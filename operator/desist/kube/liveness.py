@@ -121,8 +121,12 @@ class Liveness:
         self._turned = now + wait
         return wait
 
+    def open_for(self, now: float) -> float:
+        """Seconds since the present watch was let in; below 0 where it was not."""
+        return now - self._opened
+
     def _steady(self, now: float) -> bool:
-        return now - self._opened >= STEADY
+        return self.open_for(now) >= STEADY
 
     def _because(self) -> str:
         return f": {self._reason}" if self._reason else ""

@@ -9,6 +9,7 @@ decoded or converted) is not called too old. A server that is busy, away or does
 `anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows better than the
 watch. It is deaf, or versions went back (a store restored from a backup): then it is silent until they have caught up.
 With `reads_deleted` False a DELETED event's object is not parsed, and is told of also where it was never known.
+A list is streamed where the server can (WatchList); one without an end (a proxy drops bookmarks, say) is the last.
 `parse` makes a slim record of an object's JSON; None: not ours, not kept. An object that it cannot read is logged, and
 keeps its former record: one bad object never stops the others. A watch on which nothing comes, not even the server's
 own end of it, is given up (a half-open connection).
@@ -190,6 +191,13 @@ class Reflector(Generic[Record]):
                 raise
             logger.info("lists of %s cannot be streamed by this server: %s", self._source, error.message)
             self._streams = False
+        finally:
+            # What has no end, or none in time, would keep each later list from beginning for as long. The server's time
+            # begins a little before ours.
+            endless = self._liveness.open_for(self._now()) > 0.9 * self._timing.watch
+            if listed is not None and not self._streaming and endless:
+                logger.info("a streamed list of %s had no end: no more of them", self._source)
+                self._streams = False
 
     async def _list(self) -> None:
         listed: dict[str, Entry[Record]] = {}

@@ -95,3 +95,14 @@ def test_a_failure_after_a_steady_watch_is_the_first_of_a_row() -> None:
 @pytest.mark.parametrize(("failures", "most"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (5_000, 8)])
 def test_the_wait_doubles_with_each_failure_up_to_its_bound(failures: int, most: int) -> None:
     assert most / 2 <= TIMING.delay(failures) <= most
+
+
+def test_how_long_a_watch_is_open_counts_from_when_it_was_let_in_and_anew_in_each_turn() -> None:
+    of = Liveness("pods", Timing(), 15)
+    assert of.open_for(100) < 0
+    of.turn(100)
+    of.opened(101)
+    of.heard(105)
+    assert of.open_for(111) == 10
+    of.turn(112)
+    assert of.open_for(200) < 0

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from desist.kube.client import Client
 from desist.kube.listing import Change, Entry, diff
@@ -100,6 +101,28 @@ async def test_a_server_that_never_ends_the_streamed_list_gets_a_plain_one(serve
     async with mirror(server) as (_, told):
         await told.wait_for("+a3")
     assert "sendInitialEvents" not in server.asked[1].query
+
+
+@pytest.mark.parametrize("then", ["hang", "end"])
+async def test_a_server_that_has_never_ended_a_streamed_list_is_asked_for_no_second_one(
+    server: Server, then: str
+) -> None:
+    """It would cost each later list as long as a watch lasts, in which nothing is told."""
+
+    blank = [b"\n"] * 150  # each takes a hundredth of a second
+    stream = stream_answer(*blank, then="end") if then == "end" else stream_answer(then="hang")
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        if "sendInitialEvents" in request.query:
+            return await stream(request)
+        return await (status_answer(410) if "watch" in request.query else lists.pop(0))(request)
+
+    lists = [listed(5, node("a", 3)), listed(9, node("a", 7)), *[listed(9, node("a", 7))] * 1000]
+    server.answers(PATH, endless)
+    async with mirror(server, Timing(watch=1, margin=0.2, backoff=0.01, backoff_max=0.05)) as (_, told):
+        await told.wait_for("+a3", "~a3>7")
+        await server.wait_for(10)
+    assert sum("sendInitialEvents" in asked.query for asked in server.asked) == 1
 
 
 @pytest.mark.parametrize(
