@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
 
 from desist.kube.client import Client
@@ -17,16 +18,16 @@ from desist.kube.connection import Connection
 from desist.kube.errors import ServerUnavailable
 from desist.kube.options import ClientOptions
 from desist.kube.resource import NODES, Query
-from tests.unit.kube.certificates import NEW, OLD
 
 ONE_TRY = ClientOptions(patience=0)
+OLD, NEW = trustme.CA(), trustme.CA()
 
 
 @pytest.fixture
 def account(tmp_path: Path) -> Path:
     """A service account's folder; its authorities are the old ones."""
     (tmp_path / "token").write_text("t")
-    (tmp_path / "ca.crt").write_text(OLD)
+    trust(tmp_path, OLD)
     return tmp_path
 
 
@@ -37,12 +38,16 @@ def listening() -> Iterator[socket.socket]:
         yield made
 
 
+def trust(account: Path, authority: trustme.CA) -> None:
+    """The kubelet puts that authority into the folder."""
+    (account / "ca.crt").write_bytes(authority.cert_pem.bytes())
+
+
 @asynccontextmanager
-async def serving(folder: Path, certificate: str, listening: socket.socket) -> AsyncIterator[None]:
-    """An API server with that certificate."""
-    (folder / "server").write_text(certificate)
+async def serving(authority: trustme.CA, listening: socket.socket) -> AsyncIterator[None]:
+    """An API server with a certificate of that authority."""
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(folder / "server")
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
     app = web.Application()
     app.router.add_get("/{path:.*}", _answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
@@ -73,18 +78,18 @@ async def watch(client: Client) -> None:
 async def test_authorities_that_were_replaced_are_read_anew_and_the_old_ones_count_no_more(
     account: Path, listening: socket.socket
 ) -> None:
-    async with serving(account, OLD, listening):
+    async with serving(OLD, listening):
         client = Client(connection(account, listening), ONE_TRY)
         await client.open()
         await client.read("/version")
-    async with serving(account, NEW, listening):
+    async with serving(NEW, listening):
         with pytest.raises(ServerUnavailable, match="certificate"):
             await client.read("/version")
-        (account / "ca.crt").write_text(NEW)
+        trust(account, NEW)
         with pytest.raises(ServerUnavailable, match="certificate"):
             await client.read("/version")
         await client.read("/version")
-    async with serving(account, OLD, listening):
+    async with serving(OLD, listening):
         with pytest.raises(ServerUnavailable, match="certificate"):
             await client.read("/version")
     await client.close()
@@ -92,21 +97,21 @@ async def test_authorities_that_were_replaced_are_read_anew_and_the_old_ones_cou
 
 async def test_a_read_that_is_tried_again_trusts_them_at_once(account: Path, listening: socket.socket) -> None:
     async with (
-        serving(account, NEW, listening),
+        serving(NEW, listening),
         Client(connection(account, listening)) as client,
         asyncio.timeout(10),
     ):
-        (account / "ca.crt").write_text(NEW)
+        trust(account, NEW)
         await client.read("/version")
 
 
 async def test_a_watch_has_them_read_too(account: Path, listening: socket.socket) -> None:
     async with (
-        serving(account, NEW, listening),
+        serving(NEW, listening),
         Client(connection(account, listening), ONE_TRY) as client,
         asyncio.timeout(10),
     ):
-        (account / "ca.crt").write_text(NEW)
+        trust(account, NEW)
         with pytest.raises(ServerUnavailable, match="certificate"):
             await watch(client)
         await watch(client)
@@ -117,7 +122,7 @@ async def test_authorities_that_cannot_be_used_change_nothing(
     account: Path, listening: socket.socket, content: str | None
 ) -> None:
     async with (
-        serving(account, NEW, listening),
+        serving(NEW, listening),
         Client(connection(account, listening), ONE_TRY) as client,
         asyncio.timeout(10),
     ):
@@ -127,7 +132,7 @@ async def test_authorities_that_cannot_be_used_change_nothing(
         for _ in range(2):
             with pytest.raises(ServerUnavailable, match="certificate"):
                 await client.read("/version")
-        (account / "ca.crt").write_text(NEW)
+        trust(account, NEW)
         with pytest.raises(ServerUnavailable, match="certificate"):
             await client.read("/version")
         await client.read("/version")
