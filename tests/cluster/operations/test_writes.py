@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.chart.conftest import AuditEvent, audited
 from tests.support import programs
-from tests.support.lab import Execution
+from tests.support.lab import Execution, phase_of
 from tests.support.logs import wait_for_log, wait_until_started
 from tests.support.operations import Author, Operation, Operations, operations_of
 from tests.support.spaces import shared
@@ -20,6 +20,12 @@ __all__ = ["audited"]
 P = 5
 COUNTS_EVERY = 10
 """Seconds: as often the counts of an open run are written at most."""
+SHOWN_AFTER = 10
+"""Seconds: a start that lasts so long is shown meanwhile, which is a write more."""
+NOISE = 2
+"""Seconds by which the test may see the first state late."""
+REPEATS = (3, 20)
+"""Seconds after which a mailbox is posted once more, where a busy kubelet or launcher was not heard of."""
 ENOUGH_FOR_ONE = 1.0
 """Seconds: the end of the workflow process is put off for two, from its time by the kubelet, in whole seconds."""
 Audited = Callable[[], list[AuditEvent]]
@@ -72,6 +78,14 @@ def counts(since: float) -> int:
     return 1 + int((time.monotonic() - since) / COUNTS_EVERY)
 
 
+def shown_meanwhile(operation: Operation) -> int:
+    """How often it was written while its start went on, beside the first time."""
+    seen = operation.all.recorder.history(operation.uid)
+    begun = next(state.at for state in seen if phase_of(state.object))
+    late = begun + SHOWN_AFTER - NOISE
+    return sum(state.at > late and phase_of(state.object) == "Pending" for state in seen)
+
+
 def test_a_pod_costs_three_writes_of_its_status_a_timer_two_and_a_local_one(author: Author, audited: Audited) -> None:
     since = time.monotonic()
     execution = author.execution
@@ -85,11 +99,11 @@ def test_a_pod_costs_three_writes_of_its_status_a_timer_two_and_a_local_one(auth
         operation.key: of(found, "update", "operations/status", operation.name) for operation in (*pods, timer, local)
     }
     # A pod that starts and ends between two looks of the operator costs one less.
-    assert all(2 <= cost[operation.key] <= 3 for operation in pods), cost
+    assert all(2 <= cost[operation.key] <= 3 + shown_meanwhile(operation) for operation in pods), cost
     assert (cost["timer"], cost["local"]) == (2, 1)
     assert of(found, "create", "pods") == P
     assert of(found, "patch", "pods") == of(found, "delete", "pods") == 0
-    assert of(found, "update", "workflowexecutions/status") <= counts(since)
+    assert of(found, "update", "workflowexecutions/status", execution.name) <= counts(since)
 
 
 def test_a_kill_of_some_costs_each_a_mailbox_and_a_status_and_the_run_two(author: Author, audited: Audited) -> None:
@@ -104,13 +118,14 @@ def test_a_kill_of_some_costs_each_a_mailbox_and_a_status_and_the_run_two(author
     found.subtract(before)
     assert of(found, "create", "pods") == of(found, "delete", "pods") == 0
     posted = {name: n for (verb, part, name), n in found.items() if (verb, part) == ("patch", "pods") and n}
-    # One for each process, the workflow's too; a busy kubelet gets a repeat.
+    # One for each process, the workflow's too; repeats where it lasted long enough for them.
     assert set(posted) == {pod.metadata.name for pod in execution.pods()}
-    repeats = sum(posted.values()) - P - 1
-    assert repeats <= counts(since) - 1, posted
+    assert max(posted.values()) <= 1 + sum(lasted > after for after in REPEATS), posted
     for operation in made:
         cost = of(found, "update", "operations/status", operation.name)
         # What lasts longer than two seconds is shown meanwhile.
         assert cost == (2 if "KillCancelling" in operation.phases() else 1), operation.phases()
-    # The end of the workflow process is written by itself where operations take longer than that more.
-    assert of(found, "update", "workflowexecutions/status") <= 2 + int(lasted > ENOUGH_FOR_ONE)
+    # The end of the workflow process is written by itself where operations take longer than that more. By its name: the
+    # counts of another test's run may be written as late as now.
+    most = 2 + int(lasted > ENOUGH_FOR_ONE) + int(lasted / COUNTS_EVERY)
+    assert of(found, "update", "workflowexecutions/status", execution.name) <= most
