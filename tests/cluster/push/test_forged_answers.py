@@ -60,8 +60,8 @@ class Lies:
     """What became of the victim."""
 
     told: Told
-    before_its_end: dict[str, Any]
-    """The status when the mailbox had been repeated."""
+    before_its_end: list[dict[str, Any]]
+    """The status each time that it was seen before the process was reported ended."""
     repeated: dict[str, Any]
     lost: int
     """Datagrams to it that the node has dropped."""
@@ -83,8 +83,9 @@ def lies(api: Any, place: Lab) -> Iterator[Lies]:
         _guess(api, stranger, to, command)
         wait_for_log(liar, "lied")
         repeated = _repeat(victim)
-        before = victim.get()["status"]
         told = Told.of(victim, "Cancelled", kept)
+        # From what was recorded: on a busy machine the lies take longer than the victim lives.
+        before = [seen.object["status"] for seen in victim.history() if "endTime" not in seen.object["status"]]
         lost = rule.count(to)
     yield Lies(told, before, repeated, lost)
     liar.stop("Kill", gracePeriodSeconds=1)
@@ -142,7 +143,8 @@ def test_the_mailbox_is_repeated_as_if_nobody_had_answered(lies: Lies) -> None:
 
 @pytest.mark.conformance("I6")
 def test_history_says_nothing_of_it_until_the_launchers_own_receipt_is_there(lies: Lies) -> None:
-    assert not entries(lies.before_its_end, "CancellationReceived")
+    assert lies.before_its_end[-1]["phase"] == "Cancelling"
+    assert not any(entries(status, "CancellationReceived") for status in lies.before_its_end)
     (received,) = entries(lies.told.status, "CancellationReceived")
     # The launcher's own time, which milliseconds make comparable; an answer's would be the operator's.
     assert moment(received["time"]) == moment(lies.told.receipt["stop"]["at"])
