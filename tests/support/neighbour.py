@@ -41,7 +41,7 @@ for text, address, port in asked["datagrams"]:
     data, to = bytes.fromhex(text), (address, port)
     spoofed(data, to, asked["source"]) if asked["source"] else own.sendto(data, to)
 end, answers = time.monotonic() + asked["listen"], []
-while (left := end - time.monotonic()) > 0:
+while len(answers) < asked["enough"] and (left := end - time.monotonic()) > 0:
     if select.select([own], [], [], left)[0]:
         data, sender = own.recvfrom(4096)
         answers.append([data.hex(), sender[0], sender[1]])
@@ -116,10 +116,14 @@ class Neighbour:
         datagrams: Sequence[tuple[bytes, str, int]],
         listen: float = 0.5,
         source: tuple[str, int] | None = None,
+        enough: int = 1_000_000,
     ) -> list[Answer]:
-        """Send each to its address and port; gives what was answered to this pod within those seconds."""
+        """Send each to its address and port; gives what was answered to this pod within those seconds.
+
+        With `enough` answers it listens no longer: where some are waited for, the seconds may be many.
+        """
         sent = [(data.hex(), address, port) for data, address, port in datagrams]
-        told = {"datagrams": sent, "listen": listen, "source": source}
+        told = {"datagrams": sent, "listen": listen, "source": source, "enough": enough}
         answers = json.loads(self._run(SENDS, told))
         return [Answer(bytes.fromhex(data), address, port) for data, address, port in answers]
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -79,8 +80,9 @@ def launchers(number: int) -> Iterator[list[Flow]]:
         yield [(each, each.getsockname()[1]) for each in made]
 
 
-def sends(datagrams: list[tuple[bytes, int]], listen: float = 0.3) -> list[tuple[bytes, int]]:
-    asked = {"datagrams": [(data.hex(), HERE, port) for data, port in datagrams], "listen": listen, "source": None}
+def sends(datagrams: list[tuple[bytes, int]], listen: float = 0.3, enough: int = 100) -> list[tuple[bytes, int]]:
+    sent = [(data.hex(), HERE, port) for data, port in datagrams]
+    asked = {"datagrams": sent, "listen": listen, "source": None, "enough": enough}
     done = subprocess.run(
         [sys.executable, "-uc", SENDS], input=json.dumps(asked), capture_output=True, text=True, check=True
     )
@@ -109,6 +111,15 @@ def relaying(ways: list[Way], flows: list[Flow]) -> Iterator[tuple[list[int], li
 def _free(number: int) -> list[Flow]:
     with launchers(number) as made:
         return made
+
+
+def test_a_sender_that_has_enough_answers_listens_no_longer() -> None:
+    with launchers(1) as flows, ThreadPoolExecutor(1) as pool:
+        launcher, port = flows[0]
+        sent = pool.submit(sends, [(b"hello", port)], 60.0, 1)
+        _, asker = launcher.recvfrom(100)
+        launcher.sendto(b"answer", asker)
+        assert sent.result(40) == [(b"answer", port)]
 
 
 def test_a_relay_leads_on_repeats_and_cuts() -> None:
