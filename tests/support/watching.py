@@ -40,6 +40,8 @@ class Recorder:
         self._namespace = namespace
         self._plural = plural
         self._seen: list[Seen] = []
+        self._newest: dict[str, int] = {}
+        """By UID: a watch that begins anew shows again what was seen."""
         self._news = threading.Condition()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recorder of {namespace}/{plural}", daemon=True)
@@ -89,16 +91,25 @@ class Recorder:
             self._namespace,
             self._plural,
             resource_version=version,
+            # Else the version of a namespace in which nothing happens is too old soon, and short phases are missed.
+            allow_watch_bookmarks=True,
             timeout_seconds=10,
             _request_timeout=15,
         )
         for event in stream:
-            held = event["object"]
-            held.setdefault("status", {})  # an object that nobody has looked at yet
-            version = held["metadata"]["resourceVersion"]
-            with self._news:
-                self._seen.append(Seen(len(self._seen), time.time(), event["type"], held))
-                self._news.notify_all()
+            version = event["object"]["metadata"]["resourceVersion"]
+            if event["type"] != "BOOKMARK":
+                self._note(event["type"], event["object"])
             if self._stopped.is_set():
                 break
         return version
+
+    def _note(self, event: str, held: Object) -> None:
+        uid, version = held["metadata"]["uid"], int(held["metadata"]["resourceVersion"])
+        if event != "DELETED" and version <= self._newest.get(uid, -1):
+            return
+        self._newest[uid] = version
+        held.setdefault("status", {})  # an object that nobody has looked at yet
+        with self._news:
+            self._seen.append(Seen(len(self._seen), time.time(), event, held))
+            self._news.notify_all()
