@@ -15,7 +15,7 @@ from desist.lifecycle.shown.waits import Wait
 from hack.cluster.api import node_names
 from tests.support import proof
 from tests.support.lab import Execution, Lab, condition
-from tests.support.logs import log_of
+from tests.support.logs import wait_for_log
 from tests.support.receipts import receipt
 from tests.support.registry import SlowRegistry, slow_registry
 from tests.support.watching import Object
@@ -96,7 +96,7 @@ def test_a_run_that_is_stopped_while_its_image_is_pulled_never_runs(lab: Lab, re
         unkillable = [condition(seen.object, "Unkillable").get("status") for seen in execution.history()]
         assert "True" not in unkillable
     # Nobody stopped this one: it waited, and runs.
-    assert "a late start" in log_of(left_alone)
+    wait_for_log(left_alone, "a late start", 60)
     proof.wait_until_started(left_alone.marker)
     left_alone.stop("Cancel")
     left_alone.wait_for("Cancelled")
