@@ -34,13 +34,13 @@ def wait_until_started(execution: Execution, seconds: int = 60) -> None:
     wait_for_log(execution, "started", seconds)
 
 
-def wait_for_log(execution: HasPods, text: str, seconds: int = 30, container: str = "workflow") -> None:
+def wait_for_log(execution: HasPods, text: str, seconds: int = 60, container: str = "workflow") -> None:
     """Until the container of its last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
     wait_for_line(execution.lab, pod.metadata.name, container, text, seconds)
 
 
-def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: int = 30) -> None:
+def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: int = 60) -> None:
     """Until that container of any pod has printed a line with that text. Fails with what it printed."""
     printed = b""
     stream: Any = lab.core.read_namespaced_pod_log(

@@ -96,8 +96,8 @@ def test_a_deletion_is_no_proof(window: Window) -> None:
 def test_a_node_counts_as_lost_once_it_was_not_ready_for_30_seconds(name: str, window: Window) -> None:
     assert window.unready_since is not None
     since = datetime.fromisoformat(window.lost[name].held["status"]["unconfirmed"][0]["since"])
-    # The API server's times are whole seconds.
-    assert 29 <= (since - window.unready_since).total_seconds() < 36
+    # The API server's times are whole seconds; the operator learns of them later, on a busy machine some seconds.
+    assert 29 <= (since - window.unready_since).total_seconds() < 45
 
 
 @pytest.mark.conformance("C7", "C14", "H6")
@@ -159,7 +159,7 @@ def test_a_vanished_process_is_closed_once_its_node_was_ready_for_its_grace_and_
 ) -> None:
     assert window.ready_since is not None
     waited = window.ended_at[name] - window.ready_since.timestamp()
-    assert POD_GRACE + MARGIN - 1 <= waited < POD_GRACE + MARGIN + 10
+    assert POD_GRACE + MARGIN - 1 <= waited < POD_GRACE + MARGIN + 20
 
 
 @pytest.mark.parametrize("name", SWEPT)
@@ -167,10 +167,13 @@ def test_a_pod_that_vanished_from_a_node_that_is_well_is_closed_as_unproven_afte
     name: str, window: Window
 ) -> None:
     recorded = [seen for seen in window.runs[name].history() if attempt(seen.object) == 1]
-    missed = next(seen for seen in recorded if seen.object["status"]["processes"][0].get("reason") == "PodMissed")
-    closed = next(seen for seen in recorded if seen.object["status"]["processes"][0]["state"] == "unproven")
-    assert {seen.object["status"]["processes"][0]["state"] for seen in recorded} == {"alive", "unproven"}
-    assert POD_GRACE + MARGIN - 1 <= closed.at - missed.at < POD_GRACE + MARGIN + 10
+    processes = [seen.object["status"]["processes"][0] for seen in recorded]
+    missed = next(process for process in processes if process.get("reason") == "PodMissed")
+    closed = next(process for process in processes if process["state"] == "unproven")
+    assert {process["state"] for process in processes} == {"alive", "unproven"}
+    # By the operator's clock: the test may see the one late, and the other in time.
+    waited = (datetime.fromisoformat(closed["since"]) - datetime.fromisoformat(missed["since"])).total_seconds()
+    assert POD_GRACE + MARGIN - 1 <= waited < POD_GRACE + MARGIN + 20
     types = [entry["type"] for entry in window.end[name].held["status"]["history"]]
     assert "PodVanished" in types or SWEPT[name].end == "Cancelled"
 

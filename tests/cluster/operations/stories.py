@@ -8,6 +8,7 @@ POLICY-SITUATION, as `asked` says. Processes are those of the nodes' tables.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ ENDS = ("natural", "Cancel")
 WAYS = (*ENDS, "Force", "Terminate", "Kill", "deadline")
 DEADLINE_SECONDS = 90
 """Until then all operations of that run must have begun."""
-OWN_GRACE = 2
+OWN_GRACE = 5
+"""Seconds in which a program hears its signal also where many end at once."""
 LONG_GRACE = 600
 """That of the run, which is not an operation's; under a Kill that of the operation, where the request names less."""
 PATIENCE = 150.0
@@ -90,14 +92,15 @@ READY: dict[str, Callable[[Object], bool]] = {
 }
 
 
-def tell(way: str, operations: Operations, execution: Execution) -> Story:
-    """The story of that run."""
+def tell(way: str, operations: Operations, execution: Execution, begun: threading.Event) -> Story:
+    """The story of that run; says when its operations have begun."""
     execution.wait_for("Running", PATIENCE)
     held = list(asked(way, Author.of(operations, execution)))
     for operation in held:
         operation.wait_for(READY[operation.key.rpartition("-")[2]], PATIENCE)
         if operation.key.endswith("running"):
             wait_for_log(operation, "started")
+    begun.set()
     story = {"working": look(execution, held)}
     if way in ENDS:
         _ends(way, execution, held, story)

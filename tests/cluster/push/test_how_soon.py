@@ -26,8 +26,8 @@ TOGETHER = 16
 P50 = 0.6
 """Seconds from the acceptance to the handler, one at a time: six times what it takes where both cores are busy with
 other tests."""
-WORST = 4.0
-"""Seconds from the request to the handler, one at a time."""
+WORST = 8.0
+"""Seconds from the request to the handler, one at a time: a machine may stand still for some of them."""
 STORM_P95, STORM_LAST = 8.0, 12.0
 """The same in the storm: three times what it takes beside two busy cores."""
 BUSY = """

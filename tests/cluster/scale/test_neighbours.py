@@ -20,9 +20,10 @@ pytestmark = pytest.mark.conformance("J5")
 
 STALLS, STOPS = 300, 500
 GRACE = 2
-BOUND = 12.0
-"""Seconds that a Kill with that grace, or a Cancel that becomes one after a second, may take in all on a busy machine;
-without trouble it is about 4. With the trouble let through it was minutes."""
+BOUND = 30.0
+"""Seconds that a Kill with that grace, or a Cancel that becomes one after a second, may take in all on a busy machine:
+without trouble it is about 4, and 12 where a kubelet is so late that its pod is deleted. With the trouble let through
+it was minutes."""
 
 
 def deaf(lab: Lab) -> Execution:

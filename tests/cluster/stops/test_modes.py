@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_a_stop_becomes_a_kill_by_itself(lab: Lab) -> None:
     assert [c["source"] for c in held["status"]["commands"]] == ["api", "escalation"]
     assert record(held)["reason"] == "deploy"
     assert "CancellationEscalated" in history(held)
-    assert 3 <= seconds_between(record(held, 0)["acceptedAt"], record(held)["acceptedAt"]) < 8
+    assert 3 <= seconds_between(record(held, 0)["acceptedAt"], record(held)["acceptedAt"]) < 20
     assert proof.gone_for_good(execution.marker)
 
 
@@ -198,9 +199,10 @@ def test_what_the_process_reports_while_it_is_cancelled_is_the_truth(
 
 @pytest.mark.conformance("C17", "A5", "G3")
 def test_a_deadline_is_not_taken_for_a_cancel(lab: Lab) -> None:
-    alone = lab.start(programs.DEAF, {"activeDeadlineSeconds": 2}, stopPolicy={"gracePeriodSeconds": 2})
-    after = lab.start(programs.DEAF, {"activeDeadlineSeconds": 2}, stopPolicy={"gracePeriodSeconds": 4})
-    before = lab.start(programs.DEAF, {"activeDeadlineSeconds": 8}, stopPolicy={"gracePeriodSeconds": 1})
+    # They count from the acceptance: until then there is to be a pod, or even a program that runs.
+    alone = lab.start(programs.DEAF, {"activeDeadlineSeconds": 5}, stopPolicy={"gracePeriodSeconds": 2})
+    after = lab.start(programs.DEAF, {"activeDeadlineSeconds": 5}, stopPolicy={"gracePeriodSeconds": 4})
+    before = lab.start(programs.DEAF, {"activeDeadlineSeconds": 30}, stopPolicy={"gracePeriodSeconds": 1})
     wait_until_started(before)
     before.stop("Cancel", reason="first")
     after.wait_for("KillCancelling")
@@ -229,6 +231,7 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     assert history(held.object).count("WorkflowStarted") == 1
     assert not any(phase in ("Cancelling", "Cancelled") for phase in execution.phases())
     late = _copy_of(first)
+    _wait_until_gone(lab, first)
     lab.core.create_namespaced_pod(lab.name, late)
     counted = execution.wait_for(lambda h: h.get("status", {}).get("lateStarts", 0) >= 1, 40).object
     assert phase_of(counted) == "Running"
@@ -236,6 +239,14 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     execution.stop("Kill", gracePeriodSeconds=1)
     assert phase_of(execution.wait_for("Cancelled").object) == "Cancelled"
     assert proof.gone_for_good(execution.marker)
+
+
+def _wait_until_gone(lab: Lab, pod: Any, seconds: float = 60) -> None:
+    """Until its name is free: a kubelet reports the end of its containers some seconds before it lets the pod go."""
+    end = time.monotonic() + seconds
+    while any(found.metadata.uid == pod.metadata.uid for found in lab.core.list_namespaced_pod(lab.name).items):
+        assert time.monotonic() < end, f"pod {pod.metadata.name} is still there after {seconds} s"
+        time.sleep(0.2)
 
 
 def _copy_of(pod: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
             PLANS[number % len(PLANS)][1],
             execution.wait_for(lambda held: phase_of(held) in TERMINAL).object,
         )
-    assert [execution.name for execution, seen in zip(runs, outlived, strict=True) if seen.result(10)] == []
+    assert [execution.name for execution, seen in zip(runs, outlived, strict=True) if seen.result(60)] == []
     witnesses.shutdown()
     assert proof.alive_now_or_later(*(execution.marker for execution in runs)) == []
 

@@ -123,7 +123,7 @@ def test_conditions_flags_and_bucket_tell_where_the_run_is(lab: Lab, kubectl: Ku
         assert condition(held, kind)["observedGeneration"] == held["metadata"]["generation"]
     assert status["observedGeneration"] == held["metadata"]["generation"]
     assert status["failure"]["category"] == status["failure"]["propagation"] == "cancelled"
-    waited = kubectl("-n", lab.name, "wait", "--for=condition=Finished", "wfx", execution.name, "--timeout=5s")
+    waited = kubectl("-n", lab.name, "wait", "--for=condition=Finished", "wfx", execution.name, "--timeout=30s")
     assert waited.returncode == 0
     listed = kubectl("-n", lab.name, "get", "wfx", "--field-selector", "status.bucket=failed", "-o", "name")
     assert execution.name in listed.stdout
