@@ -17,7 +17,9 @@ from desist.kube.resource import NODES, Query
 from tests.unit.kube.server import Handler, Server, json_answer, status_answer
 
 PATH = "/api/v1/nodes"
+CALM = Timing(watch=20, margin=0, backoff=0.01, backoff_max=0.05, patience=0.2)
 FAST = Timing(watch=1, margin=-0.5, backoff=0.01, backoff_max=0.05, patience=0.2)
+"""Only where nothing comes: a busy machine may be half a second late with what does."""
 NO_STREAMS = status_answer(422, "Invalid")
 ENDED = {
     "type": "BOOKMARK",
@@ -79,7 +81,7 @@ class Told:
         """Until exactly these were told."""
         async with self._news:
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await self._news.wait_for(lambda: len(self.words) >= len(words))
             except TimeoutError:
                 pass
@@ -87,9 +89,10 @@ class Told:
 
 
 @asynccontextmanager
-async def mirror(server: Server, timing: Timing = FAST) -> AsyncIterator[tuple[Reflector[str], Told]]:
+async def mirror(server: Server, timing: Timing = CALM) -> AsyncIterator[tuple[Reflector[str], Told]]:
+    """A list may take as long as a watch may be silent."""
     told = Told()
-    async with Client(server.connection, ClientOptions(patience=0, request_timeout=0.5)) as client:
+    async with Client(server.connection, ClientOptions(patience=0, request_timeout=timing.silence)) as client:
         reflector = Reflector(client, Source(NODES, Query(labels="a=b")), parse, told, timing)
         task = asyncio.create_task(reflector.run())
         yield reflector, told

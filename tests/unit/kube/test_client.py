@@ -36,7 +36,9 @@ from tests.unit.kube.server import Handler, Server, broken, json_answer, late, s
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
+CALM = ClientOptions(request_timeout=20, patience=0)
 QUICK = ClientOptions(request_timeout=0.3, patience=0)
+"""Only where there is no answer: a busy machine may be as late with one."""
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ async def test_a_failure_is_of_the_type_that_its_status_means(
     server: Server, status: int, reason: str, kind: type[ApiError]
 ) -> None:
     server.answers(PATH, status_answer(status, reason))
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         with pytest.raises(ApiError) as caught:
             await client.get(POD)
     assert type(caught.value) is kind
@@ -133,14 +135,14 @@ async def test_an_event_waits_while_stops_are_written(server: Server) -> None:
 
 async def test_a_broken_connection_is_not_taken_for_a_server_that_does_not_answer(server: Server) -> None:
     server.answers(PATH, broken)
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         with pytest.raises(ServerUnavailable) as caught:
             await client.get(POD)
     assert not isinstance(caught.value, NoAnswer)
 
 
 async def test_nobody_listening_is_unavailable() -> None:
-    async with Client(Connection("http://127.0.0.1:1"), QUICK) as client:
+    async with Client(Connection("http://127.0.0.1:1"), CALM) as client:
         with pytest.raises(ServerUnavailable):
             await client.get(POD)
 
@@ -150,7 +152,7 @@ async def test_a_body_that_no_api_server_wrote_is_told_as_it_is(server: Server) 
         return web.Response(status=502, text="<html>bad gateway</html>")
 
     server.answers(PATH, gateway)
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         with pytest.raises(ServerUnavailable, match="bad gateway"):
             await client.get(POD)
 
@@ -159,7 +161,7 @@ async def test_requests_are_what_kubernetes_wants(server: Server) -> None:
     paths = (PATH, f"{PATH}/status", "/api/v1/namespaces/ns/pods", "/api/v1/nodes")
     for path in paths:
         server.answers(path, json_answer({"metadata": {"resourceVersion": "1"}, "items": []}))
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         await client.create(PODS, {"a": 1}, namespace="ns", dry_run=True)
         await client.patch(POD, {"b": 2})
         await client.replace_status(POD, {"c": 3})
@@ -190,7 +192,7 @@ async def test_requests_are_what_kubernetes_wants(server: Server) -> None:
 
 async def test_a_delete_without_wishes_leaves_everything_to_the_object(server: Server) -> None:
     server.answers(PATH, json_answer({}))
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         await client.delete(POD)
     assert server.asked[0].body == {"apiVersion": "v1", "kind": "DeleteOptions"}
 
@@ -209,21 +211,21 @@ class Rotated:
 async def test_after_a_401_the_token_is_read_anew_once(server: Server) -> None:
     server.answers(PATH, status_answer(401), json_answer({"fine": True}))
     token = Rotated()
-    async with Client(Connection(server.url, token=token), QUICK) as client:
+    async with Client(Connection(server.url, token=token), CALM) as client:
         assert await client.get(POD) == {"fine": True}
     assert [a.headers["Authorization"] for a in server.asked] == ["Bearer old", "Bearer new"]
 
 
 async def test_a_second_401_is_told(server: Server) -> None:
     server.answers(PATH, status_answer(401))
-    async with Client(Connection(server.url, token=FixedToken("t")), QUICK) as client:
+    async with Client(Connection(server.url, token=FixedToken("t")), CALM) as client:
         with pytest.raises(Unauthorized):
             await client.get(POD)
     assert len(server.asked) == 2
 
 
 async def test_a_token_file_that_is_not_there_is_told_as_unauthorized(server: Server, tmp_path: Path) -> None:
-    async with Client(Connection(server.url, token=FileToken(tmp_path / "token")), QUICK) as client:
+    async with Client(Connection(server.url, token=FileToken(tmp_path / "token")), CALM) as client:
         with pytest.raises(Unauthorized, match="cannot read"):
             await client.get(POD)
 
@@ -232,7 +234,7 @@ async def test_a_watch_logs_in_again_too(server: Server) -> None:
     server.answers("/api/v1/nodes", status_answer(401), stream_answer())
     token = Rotated()
     async with (
-        Client(Connection(server.url, token=token), QUICK) as client,
+        Client(Connection(server.url, token=token), CALM) as client,
         client.watch(NODES, Query(), {}, silence=1) as events,
     ):
         assert [event async for event in events] == []
@@ -241,7 +243,7 @@ async def test_a_watch_logs_in_again_too(server: Server) -> None:
 
 async def test_basic_credentials_are_sent(server: Server) -> None:
     server.answers(PATH, json_answer({}))
-    async with Client(Connection(server.url, basic=("me", "secret")), QUICK) as client:
+    async with Client(Connection(server.url, basic=("me", "secret")), CALM) as client:
         await client.get(POD)
     assert server.asked[0].headers["Authorization"] == "Basic bWU6c2VjcmV0"
 

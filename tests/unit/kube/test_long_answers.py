@@ -21,7 +21,7 @@ from tests.unit.kube.server import Handler, Server, json_answer, status_answer, 
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
-QUICK = ClientOptions(request_timeout=0.3, patience=0)
+CALM = ClientOptions(request_timeout=20, patience=0)
 
 
 def page(items: list[int], more: str) -> Handler:
@@ -31,7 +31,7 @@ def page(items: list[int], more: str) -> Handler:
 async def test_a_list_comes_page_by_page_and_the_next_one_is_asked_for_when_it_is_wanted(server: Server) -> None:
     server.answers("/api/v1/nodes", page([1, 2], "t1"), page([3], "t2"), page([4], ""))
     found: list[int] = []
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         async for each in pages(client, NODES, Query(labels="a", limit=2)):
             found += [json.loads(bytes(item)) for item in each.items]
             assert each.resource_version == "9"
@@ -43,7 +43,7 @@ async def test_a_list_comes_page_by_page_and_the_next_one_is_asked_for_when_it_i
 
 async def test_a_list_whose_pages_expire_is_the_callers_to_begin_again(server: Server) -> None:
     server.answers("/api/v1/nodes", page([1], "t"), status_answer(410, "Expired"))
-    async with Client(server.connection, QUICK) as client:
+    async with Client(server.connection, CALM) as client:
         with pytest.raises(Gone):
             _ = [each async for each in pages(client, NODES, Query(limit=1))]
 
@@ -57,7 +57,7 @@ async def test_events_of_any_length_arrive_whole_however_they_are_cut(server: Se
     )
     server.answers("/api/v1/nodes", fast_stream([lines[i : i + cut] for i in range(0, len(lines), cut)]))
     async with (
-        Client(server.connection, QUICK) as client,
+        Client(server.connection, CALM) as client,
         client.watch(NODES, Query(), {}, silence=5) as events,
     ):
         got = [json.loads(bytes(event.object)) async for event in events]
@@ -80,9 +80,9 @@ async def test_a_watch_that_goes_silent_or_breaks_raises(server: Server, then: s
     event = {"type": "ADDED", "object": {"n": 1}}
     server.answers("/api/v1/nodes", stream_answer(event, b'{"type": "MODI', then=then))
     seen: list[str] = []
-    async with Client(server.connection, QUICK) as client, asyncio.timeout(5):
+    async with Client(server.connection, CALM) as client, asyncio.timeout(5):
         with pytest.raises(ServerUnavailable):
-            async with client.watch(NODES, Query(), {}, silence=0.3) as events:
+            async with client.watch(NODES, Query(), {}, silence=1) as events:
                 async for each in events:
                     seen += [each.type]
     assert seen == ["ADDED"]

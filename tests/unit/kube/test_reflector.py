@@ -15,6 +15,7 @@ from desist.kube.reflector import Reflector, Source
 from desist.kube.resource import NODES
 from desist.kube.wire import Identity
 from tests.unit.kube.mirrored import (
+    CALM,
     ENDED,
     FAST,
     NO_STREAMS,
@@ -98,7 +99,7 @@ async def test_nothing_is_told_of_a_streamed_list_that_breaks_off_and_the_next_o
 
 async def test_a_server_that_never_ends_the_streamed_list_gets_a_plain_one(server: Server) -> None:
     server.answers(PATH, stream_answer(event("ADDED", "a", 3), then="hang"), listed(5, node("a", 3)), silent)
-    async with mirror(server) as (_, told):
+    async with mirror(server, FAST) as (_, told):
         await told.wait_for("+a3")
     assert "sendInitialEvents" not in server.asked[1].query
 
@@ -156,7 +157,7 @@ async def test_a_watch_that_ends_breaks_or_goes_silent_is_continued_where_it_was
         stream_answer(event("MODIFIED", "a", 6), last, b'{"type":"MODI', then=end),
         stream_answer(event("MODIFIED", "a", 12), then="hang"),
     )
-    async with mirror(server) as (_, told):
+    async with mirror(server, FAST if end == "hang" else CALM) as (_, told):
         await told.wait_for("+a3", "~a3>6", "~a6>12")
     assert server.asked[3].query["resourceVersion"] == version
 
@@ -173,7 +174,7 @@ async def test_a_watch_that_ends_breaks_or_goes_silent_is_continued_where_it_was
 )
 async def test_no_answer_to_a_list_ends_it(server: Server, fault: Handler) -> None:
     server.answers(PATH, NO_STREAMS, fault, fault, listed(5, node("a", 3)), stream_answer(then="hang"))
-    async with mirror(server) as (_, told):
+    async with mirror(server, FAST if fault is silent else CALM) as (_, told):
         await told.wait_for("+a3")
 
 
@@ -199,7 +200,7 @@ async def test_no_answer_to_a_watch_ends_it(server: Server, fault: Handler) -> N
         listed(6, node("a", 6)),
         stream_answer(then="hang"),
     )
-    async with mirror(server) as (_, told):
+    async with mirror(server, FAST) as (_, told):
         await told.wait_for("+a3", "~a3>6")
 
 
@@ -239,7 +240,7 @@ async def test_a_handler_that_fails_stops_nothing(server: Server) -> None:
         raise RuntimeError("a bug")
 
     async with Client(server.connection) as client:
-        reflector = Reflector(client, Source(NODES), parse, fails, FAST)
+        reflector = Reflector(client, Source(NODES), parse, fails, CALM)
         task = asyncio.create_task(reflector.run())
         async with asyncio.timeout(5):
             await reflector.synced.wait()

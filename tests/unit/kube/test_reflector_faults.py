@@ -12,6 +12,7 @@ from aiohttp import web
 from desist.kube.liveness import Timing
 from desist.kube.reflector import REFUSED
 from tests.unit.kube.mirrored import (
+    FAST,
     NO_STREAMS,
     PATH,
     error,
@@ -62,7 +63,7 @@ async def test_a_busy_server_is_asked_again_when_it_said(server: Server) -> None
 async def test_a_wait_that_the_server_asked_for_does_not_count_as_stuck(server: Server) -> None:
     now: Callable[[], float] = asyncio.get_running_loop().time
     server.answers(PATH, status_answer(503, headers={"Retry-After": "20"}))
-    async with mirror(server) as (mirrored, _):
+    async with mirror(server, FAST) as (mirrored, _):
         await server.wait_for(1)
         await asyncio.sleep(0.1)
         assert mirrored.stuck(now() + 19) is None
@@ -122,7 +123,7 @@ async def test_a_server_that_is_busy_away_or_does_not_know_us_is_no_reason_to_li
 async def test_the_probes_words_are_true(server: Server) -> None:
     now: Callable[[], float] = asyncio.get_running_loop().time
     server.answers(PATH, status_answer(503))
-    async with mirror(server, Timing(watch=1, margin=0.2, backoff=0.01, backoff_max=0.05, patience=0.3)) as (
+    async with mirror(server, Timing(watch=2, margin=0.2, backoff=0.01, backoff_max=0.05, patience=0.3)) as (
         mirrored,
         _,
     ):
@@ -135,7 +136,7 @@ async def test_the_probes_words_are_true(server: Server) -> None:
         await asyncio.sleep(0.6)  # quiet for longer than failures may last, shorter than a watch may be silent
         assert mirrored.behind(now()) is None
         server.answers(PATH, status_answer(503))
-        await asyncio.sleep(2)
+        await asyncio.sleep(3)
         assert "nothing heard for" in (mirrored.behind(now()) or "")
         assert "503" in (mirrored.behind(now()) or "")
         assert mirrored.stuck(now()) is None

@@ -82,6 +82,7 @@ async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(se
     server.answers(other, json_answer({}))
     async with Client(server.connection, ClientOptions(patience=2)) as client:
         now = asyncio.get_running_loop().time
+        first = now()
         told = asyncio.create_task(client.get(POD))
         await server.wait_for(1)
         await asyncio.sleep(0.1)
@@ -89,7 +90,7 @@ async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(se
         await client.patch(PODS.at("q", "ns"), {}, budget=Budget.STOP)
         assert now() - began < 0.5
         await client.get(PODS.at("q", "ns"))
-        assert now() - began > 0.7
+        assert now() - first >= 1
         await told
 
 
