@@ -12,7 +12,7 @@ import (
 func TestAPushedStopIsToldToAllAndAnswered(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		c := p.hearing()
-		p.startActor("-spawn", family, "-clean", "300ms", "-code", "3")
+		p.startActor("-spawn", family, "-clean", "2s", "-code", "3") // they are counted while they clean up
 		p.untilLiving(6)
 		c.wantAnswer(c.push(cancel(1)), answer{Did: didTold, Told: 6, Left: 5})
 		p.wantExit(3)
@@ -116,11 +116,11 @@ func TestADrainedPodIsKilledByTheDeadlineOfAPush(t *testing.T) {
 		must(p.cmd.Process.Signal(syscall.SIGTERM)) // the kubelet's
 		p.waitEvent("command SIGTERM")
 		for range 3 { // the controller says it again and again
-			c.wantAnswer(c.push(kill(1, 1)), answer{Did: didTold, Told: 1})
+			c.wantAnswer(c.push(kill(1, 3)), answer{Did: didTold, Told: 1})
 		}
 		p.wantExit(137)
 		r := p.receipt()
-		if !r.Killed || r.Stop.By != byPush || r.SIGTERM == "" || between(t, r.Stop.At, r.Deadline) != time.Second {
+		if !r.Killed || r.Stop.By != byPush || r.SIGTERM == "" || between(t, r.Stop.At, r.Deadline) != 3*time.Second {
 			t.Errorf("receipt %+v", r)
 		}
 		if n := p.count("command SIGTERM"); n != 1 {

@@ -54,7 +54,7 @@ func TestAStopWithoutDeadlineTellsEveryDescendantOnceAndKillsNone(t *testing.T) 
 func TestAStopWithADeadlineTellsAndThenKillsWhatIsDeaf(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		p.startActor("-deaf", "-spawn", "child:deaf,orphan:orphan+deaf,session:setsid+deaf,frozen:stopped+deaf")
-		p.post(kill(1, 1))
+		p.post(kill(1, 3)) // in which all of them note that they were told
 		p.wantExit(137)
 		p.wantNobodyAlive()
 		for _, name := range []string{"command", "child", "orphan", "session", "frozen"} {
@@ -63,7 +63,7 @@ func TestAStopWithADeadlineTellsAndThenKillsWhatIsDeaf(t *testing.T) {
 			}
 		}
 		r := p.receipt()
-		if !r.Killed || between(t, r.Stop.At, r.Deadline) != time.Second {
+		if !r.Killed || between(t, r.Stop.At, r.Deadline) != 3*time.Second {
 			t.Errorf("receipt %+v", r)
 		}
 	})
@@ -118,7 +118,7 @@ func TestALaterStopOnlyBringsTheDeadlineForward(t *testing.T) {
 		p.waitEvent("command SIGTERM")
 		p.post(kill(2, 50))
 		p.until("the second stop", func() bool { return p.receipt().Last != nil })
-		p.post(kill(3, 1))
+		p.post(kill(3, 3)) // in which the fourth is read
 		p.until("the third stop", func() bool { return p.receipt().Last.Sequence == 3 })
 		earliest := p.receipt().Deadline
 		p.post(kill(4, 50))
