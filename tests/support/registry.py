@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, stream, watch
+from kubernetes import client, watch
 
+from tests.support.inside import inside
 from tests.support.lab import Lab
 from tests.support.logs import wait_for_line
 from tests.support.programs import WORKLOAD
@@ -39,8 +40,7 @@ class SlowRegistry:
 
     def release(self) -> None:
         """Let the pulls go on."""
-        command = ["touch", "/tmp/released"]
-        stream.stream(self.lab.core.connect_get_namespaced_pod_exec, POD, self.lab.name, command=command, stdout=True)
+        inside(self.lab, POD, ["touch", "/tmp/released"], POD)
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import pytest
-from kubernetes import stream
 
 from tests.support import proof
+from tests.support.inside import inside
 from tests.support.lab import Execution, Lab
 from tests.support.last_states import last_states
 from tests.support.logs import wait_for_log, wait_until_started
@@ -43,18 +42,9 @@ time.sleep(3600)
 FAULTS = "ILL TRAP BUS FPE SEGV STKFLT SYS"
 
 
-def inside(execution: Execution, script: str) -> str:
-    """Run a shell in the container, as `kubectl exec` does; gives what it printed."""
-    said: Any = stream.stream(
-        execution.lab.core.connect_get_namespaced_pod_exec,
-        execution.pods()[0].metadata.name,
-        execution.lab.name,
-        container="workflow",
-        command=["bash", "-c", script],
-        stdout=True,
-        stderr=True,
-    )
-    return str(said)
+def shell(execution: Execution, script: str) -> str:
+    """Run a shell in the container; gives what it printed."""
+    return inside(execution.lab, execution.pods()[0].metadata.name, ["bash", "-c", script])
 
 
 def time_of(text: str) -> datetime:
@@ -65,7 +55,7 @@ def time_of(text: str) -> datetime:
 def test_a_sigterm_from_inside_is_passed_on_and_a_later_stop_is_still_told(lab: Lab) -> None:
     execution = lab.start(COUNTS)
     wait_until_started(execution)
-    inside(execution, "kill -TERM 1")
+    shell(execution, "kill -TERM 1")
     wait_for_log(execution, "told 1")
     assert execution.get()["status"]["phase"] == "Running"
     execution.stop("Cancel")
@@ -91,7 +81,7 @@ def test_no_signal_from_inside_ends_the_launcher_and_none_lets_it_be_read(lab: L
     wait_until_started(execution)
     refused = "cat /proc/1/environ /proc/1/mem 2>&1 >/dev/null | grep -c 'denied\\|not permitted'"
     sent = f"for name in {FAULTS} KILL STOP; do kill -$name 1; done; {refused}"
-    assert inside(execution, sent).strip() == "2"
+    assert shell(execution, sent).strip() == "2"
     with last_states(lab) as kept:
         execution.stop("Kill", gracePeriodSeconds=1)
         execution.wait_for("Cancelled")

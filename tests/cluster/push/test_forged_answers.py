@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kubernetes import stream, watch
+from kubernetes import watch
 
 from desist.api.meta import STOP_ANNOTATION
 from tests.cluster.push.conftest import HEARS, Told, entries, moment
 from tests.support import programs, proof
+from tests.support.inside import inside
 from tests.support.lab import Execution, Lab, template
 from tests.support.last_states import last_states
 from tests.support.logs import wait_for_log, wait_until_started
@@ -102,9 +103,7 @@ def _start(lab: Lab) -> Execution:
 def _tell(liar: Execution, lie: bytes) -> None:
     """What it is to answer in the victim's name."""
     write = ["sh", "-c", f"cat >/tmp/lie <<'LIE'\n{lie.decode()}\nLIE"]
-    pod = liar.pods()[0].metadata.name
-    execute = liar.lab.core.connect_get_namespaced_pod_exec
-    stream.stream(execute, pod, liar.lab.name, container="workflow", command=write, stdout=True, stderr=True)
+    inside(liar.lab, liar.pods()[0].metadata.name, write)
 
 
 def _guess(api: Any, stranger: Neighbour, to: Target, command: dict[str, Any]) -> None:
