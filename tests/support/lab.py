@@ -95,7 +95,7 @@ class Execution:
         listed = self.lab.core.list_namespaced_event(self.lab.name, field_selector=f"involvedObject.uid={self.uid}")
         return [(event.type, event.reason, event.message) for event in listed.items]
 
-    def wait_for_event(self, reason: str, seconds: int = 15) -> str:
+    def wait_for_event(self, reason: str, seconds: int = 60) -> str:
         """The message of the first Event about it with this reason; Events come a moment after the write."""
         message = self.lab.first_event(self.uid, reason, seconds)
         assert message is not None, f"no Event {reason} about {self.name} within {seconds} s: {self.events()}"

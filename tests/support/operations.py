@@ -109,7 +109,7 @@ class Operation:
         """Let its program, `ENDS_WHEN_ASKED`, exit with code 0."""
         signal_user(self.marker)
 
-    def wait_for_event(self, reason: str, seconds: int = 15) -> str:
+    def wait_for_event(self, reason: str, seconds: int = 60) -> str:
         """The message of the first Event about it with this reason."""
         message = self.lab.first_event(self.uid, reason, seconds)
         assert message is not None, f"no Event {reason} about {self.key} within {seconds} s: {self.describe()}"

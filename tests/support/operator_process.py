@@ -95,7 +95,7 @@ class OperatorProcess:
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
 
-    def start(self, seconds: float = 30) -> None:
+    def start(self, seconds: float = 60) -> None:
         """Start the process and wait until it is ready."""
         self.launch()
         self.wait_for_line("ready", seconds)

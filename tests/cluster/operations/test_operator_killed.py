@@ -107,7 +107,7 @@ def storm(
         else:
             execution, request = what
             execution.patch({"cancellation": request})
-    operator.wait_for_line("ready", 30)
+    operator.wait_for_line("ready", 60)
 
 
 def outlives_its_end(execution: Execution) -> bool:

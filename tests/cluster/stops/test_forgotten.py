@@ -29,7 +29,7 @@ def test_forget_ends_the_wait_for_a_vanished_pod(lab: Lab) -> None:
     execution.stop("Kill", gracePeriodSeconds=1)
     stopped = execution.wait_for("KillCancelling", after=waits)
     execution.stop("Kill", gracePeriodSeconds=1, onLostNode="Forget")
-    ended = execution.wait_for("Cancelled", 15, after=stopped).object["status"]
+    ended = execution.wait_for("Cancelled", 60, after=stopped).object["status"]
     assert (ended["processes"][0]["state"], ended["processes"][0]["reason"]) == ("unproven", "Forgotten")
     # The kubelet ends it some seconds after the pod was forgotten, which nobody can know: that is what unproven means.
     proof.wait_until_gone(marker)

@@ -58,7 +58,7 @@ def test_no_command_is_lost_and_nothing_is_done_twice_when_the_operator_is_kille
             host_operator.launch()
         else:
             target.patch({"cancellation": request})
-    host_operator.wait_for_line("ready", 30)
+    host_operator.wait_for_line("ready", 60)
     for number, execution in enumerate(runs):
         check(
             execution,

@@ -108,7 +108,7 @@ def test_all_of_them_can_be_stopped_at_once(started: dict[str, Execution]) -> No
     for run in started.values():
         run.stop("Kill")
     for run in started.values():
-        run.wait_for("Cancelled", 40)
+        run.wait_for("Cancelled")
         assert not proof.processes(run.marker)
 
 
@@ -131,7 +131,7 @@ def test_finalizers_that_hold_a_pod_are_named_and_hold_no_run(lab: Lab) -> None:
     (held,) = run.pods()
     try:
         lab.core.delete_namespaced_pod(held.metadata.name, lab.name)
-        run.wait_for(lambda seen: says(seen, Wait.FINALIZERS, (HOLD,)), 20)
+        run.wait_for(lambda seen: says(seen, Wait.FINALIZERS, (HOLD,)), 60)
         run.stop("Cancel")
         run.wait_for("Cancelled", 40)
         assert proof.gone_for_good(marker)
