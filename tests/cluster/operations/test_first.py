@@ -29,6 +29,7 @@ def test_an_operation_runs_in_a_pod_of_its_own_and_succeeds_with_what_it_reports
     assert (labels["desist.dev/role"], labels["desist.dev/operation-attempt"]) == ("operation", "1")
     assert "desist.dev/attempt" not in labels
     assert json.loads(pod.metadata.annotations["desist.dev/arguments"]) == {"order": 1}
+    execution.wait_for("Running")  # its own pod was made first, and may start last
     assert phase_of(execution.get()) == "Running"
 
 

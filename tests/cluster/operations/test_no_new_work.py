@@ -10,7 +10,7 @@ import pytest
 from tests.support import programs, proof
 from tests.support.lab import TERMINAL, phase_of
 from tests.support.logs import wait_until_started
-from tests.support.operations import Author, Operation, Operations
+from tests.support.operations import Author, Operation, Operations, workflow_pods
 
 GRACE = 6
 ROUNDS = 3
@@ -33,6 +33,8 @@ def test_what_is_asked_for_after_a_kill_or_after_the_end_never_begins(operations
         execution.stop("Cancel")
     execution.wait_for("Cancelled")
     # The token of an ended pod is good until the pod is deleted.
+    if mode == "Kill" and not workflow_pods(execution):
+        pytest.skip("its kubelet was so late that the backstop has deleted the pod, so that nobody can ask")
     asked.append(author.runs("after", programs.WORKS))
     asked.append(author.asks("later", timer={"delayMilliseconds": 1000}))
     asked.append(author.asks("told", local={"outcome": {"outcome": "Succeeded", "result": {"too": "late"}}}))
