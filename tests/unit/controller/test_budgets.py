@@ -60,7 +60,7 @@ async def server() -> AsyncIterator[Server]:
 @pytest.mark.parametrize("call", [read, post, compare])
 async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, answer: Handler, call: Call) -> None:
     server.answers(EVENTS, answer)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         cluster = Cluster(client, "me", Clock())
         recorder = EventRecorder(cluster.create_event, lambda: NOW)
         for number in range(40):
@@ -76,7 +76,7 @@ async def test_events_that_do_not_get_through_hold_up_nothing(server: Server, an
 @pytest.mark.parametrize("call", [read, post])
 async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, call: Call) -> None:
     server.answers(f"{WORKFLOWS}/x/status", BUSY)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         cluster = Cluster(client, "me", Clock())
         with pytest.raises(TooManyRequests):
             await cluster.replace_status(WORKFLOW, METADATA, {}, Budget.START)
@@ -88,7 +88,7 @@ async def test_a_status_that_no_stop_waits_for_holds_up_no_stop(server: Server, 
 async def test_pods_whose_admission_hangs_or_is_limited_hold_up_no_acceptance(server: Server, answer: Handler) -> None:
     """What is pushed to a pod waits for the acceptance alone."""
     server.answers(f"{PODS}/x", answer)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         cluster = Cluster(client, "me", Clock())
         postings = [asyncio.ensure_future(post(cluster)) for _ in range(60)]
         await server.wait_for(40 if answer is silent else 1)
@@ -101,7 +101,7 @@ async def test_pods_whose_admission_hangs_or_is_limited_hold_up_no_acceptance(se
 
 async def test_an_end_waits_for_no_start(server: Server) -> None:
     server.answers(f"{WORKFLOWS}/x/status", BUSY)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         cluster = Cluster(client, "me", Clock())
         with pytest.raises(TooManyRequests):
             await cluster.replace_status(WORKFLOW, METADATA, {}, Budget.START)
@@ -120,6 +120,6 @@ async def test_a_reconcile_writes_out_of_the_stops_budget_only_where_there_is_a_
 
 async def test_a_status_write_that_a_stop_may_wait_behind_has_a_time_of_its_own(server: Server) -> None:
     server.answers(f"{EXECUTIONS}/x/status", silent)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         with pytest.raises(NoAnswer):
             await Cluster(client, "me", Clock()).replace_status(EXECUTION, METADATA, {}, answer_within=0.1)

@@ -171,7 +171,7 @@ async def test_a_reconcile_whose_create_a_stop_overtakes_ends_without_a_fault(mo
     setting = Setting()
     monkeypatch.setattr(setting.fake, "create_pod", waits)
     reconcile = asyncio.create_task(setting.reconciler.reconcile("wfx"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await reached.wait()
         setting.creates.interrupts.interrupt(Key(EXECUTION.name, "wfx"))
         assert await reconcile is None

@@ -17,7 +17,7 @@ def pod(family: int, address: str) -> socket.socket:
     """Somebody who takes datagrams and can answer."""
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.bind((address, 0))
-    made.settimeout(5)
+    made.settimeout(20)
     return made
 
 
@@ -28,7 +28,7 @@ def v4() -> Iterator[socket.socket]:
 
 
 async def heard_of(heard: list[bytes], count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(heard) < count:  # noqa: ASYNC110 - nothing to await
             await asyncio.sleep(0.005)
 

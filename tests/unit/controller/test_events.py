@@ -63,4 +63,4 @@ async def test_events_that_do_not_get_through_are_dropped_at_the_end() -> None:
 
     recorder = EventRecorder(never, lambda: NOW)
     recorder.record(SUBJECT, NOTICE)
-    await asyncio.wait_for(recorder.stop(0.01), 5)
+    await asyncio.wait_for(recorder.stop(0.01), 20)

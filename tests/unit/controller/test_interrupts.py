@@ -73,7 +73,7 @@ async def test_what_waits_behind_a_429_of_the_starts_is_ended_by_a_stop_and_neve
 ) -> None:
     server.answers(PODS, BUSY)
     server.answers(STATUS, BUSY)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         calls = Calls(client)
         with pytest.raises(TooManyRequests):
             await call(calls)
@@ -95,7 +95,7 @@ async def test_what_was_sent_is_not_ended_by_a_stop(server: Server, call: Call) 
 
     server.answers(PODS, late)
     server.answers(STATUS, late)
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         calls = Calls(client)
         waiting = await begun(call(calls))
         await server.wait_for(1)
@@ -106,7 +106,7 @@ async def test_what_was_sent_is_not_ended_by_a_stop(server: Server, call: Call) 
 
 async def test_what_a_429_has_answered_was_not_carried_out(server: Server) -> None:
     server.answers(PODS, status_answer(429, "TooManyRequests", {"Retry-After": "1"}))
-    async with Client(server.connection) as client, asyncio.timeout(5):
+    async with Client(server.connection) as client, asyncio.timeout(10):
         calls = Calls(client)
         waiting = asyncio.create_task(calls.create())
         await server.wait_for(1)

@@ -35,7 +35,7 @@ async def test_kopf_goes_on_after_a_401_though_the_token_is_the_same() -> None:
 
     task = asyncio.create_task(log_in())
     used: list[kopf.ConnectionInfo] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async for key, info in vault:
             assert isinstance(info, kopf.ConnectionInfo)
             used.append(info)

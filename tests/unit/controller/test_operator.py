@@ -247,7 +247,7 @@ async def test_the_first_start_writes_a_push_key_under_the_version_that_it_read(
 async def test_the_start_does_without_the_push_key(server: Server, answer: Handler) -> None:
     server.answers(SECRET, answer)
     made = operator(push_secret="desist-system/desist-push")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await made.life.start()
     assert made.life.health.unready() == []
     await made.life.stop()

@@ -44,7 +44,7 @@ class Setting:
         self.push.open()
         self.pod = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.pod.bind(("127.0.0.1", 0))
-        self.pod.settimeout(5)
+        self.pod.settimeout(20)
 
     def close(self) -> None:
         self.push.close()
@@ -93,7 +93,7 @@ async def test_it_comes_back_over_the_network(setting: Setting) -> None:
     setting.push.send(OF, setting.stop())
     data, sender = setting.pod.recvfrom(2000)
     setting.pod.sendto(answer(json.loads(data[88:])["nonce"]), sender)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not setting.woken:  # noqa: ASYNC110 - nothing to await
             await asyncio.sleep(0.005)
     assert setting.pushed.answer is not None

@@ -137,7 +137,7 @@ async def test_a_reconcile_that_is_due_again_comes_again() -> None:
     reconciles.due["a"] = NOW + timedelta(milliseconds=5)
     reconciles.work().add(Key(EXECUTION.name, "a"))
     while len(reconciles.done) < 2:
-        await asyncio.wait_for(reconciles.reached.wait(), 5)
+        await asyncio.wait_for(reconciles.reached.wait(), 20)
         reconciles.reached.clear()
     assert reconciles.done == ["a", "a"]
 
@@ -165,7 +165,7 @@ async def test_what_has_become_urgent_until_it_is_due_again_finds_a_place_among_
     urgent.add("late")
     while len(late.done) < 2:
         late.reached.clear()
-        await asyncio.wait_for(late.reached.wait(), 5)
+        await asyncio.wait_for(late.reached.wait(), 20)
 
 
 async def test_what_came_due_while_the_machine_slept_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,10 +177,10 @@ async def test_what_came_due_while_the_machine_slept_comes(monkeypatch: pytest.M
         Managed(EXECUTION, Executions(), reconciles.reconcile),
     )
     Work(table(*rows, no_operations()), 1, lambda: NOW, steady=lambda: seconds).add(Key(EXECUTION.name, "a"))
-    await asyncio.wait_for(reconciles.reached.wait(), 5)
+    await asyncio.wait_for(reconciles.reached.wait(), 20)
     reconciles.reached.clear()
     seconds = 3600.0
-    await asyncio.wait_for(reconciles.reached.wait(), 5)
+    await asyncio.wait_for(reconciles.reached.wait(), 20)
     assert reconciles.done == ["a", "a"]
 
 

@@ -80,7 +80,7 @@ async def test_a_watch_that_goes_silent_or_breaks_raises(server: Server, then: s
     event = {"type": "ADDED", "object": {"n": 1}}
     server.answers("/api/v1/nodes", stream_answer(event, b'{"type": "MODI', then=then))
     seen: list[str] = []
-    async with Client(server.connection, CALM) as client, asyncio.timeout(5):
+    async with Client(server.connection, CALM) as client, asyncio.timeout(20):
         with pytest.raises(ServerUnavailable):
             async with client.watch(NODES, Query(), {}, silence=1) as events:
                 async for each in events:

@@ -131,7 +131,7 @@ async def test_the_probes_words_are_true(server: Server) -> None:
         assert "not listed yet: 503" in (mirrored.behind(now()) or "")
         assert mirrored.stuck(now()) is None
         server.answers(PATH, listed(5), stream_answer(then="hang"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await mirrored.synced.wait()
         await asyncio.sleep(0.6)  # quiet for longer than failures may last, shorter than a watch may be silent
         assert mirrored.behind(now()) is None

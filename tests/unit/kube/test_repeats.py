@@ -124,7 +124,7 @@ async def test_starts_that_are_told_to_wait_and_starts_that_hang_hold_up_no_stop
     server.answers("/api/v1/namespaces/ns/pods", silent)
     server.answers(PATH, json_answer({"fine": True}))
     options = ClientOptions(starts=Allowance(at_a_time=2, a_second=100, burst=100), request_timeout=30)
-    async with Client(server.connection, options) as client, asyncio.timeout(5):
+    async with Client(server.connection, options) as client, asyncio.timeout(10):
         starts = [asyncio.create_task(client.create(PODS, {}, namespace="ns")) for _ in range(5)]
         await server.wait_for(2)
         client._lanes[Budget.START].close_for(60)
