@@ -4,8 +4,8 @@ Contract: `current` is the key for new pods, `get` the key that a pod names; bot
 off for it. `load` reads the Secret once at the start and waits MOMENT for that at most; `run` goes on for ever, looking
 again every EVERY seconds, and soon after a pod has named a key that is not known (another controller's new one).
 - The first start, and an administrator who takes `current` away, get a new key; so does one that is older than
-  `rotate_after`. A key that is not current any more stays for KEPT, which is longer than a create of a pod may take or
-  another controller may go by it, and then until no pod names it.
+  `rotate_after`, or was made by a clock that was far ahead. A key that is not current any more stays for KEPT, which is
+  longer than a create of a pod may take or another controller may go by it, and then until no pod names it.
 - Each change is guarded by the Secret's version: of two controllers at once one makes the key, and both use it.
 - A Secret that is not there, may not be read, or whose current key is none: push is off, which is said once, and it is
   looked at again with a back-off. Where the API server cannot be reached, or refuses a change, what is known goes on to
@@ -38,6 +38,8 @@ SOONEST = 5.0
 FIRST, LONGEST = 5.0, 300.0
 """Seconds before a look that failed is tried again; doubles each time in a row."""
 KEPT = timedelta(minutes=10)
+AHEAD = timedelta(hours=1)
+"""How far the clock that made a key may be ahead of ours. A key of later than that would hold until then: it is due."""
 TRIES = 3
 """Of one change, where another controller comes first."""
 
@@ -162,7 +164,7 @@ class PushKeys:
             if ring.current:
                 raise Unusable("; ".join(ring.faults))
             return push_ring.new_key(now)
-        if self._rotate_after is not None and now - key.made >= self._rotate_after:
+        if self._rotate_after is not None and not -AHEAD <= now - key.made < self._rotate_after:
             return push_ring.new_key(now)
         unneeded = ring.old - set(self._named()) if drop and ring.old and now - key.made >= KEPT else ()
         return push_ring.without(unneeded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -72,6 +73,26 @@ def test_an_old_key_stays_for_a_while_whatever_pods_name() -> None:
         assert len(secret.ids) == 2
         await asyncio.sleep(181)
         assert secret.ids == {made.current}
+
+    after(act)
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(timedelta(minutes=59), True), (timedelta(days=3000), False)])
+def test_a_key_that_a_wrong_clock_has_made_is_replaced_at_once_and_by_one_controller_alone(
+    ahead: timedelta, kept: bool
+) -> None:
+    secret = Secret()
+
+    async def act() -> None:
+        secret.change(push_ring.new_key(NOW + ahead))
+        (of_the_future,) = secret.ids
+        both = Operator(secret), Operator(secret)
+        for each in both:
+            await each.started()
+        assert {each.current == of_the_future for each in both} == {kept}
+        await asyncio.sleep(300)
+        assert both[0].current == both[1].current
+        assert len([verb for _, verb in secret.asked if verb == "patch"]) == (0 if kept else 1)
 
     after(act)
 
