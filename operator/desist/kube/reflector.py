@@ -157,7 +157,6 @@ class Reflector(Generic[Record]):
             self._refused()
         except TimeoutError:
             logger.warning("watch of %s: listing anew, as was asked for", self._source)
-            self._version = ""
             return
         except Gone as error:
             logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
@@ -173,6 +172,9 @@ class Reflector(Generic[Record]):
             self._version = ""
             self._liveness.failed(self._now())
         finally:
+            # Also where it has ended by itself before it was cut: what it brought last is no place to go on from.
+            if self._leash is not None and self._leash.when() is not None:
+                self._version = ""
             self._leash = None
         await asyncio.sleep(self._liveness.pause(self._now(), least))
 

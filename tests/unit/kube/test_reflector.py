@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -273,3 +274,26 @@ async def test_asked_to_list_anew_while_it_waits_after_a_failure_it_lists_when_i
         await server.wait_for(3)
         reflector.anew()
         await told.wait_for("+a19", "~a19>6")
+
+
+async def test_anew_counts_though_the_watch_brings_something_more_and_ends_before_it_is_cut(server: Server) -> None:
+    events = b"".join(json.dumps(event("MODIFIED", "a", version)).encode() + b"\n" for version in (6, 7))
+
+    async def at_once(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=events)
+
+    server.answers(PATH, NO_STREAMS, listed(5, node("a", 3)), at_once, listed(9, node("a", 7), node("b", 2)), silent)
+    told = Told()
+
+    def tell(change: Change[str]) -> None:
+        told(change)
+        if change.new == "6":
+            reflector.anew()
+
+    async with Client(server.connection) as client:
+        reflector = Reflector(client, Source(NODES), parse, tell, CALM)
+        task = asyncio.create_task(reflector.run())
+        await server.wait_for(5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert told.words == ["+a3", "~a3>6", "~a6>7", "+b2"]
