@@ -280,8 +280,10 @@ class Reflector(Generic[Record]):
         self._reach(who.resource_version)
 
     def _reach(self, version: str) -> None:
-        """All up to that version is known."""
-        self._version, self._refusals = version, 0
+        """All up to that version is known. A bookmark may say once more where it is: that is no step on."""
+        if version != self._version:
+            self._refusals = 0
+        self._version = version
 
     def _read(self, who: Identity, raw: bytes) -> Record | None:
         try:

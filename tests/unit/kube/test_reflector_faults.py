@@ -15,6 +15,7 @@ from tests.unit.kube.mirrored import (
     FAST,
     NO_STREAMS,
     PATH,
+    bookmark,
     error,
     listed,
     mirror,
@@ -97,6 +98,7 @@ def from_version_5(answer: Handler) -> Handler:
     "answer",
     [
         stream_answer(error(500, "InternalError")),
+        stream_answer(bookmark(5), error(500, "InternalError")),
         stream_answer(error(504, "Timeout")),
         *(status_answer(code) for code in (400, 422, 500, 504)),
         stream_answer(),
