@@ -118,7 +118,7 @@ class Liveness:
     def pause(self, now: float, least: float) -> float:
         """How long to wait now, `least` seconds or more; it is not stuck until then."""
         wait = max(least, self._timing.delay(self.failures))
-        self._turned = now + wait
+        self._turned, self._opened = now + wait, float("inf")
         return wait
 
     def open_for(self, now: float) -> float:

@@ -120,6 +120,10 @@ class Reflector(Generic[Record]):
         """The version up to which all is known; 0: none is, a list is due."""
         return int(self._version or 0)
 
+    def open_for(self, now: float) -> float:
+        """Seconds since the present watch was let in; below 0 where none is open. `now` is the loop's time."""
+        return self._liveness.open_for(now)
+
     def stuck(self, now: float) -> str | None:
         """Why only a restart can help; None: it works, or tries to. `now` is the loop's time."""
         return self._liveness.stuck(now)

@@ -12,8 +12,9 @@ from desist.kube.client import METADATA_LIST, Client
 from desist.kube.errors import Forbidden
 from desist.kube.liveness import Timing
 from desist.kube.missed import missed
-from tests.unit.kube.mirrored import NO_STREAMS, PATH, bookmark, listed, mirror, node
-from tests.unit.kube.server import Handler, Server, silent, status_answer, stream_answer
+from desist.kube.reflector import Reflector
+from tests.unit.kube.mirrored import NO_STREAMS, PATH, bookmark, event, listed, mirror, node
+from tests.unit.kube.server import Handler, Server, broken, silent, status_answer, stream_answer
 
 PATIENT = Timing(watch=60)
 """So that a silent watch is not opened anew in the middle of a test."""
@@ -26,6 +27,12 @@ def watch_or_list(watch: Handler, plain: Handler) -> Handler:
         return await (watch if "watch" in request.query else plain)(request)
 
     return handle
+
+
+async def come_to(mirrored: Reflector[str], version: int) -> None:
+    async with asyncio.timeout(20):
+        while mirrored.reached < version:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +56,7 @@ async def test_what_a_list_shows_and_no_watch_has_brought_counts(
     server.answers(PATH, NO_STREAMS, listed(5, *KNOWN), stream_answer(bookmark(9), then="hang"))
     async with mirror(server, PATIENT) as (mirrored, told), Client(server.connection) as client:
         await told.wait_for("+a3", "+b4")
-        async with asyncio.timeout(5):
-            while mirrored.reached < 9:  # noqa: ASYNC110 - nothing to await
-                await asyncio.sleep(0.01)
+        await come_to(mirrored, 9)
         server.answers(PATH, listed(12, *shown), stream_answer(then="hang"))
         assert await missed(client, mirrored, 0) == count
         asked = next(each for each in server.asked if each.headers["Accept"] == METADATA_LIST)
@@ -78,3 +83,23 @@ async def test_nothing_is_concluded_where_a_list_is_due_or_cannot_be_made(server
         server.answers(PATH, watch_or_list(silent, listed(12)))
         mirrored.anew()
         assert await missed(client, mirrored, 0) == 0
+
+
+@pytest.mark.parametrize("down", [status_answer(503), status_answer(503, headers={"Retry-After": "9"}), broken])
+async def test_a_watch_that_cannot_be_opened_owes_nothing_but_what_it_has_passed_by(
+    server: Server, down: Handler
+) -> None:
+    shown = listed(12, node("a", 12), node("b", 7))
+    server.answers(PATH, NO_STREAMS, listed(5, *KNOWN), stream_answer(bookmark(9)), watch_or_list(down, shown))
+    async with mirror(server, PATIENT) as (mirrored, _), Client(server.connection) as client:
+        await server.wait_for(4)
+        assert await missed(client, mirrored, 0.1) == 1, "b alone"
+
+
+async def test_a_watch_that_comes_on_but_not_so_far_yet_owes_nothing(server: Server) -> None:
+    steps = [event("MODIFIED", "a", version) for version in range(6, 2000)]
+    server.answers(PATH, NO_STREAMS, listed(5, *KNOWN), stream_answer(*steps), listed(2010, node("a", 2000)))
+    async with mirror(server, PATIENT) as (mirrored, _), Client(server.connection) as client:
+        await come_to(mirrored, 6)
+        assert await missed(client, mirrored, 0.5) == 0
+        assert mirrored.reached < 1999, "it was on its way"
