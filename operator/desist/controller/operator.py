@@ -80,7 +80,7 @@ class Operator:
             settings.resync,
             restored=watches.anew,
             relist=watches.relist,
-            compare_others=watches.compare,
+            others=watches.comparisons,
             reached=watches.reached,
         )
         parts = Parts(client, cluster, platform, self.intake, work, self._watches, self._resync, recorder, keys, push)

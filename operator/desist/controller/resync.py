@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,8 +53,8 @@ class Resync:
     """Called where versions have gone back."""
     relist: Callable[[Kind[Any]], None]
     """Called where a reflector's watch is deaf."""
-    compare_others: Callable[[float], Awaitable[None]]
-    """Compares pods and nodes, whose watches get so many seconds for what a list has shown. Raises kube's errors."""
+    others: Callable[[float], Iterable[tuple[str, Awaitable[None]]]]
+    """Comparisons of pods and of nodes, whose watches get so many seconds for what a list has shown."""
     reached: Callable[[Kind[Any]], int]
     """Up to which version a reflector has been told everything of that kind; 0: nobody knows."""
     _deaf: dict[str, int] = field(default_factory=dict)
@@ -92,7 +92,8 @@ class Resync:
                 if count % row.kind.compared_every == 0:
                     await _try(row.kind.name, self.compare(row))
             if count % SELDOM == SELDOM - 1:
-                await _try("pods and nodes", self.compare_others(PATIENCE))
+                for what, comparison in self.others(PATIENCE):
+                    await _try(what, comparison)
 
     async def compare(self, row: Managed[Any]) -> None:
         """Compare one kind once. Raises kube's errors."""

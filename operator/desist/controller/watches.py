@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -89,13 +89,10 @@ class Watches:
         """Leave the watch of one of our kinds, and list."""
         dict(self.reflectors)[kind.resource.plural].anew()
 
-    async def compare(self, patience: float) -> None:
-        """Compare pods and nodes with lists; a watch that owes something is left, for a list. Raises kube's errors."""
+    def comparisons(self, patience: float) -> Iterator[tuple[str, Awaitable[None]]]:
+        """Of pods and of nodes with lists; a watch that owes something is left, to list. They raise kube's errors."""
         kinds = {kind.resource.plural for kind in KINDS}
-        for what, reflector in self.reflectors:
-            if what not in kinds and (count := await missed(self._client, reflector, patience)):
-                logger.error("the watch of %s is deaf: %d not delivered", what, count)
-                reflector.anew()
+        return ((what, self._compare(what, each, patience)) for what, each in self.reflectors if what not in kinds)
 
     def reached(self, kind: Kind[Any]) -> int:
         """Up to which version all of one of our kinds was told; 0: not known, or kopf watches it."""
@@ -165,6 +162,11 @@ class Watches:
             self._intake.forget(kind, change.identity.uid)
         elif change.new is not None:
             self._intake.take(kind, self._aged(change.new) if _listed(change) else change.new)
+
+    async def _compare(self, what: str, reflector: Reflector[Any], patience: float) -> None:
+        if count := await missed(self._client, reflector, patience):
+            logger.error("the watch of %s is deaf: %d not delivered", what, count)
+            reflector.anew()
 
     def _mirror(self, kind: Kind[Any]) -> Reflector[Any]:
         read, on_object = partial(self.read, kind), partial(self.on_object, kind)

@@ -153,8 +153,9 @@ async def test_after_a_restore_that_no_record_tells_of_all_is_listed_anew(server
     await made.life.stop()
 
 
+@pytest.mark.parametrize("pods", [EMPTY, status_answer(403)], ids=["pods listed", "pods forbidden"])
 async def test_a_watch_that_has_lost_an_event_of_a_node_is_left_for_a_list(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch, pods: Handler
 ) -> None:
     """The API server's cache, or the store behind it, has lost it; by bookmarks the watch went on."""
     nodes = [{"metadata": {"name": "n", "uid": "n", "resourceVersion": version}} for version in ("3", "4")]
@@ -169,8 +170,8 @@ async def test_a_watch_that_has_lost_an_event_of_a_node_is_left_for_a_list(
         return handle
 
     monkeypatch.setattr("desist.controller.resync.PATIENCE", 0.01)
-    for path in (EXECUTIONS, OPERATIONS, "/api/v1/pods"):
-        server.answers(path, answer(STREAM, EMPTY))
+    for path, plain in ((EXECUTIONS, EMPTY), (OPERATIONS, EMPTY), ("/api/v1/pods", pods)):
+        server.answers(path, answer(STREAM, plain))
     server.answers("/api/v1/nodes", streams[0], answer(streams[1], shown))
     made = operator(resync=0.01)
     mirrored = dict(made._watches.reflectors)["nodes"]

@@ -60,12 +60,12 @@ class Setting:
             60,
             lambda: self.restored.append(True),
             lambda kind: self.relisted.append(kind.name),
-            self.compare_others,
+            lambda _: ((what, self.compare_other(what)) for what in ("others", "more of them")),
             lambda kind: self.reached,
         )
 
-    async def compare_others(self, _: float) -> None:
-        self.lists.append("others")
+    async def compare_other(self, what: str) -> None:
+        self.lists.append(what)
         raise ServerUnavailable(503, "Unavailable", "later")
 
     async def list_metadata(self, kind: Kind[Any]) -> tuple[dict[str, Listed], int]:
@@ -137,6 +137,7 @@ async def test_what_a_reflector_mirrors_is_compared_too_operations_seldom_and_no
     await asyncio.gather(running, return_exceptions=True)
     others = [at for at, name in enumerate(setting.lists) if name == "others"]
     assert others[0] == 21, "after the tenth round, and what comes of it holds up nothing"
+    assert setting.lists[22] == "more of them"
     assert len(others) in (1, 2)
     assert setting.lists[:12] == [*MIRRORED_LAST, *[WORKFLOW.name, EXECUTION.name] * 4, WORKFLOW.name]
     assert setting.lists.count(OPERATION.name) in (2, 3)
