@@ -47,13 +47,14 @@ class Transport:
         self._connection = connection
         self._options = options
         self._session: aiohttp.ClientSession | None = None
-        self._tls: ssl.SSLContext | bool = False
+        # Not False: that lets any certificate pass, also where a URL is not as we took it to be.
+        self._tls: ssl.SSLContext | bool = True
         self.server_time = ServerTime()
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent. Raises ConnectionProblem where certificates cannot be used."""
-        secure = self._connection.server.startswith("https:")
-        self._tls = self._connection.ssl_context() if secure else False
+        if self._connection.server.lower().startswith("https:"):
+            self._tls = self._connection.ssl_context()
         # limit=0: the lanes bound requests, and a pool that watches fill up would block them.
         connector = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=60, socket_factory=keepalive_socket, ttl_dns_cache=60

@@ -136,3 +136,13 @@ async def test_authorities_that_cannot_be_used_change_nothing(
         with pytest.raises(ServerUnavailable, match="certificate"):
             await client.read("/version")
         await client.read("/version")
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+async def test_another_authoritys_certificate_is_refused_however_the_url_is_spelt(
+    listening: socket.socket, scheme: str
+) -> None:
+    here = Connection(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", ca=OLD.cert_pem.bytes())
+    async with serving(NEW, listening), Client(here, ONE_TRY) as client:
+        with pytest.raises(ServerUnavailable, match="certificate"):
+            await client.read("/version")
