@@ -119,14 +119,17 @@ class Connection:
 
     def ssl_context(self) -> ssl.SSLContext:
         """TLS as this connection wants it. Raises ConnectionProblem where a certificate cannot be used."""
+        # What people write between certificates may be in any letters; ssl takes ASCII alone. Nothing is left out:
+        # where nothing remained, the system's authorities would count.
+        authorities = self.ca.decode("ascii", "backslashreplace") if self.ca else None
         try:
-            context = ssl.create_default_context(cadata=self.ca.decode() if self.ca else None)
+            context = ssl.create_default_context(cadata=authorities)
             if self.insecure:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
             if self.certificate:
                 _load_client_certificate(context, self.certificate, self.key)
-        except (ssl.SSLError, UnicodeDecodeError) as error:
+        except ssl.SSLError as error:
             raise ConnectionProblem(f"certificates for {self.server} cannot be used: {error}") from error
         return context
 

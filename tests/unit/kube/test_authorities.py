@@ -117,7 +117,13 @@ async def test_a_watch_has_them_read_too(account: Path, listening: socket.socket
         await watch(client)
 
 
-@pytest.mark.parametrize("content", [None, "no certificate", ""])
+async def test_what_is_said_between_certificates_may_be_in_any_letters(account: Path, listening: socket.socket) -> None:
+    async with serving(NEW, listening), Client(connection(account, listening)) as client, asyncio.timeout(10):
+        (account / "ca.crt").write_bytes("# Autorité\n".encode() + NEW.cert_pem.bytes())
+        await client.read("/version")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate", "", "\u00e9"])
 async def test_authorities_that_cannot_be_used_change_nothing(
     account: Path, listening: socket.socket, content: str | None
 ) -> None:

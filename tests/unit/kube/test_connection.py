@@ -135,6 +135,7 @@ async def test_a_token_file_is_read_anew_when_it_is_old_and_when_that_is_asked(
     assert await token(False) == "third"
 
 
-def test_a_certificate_that_is_none_is_refused_in_words() -> None:
+@pytest.mark.parametrize("ca", [b"no certificate", b"\xff\xfe", b"\x00", b" "])
+def test_a_certificate_that_is_none_is_refused_in_words(ca: bytes) -> None:
     with pytest.raises(ConnectionProblem, match="cannot be used"):
-        Connection("https://x", ca=b"no certificate").ssl_context()
+        Connection("https://x", ca=ca).ssl_context()
