@@ -104,10 +104,11 @@ class Resync:
             logger.warning("versions of %s went back (known %d, now %d): listing anew", kind.name, highest, version)
             row.store.doubt()
             self.restored()
-        if row.store.doubted:
-            if not kind.mirrored:
-                await self._take_back(row)
+        if row.store.doubted and not kind.mirrored:
+            await self._take_back(row)
             return
+        if row.store.doubted and not self.reached(kind):
+            return  # its reflector is about to say what there is
         difference = row.store.compare(listed, version)
         for uid in difference.gone:
             logger.info("a %s was deleted while nobody watched: %s", kind.name, uid)

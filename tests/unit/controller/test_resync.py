@@ -197,6 +197,20 @@ async def test_a_version_that_has_gone_back_is_a_restore_of_what_is_mirrored_too
     assert setting.restored == [True], "once"
 
 
+@pytest.mark.parametrize("kind", MIRRORED)
+async def test_what_no_list_of_its_reflector_takes_out_of_doubt_is_compared_again(kind: str) -> None:
+    """An answer that came late had put it back: the reflector does not know it, and so never says that it is gone."""
+    setting = Setting({}, 10)
+    row = setting.resync.intake.table[kind]
+    row.store.note(MIRRORED[kind])
+    row.store.doubt()
+    await setting.resync.compare(row)
+    assert len(row.store) == 1, "the reflector is about to list"
+    setting.reached = 10
+    await setting.resync.compare(row)
+    assert len(row.store) == 0
+
+
 async def test_a_list_that_is_older_than_what_a_watch_has_reached_is_a_restore_though_nothing_had_changed() -> None:
     setting = Setting({"old": Listed("shop", "old", 5)}, 7)
     setting.store.note(record("old", 5, "old"))
