@@ -87,7 +87,7 @@ class Watches:
 
     def relist(self, kind: Kind[Any]) -> None:
         """Leave the watch of one of our kinds, and list."""
-        dict(self.reflectors)[kind.resource.plural].anew()
+        dict(self.reflectors)[kind.resource.plural].relist()
 
     def comparisons(self, patience: float) -> Iterator[tuple[str, Awaitable[None]]]:
         """Of pods and of nodes with lists; a watch that owes something is left, to list. They raise kube's errors."""
@@ -166,7 +166,7 @@ class Watches:
     async def _compare(self, what: str, reflector: Reflector[Any], patience: float) -> None:
         if count := await missed(self._client, reflector, patience):
             logger.error("the watch of %s is deaf: %d not delivered", what, count)
-            reflector.anew()
+            reflector.relist()
 
     def _mirror(self, kind: Kind[Any]) -> Reflector[Any]:
         read, on_object = partial(self.read, kind), partial(self.on_object, kind)

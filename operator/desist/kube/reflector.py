@@ -6,8 +6,9 @@ event or as an answer) begins anew, and what the new list no longer has is told 
 So does one that was REFUSED times in a row ended by the server at the same version, in whatever words, or at once and
 without a word: a version from which the server cannot go on (one that is ahead of it, an event behind it that cannot be
 decoded or converted) is not called too old. A server that is busy, away or does not know us has refused nothing.
-`anew` does the same at once, and all that is listed is told, whatever its version: for whoever knows better than the
-watch. It is deaf, or versions went back (a store restored from a backup): then it is silent until they have caught up.
+`relist` does the same at once, for whoever knows that the watch is deaf. So does `anew`, and tells all that is listed,
+whatever its version: where versions went back (a store restored from a backup), a watch is silent until they have
+caught up, and the same version may hold something else.
 With `reads_deleted` False a DELETED event's object is not parsed, and is told of also where it was never known.
 A list is streamed where the server can (WatchList); one without an end (a proxy drops bookmarks, say) is the last.
 `parse` makes a slim record of an object's JSON; None: not ours, not kept. An object that it cannot read is logged, and
@@ -132,10 +133,18 @@ class Reflector(Generic[Record]):
         """Why the store may not be what the cluster is; None: it follows. `now` is the loop's time."""
         return self._liveness.behind(now)
 
+    def relist(self) -> None:
+        """Drop the present watch and list, unless that is due, or under way."""
+        if self._version:
+            self._leave()
+
     def anew(self) -> None:
         """Drop the present watch, list, and tell of everything."""
         for uid, kept in self._entries.items():
             self._entries[uid] = Entry(msgspec.structs.replace(kept.identity, resource_version=""), kept.record)
+        self._leave()
+
+    def _leave(self) -> None:
         self._version = ""
         if self._leash is not None and not self._leash.expired():
             self._leash.reschedule(self._now())

@@ -30,7 +30,7 @@ from tests.unit.kube.mirrored import (
     node,
     parse,
 )
-from tests.unit.kube.server import Handler, Server, broken, json_answer, silent, status_answer, stream_answer
+from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
 
 
 @pytest.mark.parametrize(
@@ -297,3 +297,24 @@ async def test_anew_counts_though_the_watch_brings_something_more_and_ends_befor
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert told.words == ["+a3", "~a3>6", "~a6>7", "+b2"]
+
+
+async def test_asked_to_list_again_it_tells_what_is_new_and_lets_a_list_that_is_under_way_come_to_its_end(
+    server: Server,
+) -> None:
+    server.answers(
+        PATH,
+        NO_STREAMS,
+        listed(20, node("a", 3), node("b", 4), node("c", 5)),
+        stream_answer(bookmark(30), then="hang"),
+        late(0.5, listed(31, node("a", 3), node("b", 25))),
+        silent,
+    )
+    async with mirror(server, Timing(watch=60)) as (reflector, told):
+        await server.wait_for(3)
+        reflector.relist()
+        await server.wait_for(4)
+        reflector.relist()
+        await told.wait_for("+a3", "+b4", "+c5", "-c?", "~b4>25")
+        await server.wait_for(5)
+    assert len(server.asked) == 5
