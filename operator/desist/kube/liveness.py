@@ -90,8 +90,12 @@ class Liveness:
         """It begins to list, or to watch."""
         self._turned, self._opened = now, float("inf")
 
+    def listing(self, now: float) -> None:
+        """A part of a list came: no news before the rest of it has, and that may never come."""
+        self._turned = now
+
     def heard(self, now: float) -> None:
-        """Something came from the server."""
+        """Something came from the server that is known now."""
         self._contact = self._turned = now
 
     def opened(self, now: float) -> bool:

@@ -218,10 +218,11 @@ class Reflector(Generic[Record]):
         listed: dict[str, Entry[Record]] = {}
         version = ""
         async for page in pages(self._client, self._source.resource, replace(self._source.query, limit=PAGE)):
-            self._liveness.heard(self._now())
+            self._liveness.listing(self._now())
             version = page.resource_version
             for raw in page.items:
                 self._collect(listed, raw)
+        self._liveness.heard(self._now())
         self._replace(listed, version)
 
     async def _watch(self, listed: dict[str, Entry[Record]] | None) -> None:

@@ -21,7 +21,7 @@ from tests.unit.kube.mirrored import (
     mirror,
     node,
 )
-from tests.unit.kube.server import Handler, Server, broken, status_answer, stream_answer
+from tests.unit.kube.server import Handler, Server, broken, json_answer, status_answer, stream_answer
 
 
 async def test_a_missing_permission_is_logged_with_what_to_grant(
@@ -144,3 +144,20 @@ async def test_the_probes_words_are_true(server: Server) -> None:
         assert mirrored.stuck(now()) is None
         assert "stuck for" in (mirrored.stuck(now() + 60) or "")
     assert "does not run" in (mirrored.stuck(now()) or "")
+
+
+@pytest.mark.parametrize("second", [status_answer(503), status_answer(410, "Expired"), listed(20, {"metadata": {}})])
+async def test_a_list_that_never_comes_to_its_end_is_no_news_of_the_cluster(server: Server, second: Handler) -> None:
+    now: Callable[[], float] = asyncio.get_running_loop().time
+    first = json_answer({"metadata": {"resourceVersion": "20", "continue": "more"}, "items": [node("a", 12)]})
+
+    async def pages(request: web.Request) -> web.StreamResponse:
+        return await (second if "continue" in request.query else first)(request)
+
+    server.answers(PATH, NO_STREAMS, listed(5, node("a", 3)), stream_answer(error(410, "Expired")), pages)
+    async with mirror(server, Timing(watch=1, margin=0, backoff=0.01, backoff_max=0.05, patience=0.5)) as (mirrored, _):
+        await server.wait_for(3)
+        async with asyncio.timeout(10):
+            while "nothing heard" not in (mirrored.behind(now()) or ""):  # noqa: ASYNC110 - nothing to await
+                await asyncio.sleep(0.01)
+        assert mirrored.stuck(now()) is None
