@@ -50,7 +50,9 @@ class Operator:
         client, clock = Client(login.connection()), Clock()
         cluster = Cluster(client, socket.gethostname(), clock)
         caches = Caches()
-        keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, clock)
+        # By the API server's clock: of two controllers whose own are far apart, each would replace the other's keys.
+        common = lambda: client.server_time() or clock()  # noqa: E731
+        keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, common)
         platform = Platform(settings, caches.runtimes, lambda: keys.current)
         recorder = EventRecorder(cluster.create_event, clock)
         memory = Memory()

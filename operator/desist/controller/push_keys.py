@@ -39,7 +39,7 @@ FIRST, LONGEST = 5.0, 300.0
 """Seconds before a look that failed is tried again; doubles each time in a row."""
 KEPT = timedelta(minutes=10)
 AHEAD = timedelta(hours=1)
-"""How far the clock that made a key may be ahead of ours. A key of later than that would hold until then: it is due."""
+"""How far ahead a key may have been made. One of later than that would hold until then: it is due."""
 TRIES = 3
 """Of one change, where another controller comes first."""
 
@@ -70,7 +70,7 @@ class PushKeys:
         named: Callable[[], Collection[str]],
         clock: Callable[[], datetime],
     ) -> None:
-        """`place` is None where push is off. `named` gives the ids that pods name."""
+        """`place` is None where push is off. `named` gives the ids that pods name. `clock`: one for all controllers."""
         self._cluster = cluster
         self._place = place
         self._rotate_after = rotate_after

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -251,4 +253,19 @@ async def test_the_start_does_without_the_push_key(server: Server, answer: Handl
     async with asyncio.timeout(10):
         await made.life.start()
     assert made.life.health.unready() == []
+    await made.life.stop()
+
+
+async def test_push_keys_are_dated_by_the_api_servers_clock(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two controllers whose own clocks are further apart than a key's age would replace each other's for ever."""
+    path = "/api/v1/namespaces/sys/secrets/keys"
+    server.answers(path, json_answer({"metadata": {"resourceVersion": "5"}, "data": {}}))
+    real = datetime.now(UTC)
+    monkeypatch.setattr("desist.controller.operator.Clock", lambda: Clock(lambda: real + timedelta(days=40)))
+    made = operator(push_secret="sys/keys")
+    async with asyncio.timeout(10):
+        await made.life.start()
+        changed = next(asked.body["data"] for asked in server.asked if asked.method == "PATCH" and asked.path == path)
+    dated = next(value for name, value in changed.items() if name.endswith(".made"))
+    assert abs(datetime.fromisoformat(b64decode(dated).decode()) - real) < timedelta(days=1)
     await made.life.stop()
