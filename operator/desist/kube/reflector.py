@@ -46,7 +46,7 @@ from desist.kube.errors import (
 from desist.kube.listing import PAGE, Change, ChangeKind, Entry, diff, pages
 from desist.kube.liveness import Liveness, Timing
 from desist.kube.resource import Query, Resource
-from desist.kube.wire import Identity, WatchEvent, bookmark, identity
+from desist.kube.wire import NOT_AN_EVENT, Identity, WatchEvent, bookmark, identity
 
 Record = TypeVar("Record")
 REFUSED = 8
@@ -341,4 +341,4 @@ class Reflector(Generic[Record]):
 def _refuses(error: ApiError) -> bool:
     """Whether the server has said no to just this watch."""
     passing = isinstance(error, Unauthorized | Forbidden | NotFound | TooManyRequests)
-    return not passing and error.status not in (0, 503)
+    return not passing and (error.status not in (0, 503) or error.reason == NOT_AN_EVENT)

@@ -16,6 +16,7 @@ import msgspec
 
 from desist.kube.errors import ServerUnavailable
 
+NOT_AN_EVENT = "NotAnEvent"
 KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 
 
@@ -76,7 +77,7 @@ class WatchEvent(msgspec.Struct, frozen=True):
         try:
             return _EVENTS.decode(line)
         except msgspec.MsgspecError as error:
-            raise ServerUnavailable(0, "NotAnEvent", str(error)) from error
+            raise ServerUnavailable(0, NOT_AN_EVENT, str(error)) from error
 
 
 class _Bookmarked(msgspec.Struct, frozen=True, rename="camel"):

@@ -100,6 +100,7 @@ def from_version_5(answer: Handler) -> Handler:
         stream_answer(error(500, "InternalError")),
         stream_answer(bookmark(5), error(500, "InternalError")),
         stream_answer(error(504, "Timeout")),
+        stream_answer(b"<html>\n"),
         *(status_answer(code) for code in (400, 422, 500, 504)),
         stream_answer(),
     ],
