@@ -7,7 +7,8 @@ is told goes to the intake, start and end to the life. The table of kinds, and w
 from __future__ import annotations
 
 import socket
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from desist.controller import login, rows
@@ -42,6 +43,11 @@ def _push_place(settings: ControllerSettings) -> tuple[Place | None, timedelta |
     return place, timedelta(days=days) if days else None
 
 
+def _common(client: Client, clock: Clock) -> Callable[[], datetime]:
+    """The API server's clock: of two controllers whose own are far apart, each would replace the other's keys."""
+    return lambda: client.server_time() or clock()
+
+
 class Operator:
     """One controller process, as kopf's handlers hold it."""
 
@@ -50,9 +56,7 @@ class Operator:
         client, clock = Client(login.connection()), Clock()
         cluster = Cluster(client, socket.gethostname(), clock)
         caches = Caches()
-        # By the API server's clock: of two controllers whose own are far apart, each would replace the other's keys.
-        common = lambda: client.server_time() or clock()  # noqa: E731
-        keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, common)
+        keys = PushKeys(cluster, *_push_place(settings), caches.push_keys, _common(client, clock))
         platform = Platform(settings, caches.runtimes, lambda: keys.current)
         recorder = EventRecorder(cluster.create_event, clock)
         memory = Memory()

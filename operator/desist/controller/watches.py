@@ -30,8 +30,8 @@ from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.liveness import Timing
 from desist.kube.missed import missed
-from desist.kube.reflector import Reflector, Source
-from desist.kube.resource import NODES, PODS, Query
+from desist.kube.reflector import Reflector
+from desist.kube.resource import NODES, PODS, Query, Source
 from desist.kube.wire import identity
 from desist.lifecycle.plan import PostMailbox
 from desist.lifecycle.proof.process import ended

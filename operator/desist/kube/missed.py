@@ -17,7 +17,8 @@ from typing import Any
 
 from desist.kube.client import Client
 from desist.kube.listing import PAGE, Entry, pages
-from desist.kube.reflector import Reflector, Source
+from desist.kube.reflector import Reflector
+from desist.kube.resource import Source
 from desist.kube.wire import identity
 
 

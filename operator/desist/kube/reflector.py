@@ -3,9 +3,7 @@
 Contract: `run` never returns and never gives up; it ends by cancellation only. Every change is told to `on_change`, in
 order and before the next one is looked at. A watch that was cut goes on where it was; one that is too old (410, as an
 event or as an answer) begins anew, and what the new list no longer has is told as DELETED with its last known record.
-So does one that was REFUSED times in a row ended by the server at the same version, in whatever words, or at once and
-without a word: a version from which the server cannot go on (one that is ahead of it, an event behind it that cannot be
-decoded or converted) is not called too old. A server that is busy, away or does not know us has refused nothing.
+So does one that the server has refused several times in a row at the same version, in other words or none (`position`).
 `relist` does the same at once, for whoever knows that the watch is deaf. So does `anew`, and tells all that is listed,
 whatever its version: where versions went back (a store restored from a backup), a watch is silent until they have
 caught up, and the same version may hold something else.
@@ -25,45 +23,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import msgspec
 
 from desist.kube.client import Client
-from desist.kube.errors import (
-    ApiError,
-    BadRequest,
-    Forbidden,
-    Gone,
-    Invalid,
-    NotFound,
-    TooManyRequests,
-    Unauthorized,
-    error_from,
-)
+from desist.kube.errors import ApiError, BadRequest, Forbidden, Gone, Invalid, error_from
 from desist.kube.listing import PAGE, Change, ChangeKind, Entry, diff, pages
 from desist.kube.liveness import Liveness, Timing
-from desist.kube.resource import Query, Resource
-from desist.kube.wire import NOT_AN_EVENT, Identity, WatchEvent, bookmark, identity
+from desist.kube.position import Position, refuses
+from desist.kube.resource import Source
+from desist.kube.wire import Identity, WatchEvent, bookmark, identity
 
 Record = TypeVar("Record")
-REFUSED = 8
-"""Watches that brought nothing, in a row; with the default back-off that takes some ten seconds, and a server that
-loses its store's leader says 500 for a few: a list would be one more load for it, and miss how pods have ended."""
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What is mirrored."""
-
-    resource: Resource
-    query: Query = Query()  # noqa: RUF009 - a frozen value
-
-    def __str__(self) -> str:
-        return f"{self.resource} ({self.query.labels})" if self.query.labels else str(self.resource)
 
 
 class Reflector(Generic[Record]):
@@ -88,15 +63,12 @@ class Reflector(Generic[Record]):
         self._on_change = on_change
         self._timing = timing or Timing()
         self._entries: dict[str, Entry[Record]] = {}
-        self._version = ""
-        """Where the watch goes on; empty: list first."""
+        self._position = Position()
         self._streaming = True
         """Whether the next list is asked for as a stream (WatchList)."""
         self._streams = True
         """Whether the server can do that at all."""
         self._streamed = False
-        self._refusals = 0
-        """Since the watch's version went on."""
         self._liveness = Liveness(str(source), self._timing, client.options.request_timeout)
         self._leash: asyncio.Timeout | None = None
         """Around the present list and watch."""
@@ -119,7 +91,7 @@ class Reflector(Generic[Record]):
     @property
     def reached(self) -> int:
         """The version up to which all is known; 0: none is, a list is due."""
-        return int(self._version or 0)
+        return int(self._position.version or 0)
 
     def open_for(self, now: float) -> float:
         """Seconds since the present watch was let in; below 0 where none is open. `now` is the loop's time."""
@@ -135,7 +107,7 @@ class Reflector(Generic[Record]):
 
     def relist(self) -> None:
         """Drop the present watch and list, unless that is due, or under way."""
-        if self._version:
+        if self._position.version:
             self._leave()
 
     def anew(self) -> None:
@@ -145,7 +117,7 @@ class Reflector(Generic[Record]):
         self._leave()
 
     def _leave(self) -> None:
-        self._version = ""
+        self._position.lose()
         if self._leash is not None and not self._leash.expired():
             self._leash.reschedule(self._now())
 
@@ -173,27 +145,27 @@ class Reflector(Generic[Record]):
             return
         except Gone as error:
             logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
-            self._version = ""
+            self._position.lose()
             self._liveness.failed(self._now())
         except ApiError as error:
             self._failed(error)
-            if _refuses(error):
+            if refuses(error):
                 self._refused()
             least = error.retry_after or 0.0
         except Exception:
             logger.exception("watch of %s: a fault of ours, listing again", self._source)
-            self._version = ""
+            self._position.lose()
             self._liveness.failed(self._now())
         finally:
             # Also where it has ended by itself before it was cut: what it brought last is no place to go on from.
             if self._leash is not None and self._leash.when() is not None:
-                self._version = ""
+                self._position.lose()
             self._leash = None
         await asyncio.sleep(self._liveness.pause(self._now(), least))
 
     async def _list_and_watch(self) -> None:
         listed: dict[str, Entry[Record]] | None = None
-        if not self._version:
+        if not self._position.version:
             if self._streams and self._streaming:
                 listed = {}
                 self._streaming = False  # the next try lists plainly, unless this one comes to its end
@@ -227,7 +199,7 @@ class Reflector(Generic[Record]):
 
     async def _watch(self, listed: dict[str, Entry[Record]] | None) -> None:
         """Follow events; with `listed`, the first ones are a list, up to a bookmark that says so."""
-        query = replace(self._source.query, resource_version=self._version)
+        query = replace(self._source.query, resource_version=self._position.version)
         parameters = {"allowWatchBookmarks": "true", "timeoutSeconds": str(self._timing.watch)}
         if listed is not None:
             parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
@@ -267,7 +239,7 @@ class Reflector(Generic[Record]):
         """The list is complete: tell what it says that was not known."""
         for change in list(diff(self._entries, listed)):
             self._note(change)
-        self._reach(version)
+        self._position.reach(version)
         self._streaming = True
         if not self.synced.is_set():
             logger.info("watch of %s: %d listed", self._source, len(listed))
@@ -277,7 +249,7 @@ class Reflector(Generic[Record]):
     def _take(self, event: WatchEvent) -> None:
         """One event of the watch."""
         if event.type == "BOOKMARK":
-            self._reach(bookmark(event.object)[0])
+            self._position.reach(bookmark(event.object)[0])
             return
         who = identity(event.object)
         known = self._entries.get(who.uid)
@@ -291,13 +263,7 @@ class Reflector(Generic[Record]):
         elif old is not None:
             # It is there, but not ours any more: that is not its end.
             self._note(Change(ChangeKind.DELETED, who, old, None, seen=False))
-        self._reach(who.resource_version)
-
-    def _reach(self, version: str) -> None:
-        """All up to that version is known. A bookmark may say once more where it is: that is no step on."""
-        if version != self._version:
-            self._refusals = 0
-        self._version = version
+        self._position.reach(who.resource_version)
 
     def _read(self, who: Identity, raw: bytes) -> Record | None:
         try:
@@ -329,16 +295,9 @@ class Reflector(Generic[Record]):
 
     def _refused(self) -> None:
         """One more watch that the server has ended, and that has brought nothing."""
-        self._refusals += 1
-        if self._version and self._refusals >= REFUSED:
-            logger.warning("watch of %s cannot go on at version %s, listing again", self._source, self._version)
-            self._reach("")
+        if self._position.refused():
+            logger.warning("watch of %s cannot go on at version %s: list", self._source, self._position.version)
+            self._position.lose()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _refuses(error: ApiError) -> bool:
-    """Whether the server has said no to just this watch."""
-    passing = isinstance(error, Unauthorized | Forbidden | NotFound | TooManyRequests)
-    return not passing and (error.status not in (0, 503) or error.reason == NOT_AN_EVENT)

@@ -1,7 +1,7 @@
 """Where things are in the Kubernetes API: paths and queries, as values.
 
 Contract: pure. A `Resource` names a kind as its URL does, an `Address` one object, a `Query` what a list or a watch is
-restricted to. Names and namespaces are quoted, so that no caller can leave its collection.
+restricted to, a `Source` both at once. Names and namespaces are quoted, so that no caller can leave its collection.
 """
 
 from __future__ import annotations
@@ -76,6 +76,17 @@ class Query:
             "resourceVersion": self.resource_version,
         }
         return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A collection, and what of it."""
+
+    resource: Resource
+    query: Query = Query()
+
+    def __str__(self) -> str:
+        return f"{self.resource} ({self.query.labels})" if self.query.labels else str(self.resource)
 
 
 PODS = Resource("", "v1", "pods")

@@ -11,8 +11,8 @@ import msgspec
 from desist.kube.client import Client
 from desist.kube.listing import Change
 from desist.kube.liveness import Timing
-from desist.kube.reflector import Reflector, Source
-from desist.kube.resource import Query, Resource
+from desist.kube.reflector import Reflector
+from desist.kube.resource import Query, Resource, Source
 
 MAPS = Resource("", "v1", "configmaps")
 LABEL = "kube-test=mirrored"

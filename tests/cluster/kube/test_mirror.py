@@ -11,8 +11,8 @@ from desist.kube.client import Client
 from desist.kube.errors import Gone, error_from
 from desist.kube.listing import Change
 from desist.kube.liveness import Timing
-from desist.kube.reflector import Reflector, Source
-from desist.kube.resource import NODES, PODS, Query
+from desist.kube.reflector import Reflector
+from desist.kube.resource import NODES, PODS, Query, Source
 from tests.cluster.kube.mirror import MAPS, QUICK, change, mirrored, put, remove
 from tests.support.apiproxy import ApiProxy, Request
 from tests.support.faults import EXPIRED, Answer, Fault

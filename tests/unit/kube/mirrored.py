@@ -12,8 +12,8 @@ from desist.kube.client import Client
 from desist.kube.listing import Change, ChangeKind
 from desist.kube.liveness import Timing
 from desist.kube.options import ClientOptions
-from desist.kube.reflector import Reflector, Source
-from desist.kube.resource import NODES, Query
+from desist.kube.reflector import Reflector
+from desist.kube.resource import NODES, Query, Source
 from tests.unit.kube.server import Handler, Server, json_answer, status_answer
 
 PATH = "/api/v1/nodes"

@@ -12,8 +12,8 @@ from aiohttp import web
 from desist.kube.client import Client
 from desist.kube.listing import Change, Entry, diff
 from desist.kube.liveness import Timing
-from desist.kube.reflector import Reflector, Source
-from desist.kube.resource import NODES
+from desist.kube.reflector import Reflector
+from desist.kube.resource import NODES, Source
 from desist.kube.wire import Identity
 from tests.unit.kube.mirrored import (
     CALM,

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from desist.kube.liveness import Timing
-from desist.kube.reflector import REFUSED
+from desist.kube.position import REFUSED
 from tests.unit.kube.mirrored import (
     FAST,
     NO_STREAMS,
