@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Counts:
     """How many stops of each kind a side makes."""
 
     cancels: int = 12
-    forces: int = 6
+    forces: int = 12
     kills: int = 5
     started: int = 6
     storm: int = 40
@@ -74,8 +74,9 @@ class Turns:
         others = [side for side in self.sides if side != MAILBOX]
         await self._prepare(subject for side in others for subject in self._counts.idle(side))
         await asyncio.sleep(self._counts.idle_seconds)
-        for mode in (CANCEL, FORCE, KILL):
-            await self._one_at_a_time(mode)
+        # What is compared is stopped in turn: a machine that is slow for half a minute is slow for both.
+        for modes in ((CANCEL, FORCE), (KILL,)):
+            await self._one_at_a_time(modes)
         for turn in range(self._counts.turns):
             await self._storms(turn)
         await self._all_started(others)
@@ -91,10 +92,10 @@ class Turns:
             say(f"{len(taken)} start, {taken[0].side} first")
             await self._stage.prepare(taken)
 
-    async def _one_at_a_time(self, mode: str) -> None:
-        sides = [[each for each in self._counts.idle(side) if each.mode == mode] for side in self.sides]
-        subjects = alternating(sides)
-        say(f"{mode}: {len(subjects)} are stopped, one a second")
+    async def _one_at_a_time(self, modes: Sequence[str]) -> None:
+        parts = [(mode, side) for mode in modes for side in self.sides]
+        subjects = alternating([[it for it in self._counts.idle(side) if it.mode == mode] for mode, side in parts])
+        say(f"{', '.join(modes)}: {len(subjects)} are stopped, one a second")
         await self._stage.one_at_a_time(subjects)
 
     async def _storms(self, turn: int) -> None:
@@ -124,7 +125,7 @@ class Turns:
 
 
 def alternating(sides: list[list[Subject]]) -> list[Subject]:
-    """The sides' subjects, one of each in turn, as long as a side has any."""
+    """Subjects of all sides, one of each in turn, as long as a side has any."""
     longest = max(map(len, sides), default=0)
     return [subjects[number] for number in range(longest) for subjects in sides if number < len(subjects)]
 
