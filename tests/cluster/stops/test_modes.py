@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from typing import Any
 
 import pytest
-from kubernetes import client
+from kubernetes import client, watch
 
 from tests.support import programs, proof
 from tests.support.lab import Lab, condition, history, phase_of, record, template
@@ -241,12 +240,15 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     assert proof.gone_for_good(execution.marker)
 
 
-def _wait_until_gone(lab: Lab, pod: Any, seconds: float = 60) -> None:
+def _wait_until_gone(lab: Lab, pod: Any, seconds: int = 60) -> None:
     """Until its name is free: a kubelet reports the end of its containers some seconds before it lets the pod go."""
-    end = time.monotonic() + seconds
-    while any(found.metadata.uid == pod.metadata.uid for found in lab.core.list_namespaced_pod(lab.name).items):
-        assert time.monotonic() < end, f"pod {pod.metadata.name} is still there after {seconds} s"
-        time.sleep(0.2)
+    name, pods = pod.metadata.name, lab.core.list_namespaced_pod
+    one = {"namespace": lab.name, "field_selector": f"metadata.name={name}"}
+    listed = pods(**one)
+    since = {"resource_version": listed.metadata.resource_version, "timeout_seconds": seconds}
+    events: Any = watch.Watch().stream(pods, **one, **since) if listed.items else ()
+    gone = not listed.items or any(event["type"] == "DELETED" for event in events)
+    assert gone, f"pod {name} is still there after {seconds} s"
 
 
 def _copy_of(pod: Any) -> dict[str, Any]:
