@@ -26,7 +26,7 @@ from hack.cluster.images import (
     workload_images,
 )
 from hack.cluster.keys import key_of
-from hack.cluster.nodes import node_names, start_kubelet, start_node, stop_kubelet, stop_node
+from hack.cluster.nodes import kubelet_since, node_names, start_kubelet, start_node, stop_kubelet, stop_node
 from hack.cluster.processes import Process, processes_with
 from hack.cluster.progress import Progress, Step
 from hack.cluster.tools import shell_line, tool
@@ -49,6 +49,7 @@ __all__ = [
     "home",
     "key_of",
     "kubeconfig",
+    "kubelet_since",
     "load",
     "load_archives",
     "node_names",

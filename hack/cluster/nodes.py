@@ -6,6 +6,8 @@ Unknown after about 20 s, Ready again within seconds). Raises ClusterError for a
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hack.cluster import kind, ownership
 from hack.cluster.engine import Engine, current
 from hack.cluster.errors import ClusterError
@@ -36,6 +38,13 @@ def stop_kubelet(node: str) -> None:
 def start_kubelet(node: str) -> None:
     """Start the node's kubelet again."""
     _engine().docker("exec", _checked(node), "systemctl", "start", "kubelet")
+
+
+def kubelet_since(node: str) -> datetime:
+    """When the node's kubelet was started last, in whole seconds of UTC."""
+    asked = ("systemctl", "show", "kubelet", "--property=ActiveEnterTimestamp", "--timestamp=unix", "--value")
+    said = _engine().docker("exec", _checked(node), *asked)
+    return datetime.fromtimestamp(int(said.strip().removeprefix("@")), UTC)
 
 
 def stop_node(node: str) -> None:

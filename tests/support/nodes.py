@@ -1,6 +1,8 @@
 """Nodes: waited for on a watch, tainted, removed, and put back as they were.
 
-Contract: `wait_for_ready` returns the time from which the API server says so. `put_back` makes a Node object again with
+Contract: `wait_for_ready` returns the time from which the API server says so, which may be before the kubelet died: it
+takes the API server most of a minute to doubt a kubelet. `wait_for_return` returns when the kubelet that runs now has
+spoken, and pods are scheduled there. `put_back` makes a Node object again with
 its old name, labels and pod range, so that the cluster's network is what it was; its kubelet fills in the rest.
 """
 
@@ -11,9 +13,11 @@ from typing import Any
 
 from kubernetes import client, watch
 
+from hack.cluster.api import kubelet_since
 from tests.support.watching import Object
 
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+TAINTS = "node.kubernetes.io/"
+OUT_OF_SERVICE = f"{TAINTS}out-of-service"
 
 
 def wait_for_ready(core: Any, name: str, ready: bool, seconds: int = 60) -> datetime:
@@ -33,6 +37,26 @@ def _since(node: Any, ready: bool) -> datetime | None:
     fits = condition is not None and (condition.status == "True") is ready
     since: datetime | None = condition.last_transition_time if condition is not None and fits else None
     return since
+
+
+def wait_for_return(core: Any, name: str, seconds: int = 120) -> None:
+    """Until the kubelet that runs now says Ready, and no taint of a lost node is left. Fails where it does not come.
+
+    A kubelet that starts is not Ready for a moment, and what is made in that moment goes elsewhere where it only
+    prefers this node. So a Ready from before its start is not enough.
+    """
+    started = kubelet_since(name)
+    stream: Any = watch.Watch().stream(
+        core.list_node, field_selector=f"metadata.name={name}", timeout_seconds=seconds, _request_timeout=seconds + 5
+    )
+    if not any(_is_back(event["object"], started) for event in stream):
+        raise AssertionError(f"node {name} did not come back within {seconds} s")
+
+
+def _is_back(node: Any, started: datetime) -> bool:
+    ready = next((c for c in node.status.conditions or () if c.type == "Ready"), None)
+    heard = ready is not None and ready.status == "True" and ready.last_heartbeat_time >= started
+    return heard and not any(taint.key.startswith(TAINTS) for taint in node.spec.taints or ())
 
 
 def put_out_of_service(core: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from kubernetes import client
 
 from hack.cluster.api import start_kubelet, stop_kubelet
 from tests.support.lab import Lab
-from tests.support.nodes import put_back, put_in_service, saved, wait_for_ready
+from tests.support.nodes import put_back, put_in_service, saved, wait_for_return
 from tests.support.operations import Operations, operations_of
 from tests.support.operator_process import OperatorProcess
 from tests.support.spaces import shared
@@ -36,11 +36,12 @@ def operations(place: Lab) -> Iterator[Operations]:
 
 @pytest.fixture(scope="module")
 def stopped_kubelet(api: Any) -> Iterator[Callable[[], None]]:
-    """Stops LOST's kubelet when called; at the end the node is there, in service and Ready."""
+    """Stops LOST's kubelet when called; before and after, the node is there, in service and Ready."""
     core: Any = client.CoreV1Api(api)
+    wait_for_return(core, LOST)
     node = saved(core, LOST)
     yield lambda: stop_kubelet(LOST)
     put_back(core, node)
     put_in_service(core, LOST)
     start_kubelet(LOST)
-    wait_for_ready(core, LOST, ready=True)
+    wait_for_return(core, LOST)

@@ -13,7 +13,8 @@ from tests.cluster.lost_nodes.conftest import LOST
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
 from tests.support.logs import wait_until_started
-from tests.support.nodes import put_back, put_in_service, put_out_of_service, saved, wait_for_ready
+from tests.support.nodes import put_back, put_in_service, put_out_of_service, saved, wait_for_return
+from tests.support.sight import HOSTNAME
 from tests.support.watching import Seen
 
 WORDS: dict[str, Callable[[Any], None]] = {
@@ -21,6 +22,14 @@ WORDS: dict[str, Callable[[Any], None]] = {
     "deleted": lambda core: core.delete_node(LOST),
 }
 STOPS = {"killed": ("Kill", "KillCancelling"), "cancelled": ("Cancel", "Cancelling")}
+
+THERE = {"nodeSelector": {HOSTNAME: LOST}}
+WISH = {"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": [LOST]}]}
+RATHER_THERE = {
+    "affinity": {
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": WISH}]}
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,12 @@ class Removal:
 def removal(place: Lab, stopped_kubelet: Callable[[], None], request: pytest.FixtureRequest) -> Removal:
     """Executions on a node that does not answer, the administrator's word, and the node's return."""
     node = saved(place.core, LOST)
-    runs = {name: start(place, f"{name}-{request.param.replace(' ', '-')}") for name in (*STOPS, "running")}
-    for execution in runs.values():
-        wait_until_started(execution, 60)
-        assert {process.node for process in execution.processes()} == {LOST}
+    suffix = request.param.replace(" ", "-")
+    runs = {name: start(place, f"{name}-{suffix}", **THERE) for name in STOPS}
+    wait_until_there(runs)
+    # It must be able to run elsewhere, so it only prefers this node: after the others have shown that it takes pods.
+    runs["running"] = start(place, f"running-{suffix}", **RATHER_THERE)
+    wait_until_there(runs)
     stopped_kubelet()
     for name, (mode, phase) in STOPS.items():
         runs[name].stop(mode)
@@ -52,18 +63,20 @@ def removal(place: Lab, stopped_kubelet: Callable[[], None], request: pytest.Fix
     put_back(place.core, node)
     put_in_service(place.core, LOST)
     start_kubelet(LOST)
-    wait_for_ready(place.core, LOST, ready=True)
+    wait_for_return(place.core, LOST)
     return Removal(runs, ends, alive)
 
 
-def start(lab: Lab, name: str) -> Execution:
+def start(lab: Lab, name: str, **where: Any) -> Execution:
     marker = f"mark-{name}-{lab.name}"
-    wish = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [LOST]}]}
-    affinity = {
-        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": wish}]}
-    }
-    made = template(programs.command(programs.POLITE, marker), affinity=affinity)
+    made = template(programs.command(programs.POLITE, marker), **where)
     return lab.create({"workflowSpec": {"template": made}}, marker)
+
+
+def wait_until_there(runs: dict[str, Execution]) -> None:
+    for execution in runs.values():
+        wait_until_started(execution, 60)
+        assert {process.node for process in execution.processes()} == {LOST}
 
 
 @pytest.mark.conformance("C7")

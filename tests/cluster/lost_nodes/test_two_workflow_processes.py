@@ -20,7 +20,7 @@ from tests.cluster.lost_nodes.conftest import LOST, OTHER
 from tests.support import programs, proof
 from tests.support.lab import Execution, phase_of, template
 from tests.support.logs import wait_for_log, wait_until_started
-from tests.support.nodes import put_in_service, put_out_of_service, wait_for_ready
+from tests.support.nodes import put_in_service, put_out_of_service, wait_for_return
 from tests.support.operations import Author, Operation, Operations
 from tests.support.sight import HOSTNAME
 from tests.support.watching import Object
@@ -100,7 +100,7 @@ def story(operations: Operations, stopped_kubelet: Callable[[], None]) -> Story:
     seen.alive["ended"] = alive(run)
     put_in_service(operations.lab.core, LOST)
     start_kubelet(LOST)
-    wait_for_ready(operations.lab.core, LOST, ready=True)
+    wait_for_return(operations.lab.core, LOST)
     return seen
 
 
