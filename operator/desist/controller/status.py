@@ -142,8 +142,9 @@ class StatusWriter:
         return Written(Outcome.UNWRITTEN, again_at=contention.until)
 
     async def _put(self, record: StoppableRecord, status: Stoppable, refused: _Refused) -> Written:
+        sent = status.wire()
         try:
-            body = await self._replace(record, status, refused)
+            body = await self._replace(record, status, sent, refused)
         except Outdated:
             logger.debug("the object changed meanwhile: deciding again")
             return Written(Outcome.AGAIN)
@@ -153,12 +154,14 @@ class StatusWriter:
             return await self._put_lean(record, status, refused, error)
         except ApiError as error:
             return self._failed(record, refused, error)
-        return self._put_down(record, status, self._kind.read(body, record))
+        # Stored as it was sent, it is not read a second time.
+        stored = {**body, "status": status} if body.get("status") == sent else body
+        return self._put_down(record, status, self._kind.read(stored, record))
 
-    async def _replace(self, record: StoppableRecord, status: Stoppable, refused: _Refused) -> Body:
+    async def _replace(self, record: StoppableRecord, status: Stoppable, sent: Body, refused: _Refused) -> Body:
         """The PUT. What only tells of a run without a stop holds no stop up, that of the same object least of all."""
         budget = Budget.START if status.cancellation is None else Budget.STOP
-        target = self._kind, record.metadata, status.wire(), budget, _within(budget, refused)
+        target = self._kind, record.metadata, sent, budget, _within(budget, refused)
         if budget is Budget.STOP:
             return await self._cluster.replace_status(*target)
         key = Key(self._kind.name, record.metadata.uid)

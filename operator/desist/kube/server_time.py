@@ -17,6 +17,8 @@ class ServerTime:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._told: tuple[datetime, float] | None = None
+        self._read: tuple[str, datetime | None] = ("", None)
+        """The last header, and its time: in a storm, dozens of answers bear the same second."""
 
     def __call__(self) -> datetime | None:
         """The API server's time."""
@@ -27,9 +29,16 @@ class ServerTime:
 
     def told(self, header: str | None) -> None:
         """An answer bore that `Date`; one that cannot be read says nothing."""
-        try:
-            date = parsedate_to_datetime(header or "")
-        except (ValueError, OverflowError):
-            return
-        if date.tzinfo is not None:
-            self._told = date.astimezone(UTC), self._clock()
+        if header is not None and header != self._read[0]:
+            self._read = header, _date(header)
+        if header is not None and (date := self._read[1]) is not None:
+            self._told = date, self._clock()
+
+
+def _date(header: str) -> datetime | None:
+    """Its time in UTC; None where it cannot be read."""
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    return date.astimezone(UTC) if date.tzinfo is not None else None

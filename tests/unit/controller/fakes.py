@@ -30,6 +30,10 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PASSED = CreateAnswer(Answer.PASSED)
 
 
+def _as_it_is(status: dict[str, Any]) -> dict[str, Any]:
+    return status
+
+
 def _nothing_against(_: dict[str, Any]) -> ApiError | None:
     return None
 
@@ -51,6 +55,8 @@ class FakeCluster:
     """Calls to which no answer comes."""
     refuses: dict[str, Callable[[dict[str, Any]], ApiError | None]] = field(default_factory=dict)
     """By call: what the API server says to what is written; None: nothing against it."""
+    stores: Callable[[dict[str, Any]], dict[str, Any]] = _as_it_is
+    """What the API server makes of a status that is written."""
     calls: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
@@ -130,7 +136,7 @@ class FakeCluster:
             raise refused
         held = self.objects[metadata.name]
         held["metadata"] = {**held["metadata"], "resourceVersion": str(int(held["metadata"]["resourceVersion"]) + 1)}
-        held["status"] = status
+        held["status"] = self.stores(status)
         return held
 
     async def dry_run_pod(self, owner: ObjectMeta, manifest: Opaque) -> CreateAnswer:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from desist.api.status import WorkflowExecutionStatus
+from desist.api.vocabulary import Phase
 from desist.controller.kinds import EXECUTION
 from desist.controller.outcome import Outcome
 from desist.controller.records import Resting, StoppableRecord, execution_record
@@ -135,6 +136,15 @@ async def test_a_status_that_does_not_fit_without_its_texts_either_is_said() -> 
     writing = Writing(large("KillCancelling"))
     assert await writing.write() is Outcome.UNWRITTEN
     assert [(notice.warning, notice.reason) for notice in writing.fake.notices] == [(True, "StatusRefused")]
+
+
+async def test_a_status_that_is_stored_as_it_was_sent_is_not_read_again_and_another_one_is() -> None:
+    writing = Writing()
+    await writing.write()
+    assert writing.known.status is FULL
+    writing.fake.stores = lambda status: {**status, "phase": "Running", "ofALaterVersion": 1}
+    await writing.write(FULL.replace(attempt=2))
+    assert writing.known.status == FULL.replace(attempt=2, phase=Phase.RUNNING)
 
 
 @pytest.mark.parametrize("error", REFUSALS, ids=lambda error: str(error.status))

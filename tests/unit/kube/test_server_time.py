@@ -25,6 +25,9 @@ def test_it_goes_on_from_what_was_told_last() -> None:
     assert server_time() == NOW + timedelta(seconds=30.5)
     server_time.told("Fri, 01 May 2026 12:10:00 GMT")
     assert server_time() == datetime(2026, 5, 1, 12, 10, tzinfo=UTC)
+    seconds[0] = 131.0
+    server_time.told("Fri, 01 May 2026 12:10:00 GMT")
+    assert server_time() == datetime(2026, 5, 1, 12, 10, tzinfo=UTC), "the same second, told half a second later"
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "Fri, 99 May 2026 12:10:00 GMT"])
