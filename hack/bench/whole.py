@@ -3,9 +3,11 @@
 `python -m hack.bench.whole [--beside CHECKOUT]`, on the cluster that is up; the release is put away meanwhile. Each
 turn starts the operator as a process on this machine, without push (no datagram goes from here to a pod and back), lets
 programs start, cancels all of them at once, and waits until all have ended, by the kubelets' word.
-Printed are calls of functions a stop, which no other work on the machine changes, and processor time of each part's
-calls, with what they call, as a share of the whole. A profile makes everything slower, small functions most of all:
-milliseconds are those of a turn of its own without it.
+Printed are calls of functions a stop, how often `decide` ran, and processor time of each part's calls, with what they
+call, as a share of the whole. A profile makes everything slower, small functions most of all: milliseconds are those of
+a turn of its own without it.
+Other work on the machine changes the number of calls, too: where the kubelets need more than three seconds to report
+the ends, postings are repeated, each a `decide` and a write more. Compare turns in which it ran as often.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from desist.kube.client import Client
 from desist.kube.connection import Connection
@@ -42,12 +44,15 @@ PARTS = {
     "what comes in, TLS": ("asyncio/selector_events.py", ("_read_ready",)),
 }
 """By name: the end of a file's path, and functions in it."""
+Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
+"""By file, line and name: calls without recursions, all calls, own seconds, seconds with what was called, callers."""
 
 
 class Cost(NamedTuple):
     """Of one stop."""
 
     calls: float
+    decided: float
     parts: dict[str, float]
     """Shares of the whole."""
 
@@ -99,18 +104,22 @@ async def _stop_all(operator: Operator, namespace: str, stops: int, profile: boo
 
 def cost(profile: Path, stops: int) -> Cost:
     """The profile's calls, and shares of its parts."""
-    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    stats: Stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
     spent = sum(own for _, _, own, _, _ in stats.values())
-    parts = {}
-    for name, (file, functions) in PARTS.items():
-        of = [each for (path, _, called), each in stats.items() if path.endswith(file) and called in functions]
-        parts[name] = sum(whole for _, _, _, whole, _ in of) / spent
-    return Cost(sum(count for _, count, _, _, _ in stats.values()) / stops, parts)
+    calls = sum(count for _, count, _, _, _ in stats.values()) / stops
+    decided = sum(count for _, count, _, _, _ in _of(stats, "decide")) / stops
+    return Cost(calls, decided, {part: sum(whole for _, _, _, whole, _ in _of(stats, part)) / spent for part in PARTS})
+
+
+def _of(stats: Stats, part: str) -> list[tuple[int, int, float, float, Any]]:
+    """What the profile says of a part's functions."""
+    file, functions = PARTS[part]
+    return [found for (path, _, name), found in stats.items() if path.endswith(file) and name in functions]
 
 
 def show(name: str, found: Cost) -> None:
     """A block."""
-    print(f"\n{name}: {found.calls:,.0f} calls of functions a stop")
+    print(f"\n{name}: {found.calls:,.0f} calls of functions a stop, {found.decided:.1f} times decided")
     for part, share in found.parts.items():
         if share >= 0.005:
             print(f"  {part:<24}{100 * share:5.1f} %")
