@@ -135,12 +135,12 @@ class Lab:
         return self.create({"workflowSpec": workflow} | (spec or {}), marker)
 
     def create(self, spec: dict[str, Any], marker: str = "", name: str | None = None) -> Execution:
-        """Create an execution with exactly this spec. Raises ApiException where the API refuses it."""
+        """Create an execution with this spec, put where its pod may go. Raises ApiException where it is refused."""
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "WorkflowExecution",
             "metadata": {"name": name or f"run-{uuid.uuid4().hex[:8]}"},
-            "spec": spec,
+            "spec": _placed(spec, "workflowSpec", "template"),
         }
         made = self.custom.create_namespaced_custom_object(GROUP, VERSION, self.name, PLURAL, body)
         execution = Execution(self, made["metadata"]["name"], made["metadata"]["uid"], marker or "no-marker-was-given")
@@ -159,7 +159,8 @@ class Lab:
 
     def workflow(self, name: str, spec: dict[str, Any]) -> Object:
         """Create a Workflow."""
-        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
+        kind = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Workflow"}
+        body = {**kind, "metadata": {"name": name}, "spec": _placed(spec, "template")}
         made: Object = self.custom.create_namespaced_custom_object(GROUP, VERSION, self.name, "workflows", body)
         return made
 
@@ -173,6 +174,16 @@ def template(command: Sequence[str], **pod: Any) -> dict[str, Any]:
         "command": list(command),
     }
     return {"spec": {"containers": [container], "terminationGracePeriodSeconds": 2, **Placement.of(pod), **pod}}
+
+
+def _placed(held: dict[str, Any], *path: str) -> dict[str, Any]:
+    """The same, where what the path leads to is a pod template: a module may write one without `template`."""
+    if path:
+        first, *rest = path
+        below = held.get(first)
+        return held | {first: _placed(below, *rest)} if isinstance(below, dict) else held
+    spec = held.get("spec")
+    return held | {"spec": {**Placement.of(spec), **spec}} if isinstance(spec, dict) else held
 
 
 def phase_of(held: Object) -> str | None:

@@ -2,8 +2,8 @@
 
 Contract: namespaces of tests are named by `fresh_name`, which has the worker in it where there are workers. `Sight`
 takes the other workers' namespaces out of what the API server lists and watches: to an operator behind it, it is as if
-they were not there. Without workers there is nothing to hide. `Placement.steady` keeps the pods of `lab.template` off
-the node that another module may be losing at that moment.
+they were not there. Without workers there is nothing to hide. `Placement.steady` keeps the pods of `lab.template`, and
+of every other template that a `Lab` is given, off the node that another module may be losing at that moment.
 """
 
 from __future__ import annotations

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kubernetes import client
 
-from tests.support.lab import template
+from tests.support.lab import Lab, template
 from tests.support.operator_process import fresh_log
 from tests.support.sight import HOSTNAME, STEADY_NODE, Placement, Sight
 
@@ -52,6 +54,57 @@ def test_beside_a_module_that_loses_a_node_pods_go_to_the_other_one(monkeypatch:
     chosen = template(["true"], nodeSelector={"disk": "fast"})["spec"]
     assert chosen["nodeSelector"] == {"disk": "fast"}
     assert "nodeSelector" not in template(["true"], affinity={})["spec"]
+
+
+class Stored:
+    """Takes whatever is created, as the API server would."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    def create_namespaced_custom_object(self, *where: str | dict[str, Any]) -> dict[str, Any]:
+        """As `CustomObjectsApi` has it."""
+        body: Any = where[-1]
+        self.bodies.append(body)
+        return {"metadata": {"name": "made", "uid": "u"}}
+
+
+@pytest.fixture
+def lab() -> tuple[Lab, Stored]:
+    """A namespace that is nowhere, and what was created in it."""
+    made, stored = Lab("t-0123abcd", client.ApiClient()), Stored()
+    made.custom = stored
+    return made, stored
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_so_do_those_of_a_template_that_a_test_has_written_by_itself(
+    lab: tuple[Lab, Stored], monkeypatch: pytest.MonkeyPatch, steady: bool
+) -> None:
+    monkeypatch.setattr(Placement, "steady", steady)
+    containers = [{"name": "workflow", "image": "a"}]
+    own = {"spec": {"containers": containers}}
+    made, stored = lab
+    made.create({"workflowSpec": {"template": own}})
+    made.workflow("own", {"template": own})
+    wanted = {"nodeSelector": {HOSTNAME: STEADY_NODE}} if steady else {}
+    execution, workflow = (body["spec"] for body in stored.bodies)
+    assert execution["workflowSpec"]["template"]["spec"] == wanted | {"containers": containers}
+    assert workflow["template"]["spec"] == wanted | {"containers": containers}
+    assert own == {"spec": {"containers": containers}}, "the test's own is not changed"
+
+
+def test_what_says_where_it_runs_or_is_no_template_is_created_as_it_is(
+    lab: tuple[Lab, Stored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Placement, "steady", True)
+    made, stored = lab
+    there: dict[str, Any] = {"workflowSpec": {"template": {"spec": {"nodeName": "there"}}}}
+    no_template: list[dict[str, Any]] = [{"workflowRef": {"name": "a"}}, {"workflowSpec": {"template": {}}}]
+    given = [there, *no_template]
+    for spec in given:
+        made.create(spec)
+    assert [body["spec"] for body in stored.bodies] == given
 
 
 def test_modules_of_one_name_start_operators_that_share_nothing(
