@@ -123,15 +123,16 @@ class Gate:
         if self._held or kind is Kind.FREE:
             return
         company = self.COMPANY[kind]
-        if kind is Kind.LOST:
-            self._held.append(self._lock("node", fcntl.LOCK_EX))
-            self._may_lose_a_node = True
         # Behind the door nobody else comes in while this one looks whether the others have left.
         door = self._lock("door", fcntl.LOCK_EX)
         for other in sorted({*self.COMPANY.values()} - {company}):
             self._lock(other, fcntl.LOCK_EX).close()
         self._held.append(self._lock(company, fcntl.LOCK_EX if company == "alone" else fcntl.LOCK_SH))
         door.close()
+        # Only then: who is inside may need all nodes before it leaves.
+        if kind is Kind.LOST:
+            self._held.append(self._lock("node", fcntl.LOCK_EX))
+            self._may_lose_a_node = True
         Placement.steady = kind is Kind.OWN
 
     def leave(self) -> None:

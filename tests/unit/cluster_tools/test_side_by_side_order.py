@@ -186,3 +186,28 @@ def test_a_module_does_not_lose_a_node_that_is_needed(tmp_path: Path) -> None:
     assert inside.wait(30)
     waits.join()
     loses.leave()
+
+
+def test_a_module_that_is_to_lose_a_node_keeps_none_from_those_for_which_it_waits(tmp_path: Path) -> None:
+    """Whoever is on the release may have to bring its image into all nodes before it leaves."""
+    loses, shares = Gate(tmp_path), Gate(tmp_path)
+    shares.enter(Kind.SHARED)
+    inside, had_all = threading.Event(), threading.Event()
+
+    def lose() -> None:
+        loses.enter(Kind.LOST)
+        inside.set()
+
+    def need() -> None:
+        with shares.all_nodes():
+            had_all.set()
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (lose, need)]
+    threads[0].start()
+    assert not inside.wait(0.3)
+    threads[1].start()
+    assert had_all.wait(30), "each waits for the other"
+    assert not inside.is_set()
+    shares.leave()
+    assert inside.wait(30)
+    loses.leave()
