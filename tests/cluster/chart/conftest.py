@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from hack.cluster.api import docker_env, kubeconfig, node_names
+from hack.cluster.api import kubeconfig
 from hack.image import Images, ensure_release
 from hack.image.release import Client
+from tests.support.audit import Audit
 
 ACCOUNT = "system:serviceaccount:desist-system:desist"
-AUDIT_LOG = "/var/log/kubernetes/audit.log"
 AuditEvent = dict[str, Any]
 
 
@@ -41,16 +39,9 @@ def desist_system(api: Any) -> Client:
 @pytest.fixture
 def audited() -> Callable[[], list[AuditEvent]]:
     """What the controller's account has asked of the API server since the test began (reads are not audited)."""
-    known = len(_lines())
+    audit = Audit()
 
     def since() -> list[AuditEvent]:
-        return [event for line in _lines()[known:] if (event := json.loads(line))["user"]["username"] == ACCOUNT]
+        return [event for line in audit.since() if (event := json.loads(line))["user"]["username"] == ACCOUNT]
 
     return since
-
-
-def _lines() -> list[str]:
-    command = ["docker", "exec", node_names()[0], "cat", AUDIT_LOG]
-    done = subprocess.run(command, env=os.environ | docker_env(), capture_output=True, text=True, check=True)
-    # The last line may be half written.
-    return done.stdout.rpartition("\n")[0].splitlines()
