@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from kubernetes import client, watch
+from kubernetes import watch
 
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, condition, phase_of, template
 from tests.support.logs import wait_for_log, wait_until_started
+from tests.support.quotas import no_pods
 from tests.support.spaces import shared
 from tests.support.watching import GROUP, VERSION, Object
 
@@ -134,19 +135,8 @@ KINDS = {
 def spaces(api: Any, crds: None, release_operator: Any, request: pytest.FixtureRequest) -> Iterator[dict[str, Lab]]:
     """A namespace for all of it, and one whose quota is zero."""
     with shared(request, api) as bad, shared(request, api) as quota:
-        core: Any = client.CoreV1Api(api)
-        core.create_namespaced_resource_quota(
-            quota.name, {"metadata": {"name": "nothing"}, "spec": {"hard": {"pods": "0"}}}
-        )
-        _wait_until_quota_holds(quota)
+        no_pods(quota, "nothing")
         yield {"bad": bad, "quota": quota}
-
-
-def _wait_until_quota_holds(lab: Lab) -> None:
-    """Admission goes by a quota's status, which another controller writes: until then it refuses nothing."""
-    stream: Any = watch.Watch().stream(lab.core.list_namespaced_resource_quota, lab.name, timeout_seconds=60)
-    held = any((event["object"].status.hard or {}).get("pods") == "0" for event in stream)
-    assert held, "the quota is not in force after 60 s"
 
 
 @pytest.fixture(scope="module")

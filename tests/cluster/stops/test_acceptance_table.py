@@ -20,6 +20,7 @@ from tests.cluster.stops.conftest import LOST, on_lost_node
 from tests.support import programs, proof
 from tests.support.lab import Execution, Lab, phase_of, template
 from tests.support.logs import wait_until_started
+from tests.support.quotas import no_pods
 
 Kubectl = Callable[..., CompletedProcess[str]]
 MODES = ("Cancel", "Force", "Terminate", "Kill")
@@ -193,8 +194,7 @@ def between_attempts(lab_without_room: Lab) -> dict[str, Execution]:
     runs = {mode: start_anywhere(lab_without_room, mode) for mode in MODES}
     for execution in runs.values():
         wait_until_started(execution)
-    no_room = {"metadata": {"name": "no-room"}, "spec": {"hard": {"pods": "0"}}}
-    lab_without_room.core.create_namespaced_resource_quota(lab_without_room.name, no_room)
+    no_pods(lab_without_room, "no-room")
     for execution in runs.values():
         lab_without_room.core.delete_namespaced_pod(execution.pods()[0].metadata.name, lab_without_room.name)
     for execution in runs.values():

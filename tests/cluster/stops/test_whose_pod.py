@@ -10,6 +10,7 @@ from desist.lifecycle.pod.launcher import LAUNCHER
 from tests.support import programs
 from tests.support.lab import Execution, Lab, template
 from tests.support.logs import wait_until_started
+from tests.support.quotas import no_pods
 from tests.support.spaces import shared
 
 pytestmark = pytest.mark.usefixtures("host_operator")
@@ -68,8 +69,7 @@ def test_a_pod_in_another_namespace_is_not_the_runs_whatever_it_says(
     execution = started(lab)
     with shared(request, api) as other:
         other.core.create_namespaced_pod(other.name, like_ours(execution, next_name(execution)))
-        quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-        lab.core.create_namespaced_resource_quota(lab.name, quota)
+        no_pods(lab, "none")
         end_first_attempt(execution)
         refused = execution.wait_for(waits_for("exceeded quota"))
         execution.stop("Kill")
