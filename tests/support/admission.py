@@ -16,7 +16,7 @@ from kubernetes import client
 from tests.support.lab import Lab
 
 ADMISSION = ("admissionregistration.k8s.io", "v1")
-SECONDS = 20
+SECONDS = 60
 """Until what was made is in force."""
 NOBODY = "https://127.0.0.1:9/"
 

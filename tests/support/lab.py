@@ -19,8 +19,12 @@ from tests.support import programs, proof
 from tests.support.sight import Placement
 from tests.support.watching import GROUP, PLURAL, VERSION, Object, Recorder, Seen
 
-PATIENCE = 90.0
-"""Seconds that a test waits at most: on a starved node a stop may arrive with its second repeat only, after 20."""
+PATIENCE = 120.0
+"""Seconds that a test waits at most, where no shorter time is what it is about.
+
+On a starved node a stop may arrive with its second repeat only, after 20; and where two modules start dozens of pods at
+the same time the last of them starts after a minute and a half.
+"""
 TERMINAL = ("Succeeded", "Failed", "TimedOut", "Cancelled", "Terminated")
 Wanted = str | Callable[[Object], bool]
 
@@ -56,7 +60,7 @@ class Execution:
             raise AssertionError(f"{self.name} did not become {wanted!r} {how}: {self.describe()}")
         return seen
 
-    def wait_until_deleted(self, seconds: float = 30) -> None:
+    def wait_until_deleted(self, seconds: float = PATIENCE) -> None:
         """Wait for the DELETED event."""
         if self.lab.recorder.wait(self.uid, lambda seen: seen.event == "DELETED", seconds) is None:
             raise AssertionError(f"{self.name} was not deleted within {seconds} s")

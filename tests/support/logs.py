@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from kubernetes import client
 
-from tests.support.lab import Execution, Lab
+from tests.support.lab import PATIENCE, Execution, Lab
 
 
 class HasPods(Protocol):
@@ -24,7 +24,7 @@ class HasPods(Protocol):
         """Its pods."""
 
 
-def wait_until_started(execution: Execution, seconds: int = 60) -> None:
+def wait_until_started(execution: Execution, seconds: float = PATIENCE) -> None:
     """Until the run is Running and its program has said so itself.
 
     A container counts as running before its program has been loaded; on a busy machine a pod without requests gets
@@ -34,13 +34,13 @@ def wait_until_started(execution: Execution, seconds: int = 60) -> None:
     wait_for_log(execution, "started", seconds)
 
 
-def wait_for_log(execution: HasPods, text: str, seconds: int = 60, container: str = "workflow") -> None:
+def wait_for_log(execution: HasPods, text: str, seconds: float = PATIENCE, container: str = "workflow") -> None:
     """Until the container of its last pod has printed a line with that text. Fails with what it printed."""
     pod = max(execution.pods(), key=lambda found: found.metadata.creation_timestamp)
     wait_for_line(execution.lab, pod.metadata.name, container, text, seconds)
 
 
-def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: int = 60) -> None:
+def wait_for_line(lab: Lab, pod: str, container: str, text: str, seconds: float = PATIENCE) -> None:
     """Until that container of any pod has printed a line with that text. Fails with what it printed."""
     printed = b""
     stream: Any = lab.core.read_namespaced_pod_log(

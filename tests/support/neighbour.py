@@ -24,7 +24,7 @@ from tests.support.namespaces import make_namespace
 from tests.support.sight import fresh_name
 
 NAME = "neighbour"
-SECONDS = 60
+SECONDS = 120
 PER_SECOND = 10_000
 SENDS = """
 import json, select, socket, struct, sys, time

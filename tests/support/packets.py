@@ -25,7 +25,7 @@ from tests.support.push import Target, target
 
 RELAY = "relay"
 FIRST_PORT = 20000
-SECONDS = 20
+SECONDS = 60
 RELAYS = """
 import heapq, json, select, socket, sys, time
 fronts, backs, waiting, number = {}, {}, [], 0

@@ -24,7 +24,7 @@ def workflow_processes(marker: str) -> list[Process]:
     return [process for process in processes(marker) if "desist-launcher" not in process.arguments[0]]
 
 
-def wait_until_started(marker: str, seconds: float = 30) -> None:
+def wait_until_started(marker: str, seconds: float = 60) -> None:
     """Until the template's command runs: Running means that its launcher does, which waits before a late start."""
     end = time.monotonic() + seconds
     while not workflow_processes(marker):

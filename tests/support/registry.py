@@ -17,7 +17,7 @@ from typing import Any
 from kubernetes import client, watch
 
 from tests.support.inside import inside
-from tests.support.lab import Lab
+from tests.support.lab import PATIENCE, Lab
 from tests.support.logs import wait_for_line
 from tests.support.programs import WORKLOAD
 
@@ -34,7 +34,7 @@ class SlowRegistry:
     lab: Lab
     image: str
 
-    def wait_until_pulled(self, seconds: int = 60) -> None:
+    def wait_until_pulled(self, seconds: float = PATIENCE) -> None:
         """Until a node waits for the image's layer."""
         wait_for_line(self.lab, POD, POD, "pulled", seconds)
 
@@ -67,7 +67,7 @@ def _pod(node: str, port: int) -> dict[str, Any]:
     return {"metadata": {"name": POD}, "spec": spec}
 
 
-def _wait_until_running(lab: Lab, seconds: int = 60) -> None:
+def _wait_until_running(lab: Lab, seconds: int = int(PATIENCE)) -> None:
     selector = f"metadata.name={POD}"
     events: Any = watch.Watch().stream(
         lab.core.list_namespaced_pod, lab.name, field_selector=selector, timeout_seconds=seconds

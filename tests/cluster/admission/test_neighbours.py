@@ -25,12 +25,12 @@ def wait_for_pod(execution: Execution) -> Any:
 def wait_for_its_end(lab: Lab, uid: str, since: str) -> None:
     """Until the pod's DELETED event, of those after the version `since`."""
     stream: Any = watch.Watch().stream(
-        lab.core.list_namespaced_pod, lab.name, resource_version=since, timeout_seconds=40
+        lab.core.list_namespaced_pod, lab.name, resource_version=since, timeout_seconds=90
     )
     for event in stream:
         if event["type"] == "DELETED" and event["object"].metadata.uid == uid:
             return
-    raise AssertionError(f"pod {uid} has not gone within 40 s")
+    raise AssertionError(f"pod {uid} has not gone within 90 s")
 
 
 @pytest.mark.conformance("I6")

@@ -101,7 +101,7 @@ class Given:
         body = {"metadata": metadata, "type": "kubernetes.io/service-account-token"}
         core = self.lab.core
         stream: Any = watch.Watch().stream(
-            core.list_namespaced_secret, self.lab.name, field_selector="metadata.name=old", timeout_seconds=30
+            core.list_namespaced_secret, self.lab.name, field_selector="metadata.name=old", timeout_seconds=60
         )
         try:
             core.create_namespaced_secret(self.lab.name, body)
@@ -111,7 +111,7 @@ class Given:
             if (event["object"].data or {}).get("token"):
                 found: Body = self.lab.api.sanitize_for_serialization(event["object"])
                 return found
-        raise AssertionError("the Secret got no token within 30 s")
+        raise AssertionError("the Secret got no token within 60 s")
 
     def of_the_secret(self) -> Account:
         return Account({}, base64.b64decode(self.secret()["data"]["token"]).decode())

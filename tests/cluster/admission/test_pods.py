@@ -53,7 +53,7 @@ def test_no_controller_makes_one_from_somebodys_template(mallory: Account, room:
 def _events_about(lab: Lab, name: str, reason: str) -> Iterator[str]:
     selector = f"involvedObject.name={name},reason={reason}"
     stream: Any = watch.Watch().stream(
-        lab.core.list_namespaced_event, lab.name, field_selector=selector, timeout_seconds=30
+        lab.core.list_namespaced_event, lab.name, field_selector=selector, timeout_seconds=60
     )
     return (event["object"].message for event in stream)
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("release_operator")
 
 ADMISSION = ("admissionregistration.k8s.io", "v1")
 POLICIES, BINDINGS = "mutatingadmissionpolicies", "mutatingadmissionpolicybindings"
-SECONDS = 20
+SECONDS = 60
 """Until a policy that was made is in force."""
 NAME = "injected"
 MUTATION = f"""

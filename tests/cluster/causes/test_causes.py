@@ -70,7 +70,7 @@ def on_attempt(number: int) -> Any:
     return runs
 
 
-def wait_until_init_runs(execution: Execution, seconds: int = 60) -> None:
+def wait_until_init_runs(execution: Execution, seconds: int = 120) -> None:
     """Until an init container of its pod runs, so that its log can be asked for."""
     selector = f"desist.dev/execution-uid={execution.uid}"
     listing, name = execution.lab.core.list_namespaced_pod, execution.lab.name
@@ -129,7 +129,7 @@ def test_a_stop_in_the_wait_after_a_failure_ends_the_run_and_nothing_is_tried_ag
     execution = tried(place, "exit 7", maximumAttempts=5, initialIntervalSeconds=3600)
     execution.wait_for(lambda seen: seen.get("status", {}).get("failedAttempts") == 1)
     execution.stop("Cancel")
-    status = execution.wait_for("Cancelled", 15).object["status"]
+    status = execution.wait_for("Cancelled", 60).object["status"]
     assert (status["attempt"], len(execution.pods())) == (1, 1)
 
 
@@ -187,7 +187,7 @@ def test_an_init_container_has_time_to_let_go_of_its_lock_under_cancel(place: La
     wait_until_init_runs(execution)
     with ThreadPoolExecutor(1) as beside:
         # Followed from before the stop: soon after it the pod is gone, and its log too.
-        lets_go = beside.submit(wait_for_log, execution, "let go", 60, "lock")
+        lets_go = beside.submit(wait_for_log, execution, "let go", 120, "lock")
         wait_for_log(execution, "locked", container="lock")
         execution.stop("Cancel")
         lets_go.result()

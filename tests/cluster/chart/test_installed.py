@@ -122,7 +122,7 @@ def _what(event: AuditEvent) -> tuple[str, str]:
 def volumes_and_init_containers(lab: Lab) -> tuple[bool, list[str]]:
     """Start a run; whether an image is mounted in its pod, and its init containers."""
     execution = lab.start(programs.FINISHES)
-    execution.wait_for("Succeeded", 60)
+    execution.wait_for("Succeeded")
     (pod,) = lab.core.api_client.sanitize_for_serialization(execution.pods())
     return any("image" in volume for volume in pod["spec"]["volumes"]), [
         container["name"] for container in pod["spec"].get("initContainers", [])

@@ -10,7 +10,7 @@ from desist.kube.listing import PAGE
 from tests.support import programs
 from tests.support.apiproxy import ApiProxy, Request
 from tests.support.faults import EXPIRED, Answer, Delay, Fault, Lose
-from tests.support.lab import Execution, Lab, condition
+from tests.support.lab import PATIENCE, Execution, Lab, condition
 from tests.support.logs import wait_until_started
 from tests.support.operator_process import OperatorProcess
 
@@ -39,7 +39,7 @@ def _is_list(request: Request) -> bool:
     return request.method == "GET" and request.path.endswith(EXECUTIONS) and (streamed or plain)
 
 
-def killed(execution: Execution, seconds: float = 30) -> dict[str, object]:
+def killed(execution: Execution, seconds: float = PATIENCE) -> dict[str, object]:
     """Kill it by a patch; its status once it is Cancelled, with one command, one posting and no process left."""
     execution.stop("Kill", gracePeriodSeconds=1)
     status: dict[str, object] = execution.wait_for("Cancelled", seconds).object["status"]
@@ -134,7 +134,7 @@ def test_a_minute_without_the_api_server_is_survived_and_the_stop_of_meanwhile_o
         execution.wait_for("Cancelled", 60)
     assert execution.processes()
     proxy.up()
-    execution.wait_for("Cancelled", 30)
+    execution.wait_for("Cancelled")
     assert not execution.processes()
     _wait_until_ready(host_operator)
 

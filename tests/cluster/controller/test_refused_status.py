@@ -95,12 +95,12 @@ def test_a_refused_status_is_said_and_tried_rarely_and_the_stop_is_obeyed_when_i
 ) -> None:
     frozen, other = lab.start(programs.POLITE), lab.start(programs.POLITE)
     for execution in (frozen, other):
-        wait_until_started(execution, 60)
+        wait_until_started(execution)
     policy.refuse(frozen)
     frozen.stop("Kill", gracePeriodSeconds=2)
     assert WORDS in frozen.wait_for_event("StatusRefused")
     other.stop("Kill", gracePeriodSeconds=2)
-    other.wait_for("Cancelled", 40)
+    other.wait_for("Cancelled", 60)
     assert frozen.processes(), "nothing is done about a stop that is not in status"
     assert refusals(host_operator, frozen) <= 6
     policy.take_away()
@@ -113,11 +113,11 @@ def test_an_object_that_has_no_room_for_a_status_is_told_so_and_holds_nobody_up(
     lab: Lab, host_operator: OperatorProcess
 ) -> None:
     full = largest(lab)
-    assert "too large" in full.wait_for_event("StatusRefused", 30)
+    assert "too large" in full.wait_for_event("StatusRefused")
     other = lab.start(programs.POLITE)
-    wait_until_started(other, 60)
+    wait_until_started(other)
     other.stop("Force")
-    other.wait_for("Cancelled", 40)
+    other.wait_for("Cancelled", 60)
     assert refusals(host_operator, full) <= 8
     full.delete()
     full.wait_until_deleted()

@@ -32,7 +32,7 @@ def test_each_run_is_started_once_and_stopped_once(lab: Lab, second: OperatorPro
     executions = {mode: [lab.start(programs.POLITE) for _ in range(2)] for mode in MODES}
     for mode, started in executions.items():
         for execution in started:
-            wait_until_started(execution, 60)
+            wait_until_started(execution)
             execution.stop(mode, **({"gracePeriodSeconds": 2} if mode == "Kill" else {}))
     for mode, started in executions.items():
         for execution in started:

@@ -133,7 +133,7 @@ ENDS: dict[str, tuple[dict[str, Any], str, int | None, str]] = {
 def test_other_ends_are_failed_with_their_category(place: Lab) -> None:
     runs = {name: place.create({"workflowSpec": {"template": made}}) for name, (made, *_) in ENDS.items()}
     for name, (_, category, code, words) in ENDS.items():
-        held = runs[name].wait_for("Failed", 60).object
+        held = runs[name].wait_for("Failed").object
         failure = held["status"]["failure"]
         by_limit = name == "memory runs out"
         # Where the kernel's kill is not told apart (cgroup v1, one case in five), the runtime says Error.
@@ -162,7 +162,7 @@ def test_a_sidecar_that_outlives_the_process_is_named_until_it_is_gone(place: La
     assert phase_of(waits.object) == "Cancelling"
     assert waits.object["status"]["endTime"], "the workflow process's end is known already"
     assert not [p for p in proof.workflow_processes(marker) if "bash" not in p.arguments[0]]
-    ended_as = execution.wait_for("Cancelled", 40)
+    ended_as = execution.wait_for("Cancelled")
     assert ended_as.object["status"]["endTime"] == waits.object["status"]["endTime"]
     assert lived_on(execution) > 6, "the sidecar had its grace"
     assert "waitingOn" not in ended_as.object["status"]

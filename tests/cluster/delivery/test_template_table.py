@@ -193,14 +193,14 @@ def ready(place: Lab, name: str, status: str, reason: str) -> dict[str, Any]:
         place.name,
         "workflows",
         field_selector=f"metadata.name={name}",
-        timeout_seconds=30,
+        timeout_seconds=60,
     )
     found: dict[str, Any] = {}
     for event in stream:
         found = condition(event["object"], "Ready")
         if (found.get("status"), found.get("reason")) == (status, reason):
             return found
-    raise AssertionError(f"Workflow {name} did not become Ready={status} ({reason}) within 30 s, but {found}")
+    raise AssertionError(f"Workflow {name} did not become Ready={status} ({reason}) within 60 s, but {found}")
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -96,7 +96,7 @@ def test_a_run_that_is_stopped_while_its_image_is_pulled_never_runs(lab: Lab, re
         unkillable = [condition(seen.object, "Unkillable").get("status") for seen in execution.history()]
         assert "True" not in unkillable
     # Nobody stopped this one: it waited, and runs.
-    wait_for_log(left_alone, "a late start", 60)
+    wait_for_log(left_alone, "a late start")
     proof.wait_until_started(left_alone.marker)
     left_alone.stop("Cancel")
     left_alone.wait_for("Cancelled")

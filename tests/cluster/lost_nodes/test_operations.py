@@ -106,7 +106,7 @@ def window(operations: Operations, stopped_kubelet: Callable[[], None]) -> Windo
     for asked in seen.asked.values():
         for operation in asked.values():
             operation.wait_for("Running", PATIENCE)
-            wait_for_log(operation, "started", 60)
+            wait_for_log(operation, "started")
     stopped_kubelet()
     lose(seen)
     give_up(seen)

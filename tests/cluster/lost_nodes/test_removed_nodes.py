@@ -75,7 +75,7 @@ def start(lab: Lab, name: str, **where: Any) -> Execution:
 
 def wait_until_there(runs: dict[str, Execution]) -> None:
     for execution in runs.values():
-        wait_until_started(execution, 60)
+        wait_until_started(execution)
         assert {process.node for process in execution.processes()} == {LOST}
 
 
@@ -97,10 +97,10 @@ def test_what_was_running_runs_again_elsewhere_and_the_old_process_is_stopped_wh
     assert removal.alive["running"]
     types = [entry["type"] for entry in removal.ends["running"].object["status"]["history"]]
     assert "PodDisrupted" in types
-    counted = execution.wait_for(lambda held: held["status"].get("lateStarts", 0) == 1, 40)
+    counted = execution.wait_for(lambda held: held["status"].get("lateStarts", 0) == 1)
     assert phase_of(counted.object) == "Running"
     again = execution.wait_for(
-        lambda held: bool(held["status"]["processes"][0].get("node")), 40, after=removal.ends["running"]
+        lambda held: bool(held["status"]["processes"][0].get("node")), after=removal.ends["running"]
     )
     assert again.object["status"]["processes"][0]["node"] != LOST
     settled = execution.wait_for(
@@ -111,7 +111,7 @@ def test_what_was_running_runs_again_elsewhere_and_the_old_process_is_stopped_wh
     proof.wait_until_started(execution.marker, 60)
     assert {process.node for process in execution.processes()} == {"desist-worker"}
     execution.stop("Kill", gracePeriodSeconds=1)
-    execution.wait_for("Cancelled", 40)
+    execution.wait_for("Cancelled")
 
 
 @pytest.mark.conformance("C15", "C16")

@@ -65,7 +65,7 @@ def start(operations: Operations, name: str, node: str) -> Execution:
 
 def running(operation: Operation) -> Operation:
     operation.wait_for("Running")
-    wait_for_log(operation, "started", 60)
+    wait_for_log(operation, "started")
     return operation
 
 
@@ -91,7 +91,7 @@ def story(operations: Operations, stopped_kubelet: Callable[[], None]) -> Story:
     fenced.stop("Kill")
     fenced.wait_for("KillCancelling")
     put_out_of_service(operations.lab.core, LOST)
-    seen.fenced = fenced.wait_for("Cancelled", 30).object
+    seen.fenced = fenced.wait_for("Cancelled", 60).object
     seen.fenced_operation, seen.fenced_lives = lost.get(), bool(proof.workflow_processes(lost.marker))
     second = follow(seen, operations)
     ask(seen, first, second)
@@ -108,7 +108,7 @@ def follow(seen: Story, operations: Operations) -> Author:
     """The second attempt, when its program runs."""
     # Only a container that has started has a log, and only then is the boot known in which it did.
     seen.run.wait_for(lambda held: held["status"].get("attempt") == 2 and bool(current(held).get("bootId")), 60)
-    wait_for_log(seen.run, "started", 60)
+    wait_for_log(seen.run, "started")
     processes = [p for p in proof.workflow_processes(seen.run.marker) if p.arguments[-1] == seen.run.marker]
     seen.nodes = {process.node for process in processes}
     return Author.of(operations, seen.run)

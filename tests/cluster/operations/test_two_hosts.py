@@ -62,7 +62,7 @@ def running(runs: dict[str, tuple[Execution, dict[str, Operation]]], mode: str) 
     execution, found = runs[mode]
     for operation in found.values():
         operation.wait_for("Running", 120)
-        wait_for_log(operation, "started", 60)
+        wait_for_log(operation, "started")
     hosts = {process.node for key in found for process in proof.workflow_processes(found[key].marker)}
     assert hosts == set(HOSTS)
     return execution, list(found.values())

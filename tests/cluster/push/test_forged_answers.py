@@ -122,7 +122,7 @@ def _repeat(victim: Execution) -> dict[str, Any]:
         victim.lab.core.list_namespaced_pod,
         victim.lab.name,
         label_selector=f"desist.dev/execution-uid={victim.uid}",
-        timeout_seconds=30,
+        timeout_seconds=60,
     )
     for event in events:
         text = (event["object"].metadata.annotations or {}).get(STOP_ANNOTATION)

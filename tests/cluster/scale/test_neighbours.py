@@ -28,7 +28,7 @@ it was minutes."""
 
 def deaf(lab: Lab) -> Execution:
     execution = lab.start(programs.DEAF)
-    wait_until_started(execution, 60)
+    wait_until_started(execution)
     return execution
 
 

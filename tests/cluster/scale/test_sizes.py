@@ -45,7 +45,7 @@ def test_the_largest_execution_that_is_allowed_lives_and_is_killed(lab: Lab, cha
     }
     assert stored_size(spec["arguments"]) == ARGUMENTS_BYTES
     execution = lab.create(spec, marker)
-    wait_until_started(execution, 60)
+    wait_until_started(execution)
     for number in range(12):
         text = f"{number:02}" + EMOJI * 511
         execution.stop("Cancel", reason=text[:511], details=text[:511], requestId=str(number))

@@ -198,7 +198,7 @@ def between_attempts(lab_without_room: Lab) -> dict[str, Execution]:
     for execution in runs.values():
         lab_without_room.core.delete_namespaced_pod(execution.pods()[0].metadata.name, lab_without_room.name)
     for execution in runs.values():
-        execution.wait_for(lambda seen: any("quota" in text for text in seen["status"].get("waitingOn", ())), 60)
+        execution.wait_for(lambda seen: any("quota" in text for text in seen["status"].get("waitingOn", ())))
     return runs
 
 
@@ -276,5 +276,5 @@ def test_what_fired_by_itself_is_not_weakened_by_a_request_that_the_api_lets_thr
     record = commands(seen)[-1]
     assert (record["mode"], record["rejectionReason"]) == ("Force", "weaker_than_current")
     assert [c["source"] for c in commands(seen)] == ["api", "escalation", "api"]
-    assert phase_of(execution.wait_for("Cancelled", 30).object) == "Cancelled"
+    assert phase_of(execution.wait_for("Cancelled").object) == "Cancelled"
     assert proof.gone_for_good(execution.marker)

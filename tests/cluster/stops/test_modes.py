@@ -221,9 +221,9 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     first = execution.pods()[0]
     eviction = {"metadata": {"name": first.metadata.name, "namespace": lab.name}}
     lab.core.create_namespaced_pod_eviction(first.metadata.name, lab.name, eviction)
-    again = execution.wait_for(lambda held: held.get("status", {}).get("attempt") == 2, 40)
+    again = execution.wait_for(lambda held: held.get("status", {}).get("attempt") == 2)
     held = execution.wait_for(
-        lambda h: any(p["state"] == "alive" and "node" in p for p in h["status"].get("processes", ())), 40, after=again
+        lambda h: any(p["state"] == "alive" and "node" in p for p in h["status"].get("processes", ())), after=again
     )
     assert held.object["status"]["disruptions"] == 1
     assert history(held.object).count("PodDisrupted") == 1
@@ -232,7 +232,7 @@ def test_a_deleted_or_evicted_pod_is_no_cancel_the_process_runs_again(lab: Lab) 
     late = _copy_of(first)
     _wait_until_gone(lab, first)
     lab.core.create_namespaced_pod(lab.name, late)
-    counted = execution.wait_for(lambda h: h.get("status", {}).get("lateStarts", 0) >= 1, 40).object
+    counted = execution.wait_for(lambda h: h.get("status", {}).get("lateStarts", 0) >= 1).object
     assert phase_of(counted) == "Running"
     assert counted["status"]["attempt"] == 2
     execution.stop("Kill", gracePeriodSeconds=1)
@@ -273,7 +273,7 @@ def _copy_of(pod: Any) -> dict[str, Any]:
 def test_a_process_that_is_gone_already_resolves_the_request(lab: Lab) -> None:
     execution = lab.start(programs.FINISHES)
     execution.stop("Kill")
-    seen = execution.wait_for(lambda held: bool(condition(held, "Finished").get("status") == "True"), 40).object
+    seen = execution.wait_for(lambda held: bool(condition(held, "Finished").get("status") == "True")).object
     assert phase_of(seen) in ("Succeeded", "Cancelled")
     assert proof.gone_for_good(execution.marker)
 

@@ -64,7 +64,7 @@ def test_a_new_execution_of_the_same_name_is_never_hit(lab: Lab) -> None:
     old.wait_until_deleted()
     spec = old.history()[0].object["spec"]
     new = lab.create(spec, old.marker, old.name)
-    wait_until_started(new, 60)
+    wait_until_started(new)
     assert new.uid != old.uid
     new.stop("Kill", runId=run)
     held = new.wait_for(lambda seen: bool(seen.get("status", {}).get("commands"))).object

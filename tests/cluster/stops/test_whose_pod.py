@@ -87,7 +87,7 @@ def test_a_pod_that_somebody_made_under_the_runs_name_is_named_and_a_kill_ends_t
     end_first_attempt(execution)
     waits = execution.wait_for(waits_for(f"pod {name} exists and is not this run's"))
     execution.stop("Kill")
-    ended = execution.wait_for("Cancelled", 10, after=waits).object["status"]
+    ended = execution.wait_for("Cancelled", 60, after=waits).object["status"]
     assert (ended["processes"][0].get("podUid"), ended["processes"][0]["reason"]) == (None, "NeverCreated")
     left = lab.core.read_namespaced_pod(name, lab.name)
     assert (left.metadata.uid, left.metadata.deletion_timestamp) == (foreign.metadata.uid, None)

@@ -99,7 +99,7 @@ def says(held: Object, wait: Wait, words: tuple[str, ...]) -> bool:
 @pytest.mark.parametrize("name", STARTS)
 def test_a_start_that_waits_says_for_what(started: dict[str, Execution], name: str) -> None:
     kind = STARTS[name]
-    seen = started[name].wait_for(lambda held: says(held, kind.wait, kind.words), 60)
+    seen = started[name].wait_for(lambda held: says(held, kind.wait, kind.words))
     assert seen.object["status"]["phase"] == "Pending"
     assert any("nothing bounds this wait but a stop" in text for text in seen.object["status"]["waitingOn"])
 
@@ -131,9 +131,9 @@ def test_finalizers_that_hold_a_pod_are_named_and_hold_no_run(lab: Lab) -> None:
     (held,) = run.pods()
     try:
         lab.core.delete_namespaced_pod(held.metadata.name, lab.name)
-        run.wait_for(lambda seen: says(seen, Wait.FINALIZERS, (HOLD,)), 60)
+        run.wait_for(lambda seen: says(seen, Wait.FINALIZERS, (HOLD,)))
         run.stop("Cancel")
-        run.wait_for("Cancelled", 40)
+        run.wait_for("Cancelled")
         assert proof.gone_for_good(marker)
     finally:
         for left in run.pods():
