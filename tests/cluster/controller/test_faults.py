@@ -65,14 +65,16 @@ def test_an_execution_that_was_deleted_while_its_watch_began_anew_is_forgotten(
     execution = lab.create({"workflowRef": {"name": "missing"}})
     execution.wait_for(lambda held: condition(held, "Stalled").get("status") == "True")
     before = sum(map(_is_list, proxy.requests))
-    slow = proxy.add(Fault(Delay(3), method="GET", path=EXECUTIONS))
-    proxy.inject(EXPIRED, EXECUTIONS)
+    # So late that the deletion is over by then: in a list that still shows it, it is not missed.
+    slow = proxy.add(Fault(Delay(8), method="GET", path=EXECUTIONS))
+    proxy.wait_for_watches(1, 30, EXECUTIONS)  # each is made anew now and then
+    assert proxy.inject(EXPIRED, EXECUTIONS) >= 1
     proxy.wait_for_requests(_is_list, before + 1, 10)
     execution.delete()
     execution.wait_until_deleted()
     proxy.remove(slow)
     gone = f"a WorkflowExecution is not there any more, or cannot be read: {execution.uid}"
-    host_operator.wait_for_line(gone, 20)
+    host_operator.wait_for_line(gone, 60)
     another = lab.start(programs.FINISHES)
     another.wait_for("Succeeded")
 

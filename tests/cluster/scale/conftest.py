@@ -13,6 +13,7 @@ from desist.kube.connection import Connection
 from hack.bench.crowd import Crowd
 from hack.cluster.api import kubeconfig
 from tests.support.lab import Lab
+from tests.support.namespaces import make_namespace
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def troubled(api: Any, lab: Lab) -> Iterator[str]:
     """A namespace that every list shows before the neighbour's."""
     core: Any = client.CoreV1Api(api)
     name = f"{lab.name.rpartition('-')[0]}-0000{uuid.uuid4().hex[:4]}"
-    core.create_namespace({"metadata": {"name": name, "labels": {"desist.dev/test": "true"}}})
+    make_namespace(core, name)
     yield name
     core.delete_namespace(name)
 
