@@ -138,7 +138,7 @@ class OperatorProcess:
 
     def probe_port(self) -> int:
         """The port that it says its probes are on."""
-        found = re.search(r":(\d+)/livez", self.wait_for_line("probes: ", 20)["message"])
+        found = re.search(r":(\d+)/livez", self.wait_for_line("probes: ", 60)["message"])
         assert found is not None
         return int(found[1])
 

@@ -69,7 +69,7 @@ def test_an_execution_that_was_deleted_while_its_watch_began_anew_is_forgotten(
     slow = proxy.add(Fault(Delay(8), method="GET", path=EXECUTIONS))
     proxy.wait_for_watches(1, 30, EXECUTIONS)  # each is made anew now and then
     assert proxy.inject(EXPIRED, EXECUTIONS) >= 1
-    proxy.wait_for_requests(_is_list, before + 1, 10)
+    proxy.wait_for_requests(_is_list, before + 1, 30)
     execution.delete()
     execution.wait_until_deleted()
     proxy.remove(slow)
@@ -85,7 +85,7 @@ def test_a_pod_that_was_deleted_while_its_watch_was_too_old_is_run_again(lab: La
     (pod,) = execution.pods()
     slow = proxy.add(Fault(Delay(8), method="GET", path=PODS, times=1))
     proxy.inject(EXPIRED, PODS)
-    proxy.wait_for_requests(lambda _: slow.times == 0, 1, 10)
+    proxy.wait_for_requests(lambda _: slow.times == 0, 1, 30)
     lab.core.delete_namespaced_pod(pod.metadata.name, lab.name)
     again = execution.wait_for(lambda held: held["status"].get("attempt") == 2, 60, after=running)
     assert [entry["type"] for entry in again.object["status"]["history"]][-1] in ("PodVanished", "PodDisrupted")

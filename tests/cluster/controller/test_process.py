@@ -76,12 +76,12 @@ def test_it_waits_for_crds_that_come_later_and_then_works(
         serve(crd, False)
         _wait_until_unserved(kubectl, crd)
     fresh.launch()
-    fresh.wait_for_line("the CRDs of desist.dev/v1alpha1 are not installed", 20)
+    fresh.wait_for_line("the CRDs of desist.dev/v1alpha1 are not installed", 60)
     assert fresh.probe("/livez")[0] == 200
     assert fresh.probe("/readyz")[0] == 503
     for crd in missing:
         serve(crd, True)
-    fresh.wait_for_line("ready: ", 30)
+    fresh.wait_for_line("ready: ", 60)
     lab: Lab = request.getfixturevalue("lab")
     lab.start(programs.FINISHES).wait_for("Succeeded")
 
@@ -102,7 +102,7 @@ def test_sigterm_ends_it_soon_with_work_at_hand(fresh: OperatorProcess, lab: Lab
 def test_sigterm_ends_it_while_it_waits_for_crds(fresh: OperatorProcess, proxy: ApiProxy) -> None:
     proxy.down()
     fresh.launch()
-    fresh.wait_for_line("the API server does not answer", 20)
+    fresh.wait_for_line("the API server does not answer", 60)
     _, seconds = fresh.stop()
     proxy.up()
     assert seconds < SOON
@@ -114,11 +114,11 @@ def test_a_watch_of_kopfs_that_is_deaf_fails_the_liveness_probe_and_loses_nothin
     deaf = proxy.add(Fault(Delay(600), path=WORKFLOWS, query="watch=true", times=1))
     fresh.start()
     # A Workflow that is made before kopf's list would be in it.
-    proxy.wait_for_requests(lambda _: deaf.times == 0, 1, 20)
+    proxy.wait_for_requests(lambda _: deaf.times == 0, 1, 60)
     lab.workflow("late", {"template": template(programs.command(programs.FINISHES, "late"))})
     execution = lab.create({"workflowRef": {"name": "late"}})
     execution.wait_for("Succeeded", 60)
-    fresh.wait_for_probe("/livez", 503, 30)
+    fresh.wait_for_probe("/livez", 503, 60)
     assert "the watch of Workflow is deaf" in fresh.probe("/livez")[1]
     proxy.remove(deaf)
     fresh.kill()
@@ -134,7 +134,7 @@ def test_a_watch_of_executions_that_is_silent_is_made_anew_and_the_stop_of_meanw
     silent = proxy.add(Fault(Delay(600), path=EXECUTIONS, query="watch=true", times=1))
     proxy.wait_for_watches(4, 30)  # pods, nodes, executions, operations: each is made anew now and then
     assert proxy.cut() >= 4
-    proxy.wait_for_requests(lambda _: silent.times == 0, 1, 20)
+    proxy.wait_for_requests(lambda _: silent.times == 0, 1, 60)
     execution.stop("Cancel")
     execution.wait_for("Cancelling", 60)
     execution.wait_for("Cancelled")
@@ -148,7 +148,7 @@ def test_a_probe_port_that_is_taken_ends_it_with_a_message(fresh: OperatorProces
     other = OperatorProcess(home().kubeconfig, home().log("operator-process"), {"DESIST_PROBE_PORT": str(port)})
     other.launch()
     try:
-        assert other.wait(30) != 0
+        assert other.wait(60) != 0
         assert any("in use" in str(line) for line in other.lines())
     finally:
         other.kill()
@@ -157,7 +157,7 @@ def test_a_probe_port_that_is_taken_ends_it_with_a_message(fresh: OperatorProces
 def test_a_wrong_setting_ends_it_in_one_line(through_proxy: Path) -> None:
     operator = OperatorProcess(through_proxy, home().log("operator-process"), {"DESIST_WORKERS": "lots"})
     operator.launch()
-    assert operator.wait(20) == 1
+    assert operator.wait(60) == 1
     assert [line["message"] for line in operator.lines()] == [
         "desist: DESIST_WORKERS is 'lots'; it must be a whole number from 1 to 256"
     ]
@@ -165,7 +165,7 @@ def test_a_wrong_setting_ends_it_in_one_line(through_proxy: Path) -> None:
 
 def _wait_until_unserved(kubectl: Kubectl, crd: str) -> None:
     """Until discovery, which the operator asks, does not name it any more; it cannot be watched."""
-    plural, end = crd.partition(".")[0], time.monotonic() + 20
+    plural, end = crd.partition(".")[0], time.monotonic() + 60
     while plural in (said := kubectl("get", "--raw", "/apis/desist.dev/v1alpha1")).stdout.split('"'):
         assert time.monotonic() < end, f"{crd} is still served"
         time.sleep(0.2)

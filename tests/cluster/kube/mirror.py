@@ -55,7 +55,7 @@ class Mirror:
         """What the store holds, by name."""
         return {entry.identity.name: entry.record for entry in self.reflector.store.values()}
 
-    async def wait_for(self, *words: str, seconds: float = 10) -> None:
+    async def wait_for(self, *words: str, seconds: float = 20) -> None:
         """Until all of these were told since the last call; they and no others, in any order. Then forgets them."""
         try:
             async with asyncio.timeout(seconds):
@@ -74,7 +74,7 @@ async def mirrored(client: Client, namespace: str, timing: Timing = QUICK) -> As
     mirror = Mirror(client, namespace, timing)
     task = asyncio.create_task(mirror.reflector.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await mirror.reflector.synced.wait()
         yield mirror
     finally:

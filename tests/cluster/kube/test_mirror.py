@@ -66,7 +66,7 @@ async def test_a_watch_that_is_cut_in_the_middle_goes_on_and_lists_nothing_again
     async with mirrored(proxied, namespace) as mirror:
         await mirror.wait_for("ADDED a 1", "ADDED b 1")
         for round_ in range(3):
-            await asyncio.to_thread(proxy.wait_for_watches, 1, 10)
+            await asyncio.to_thread(proxy.wait_for_watches, 1, 30)
             assert proxy.cut() == 1
             await change(direct, namespace, a=f"{round_ + 2}")
             await mirror.wait_for(f"MODIFIED a {round_ + 1}>{round_ + 2}")
@@ -82,7 +82,7 @@ async def test_after_a_410_objects_deleted_in_the_gap_are_told(
     await put(direct, namespace, kept="1", changed="1", gone="1", replaced="1")
     async with mirrored(proxied, namespace) as mirror:
         await mirror.wait_for("ADDED kept 1", "ADDED changed 1", "ADDED gone 1", "ADDED replaced 1")
-        await asyncio.to_thread(proxy.wait_for_watches, 1, 10)
+        await asyncio.to_thread(proxy.wait_for_watches, 1, 30)
         proxy.stall()
         await remove(direct, namespace, "gone", "replaced")
         await put(direct, namespace, replaced="2", fresh="1")
@@ -128,7 +128,7 @@ async def test_a_time_without_the_api_server_is_survived_told_to_probes_and_made
         await asyncio.sleep(3)  # the absence itself
         assert "nothing heard for" in (mirror.reflector.behind(now()) or "")
         assert mirror.reflector.stuck(now()) is None
-        await asyncio.to_thread(proxy.wait_for_requests, lambda _: True, asked + 4, 10)
+        await asyncio.to_thread(proxy.wait_for_requests, lambda _: True, asked + 4, 30)
         assert len(proxy.requests) - asked <= 30
         proxy.up()
         await mirror.wait_for("MODIFIED a 1>2", "DELETED b 1")
@@ -139,11 +139,11 @@ async def test_a_half_open_watch_is_noticed(direct: Client, proxied: Client, pro
     await put(direct, namespace, a="1")
     async with mirrored(proxied, namespace, Timing(watch=2, margin=1, backoff=0.05)) as mirror:
         await mirror.wait_for("ADDED a 1")
-        await asyncio.to_thread(proxy.wait_for_watches, 1, 10)
+        await asyncio.to_thread(proxy.wait_for_watches, 1, 30)
         asked = len(proxy.requests)
         proxy.stall()
         await change(direct, namespace, a="2")
-        await asyncio.to_thread(proxy.wait_for_requests, lambda _: True, asked + 1, 10)
+        await asyncio.to_thread(proxy.wait_for_requests, lambda _: True, asked + 1, 30)
         proxy.flow()
         await mirror.wait_for("MODIFIED a 1>2")
 
@@ -196,7 +196,7 @@ async def test_nodes_are_mirrored_too(direct: Client) -> None:
     names: set[str] = set()
     reflector = Reflector(direct, Source(NODES), bytes, lambda told: names.add(told.identity.name))
     task = asyncio.create_task(reflector.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await reflector.synced.wait()
     task.cancel()
     listed = json.loads(await direct.read("/api/v1/nodes"))
@@ -219,7 +219,7 @@ async def test_a_deleted_pods_last_state_comes_with_its_end(direct: Client, name
     source = Source(PODS, Query(namespace=namespace))
     reflector = Reflector(direct, source, lambda raw: json.loads(bytes(raw))["metadata"], note)
     task = asyncio.create_task(reflector.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await reflector.synced.wait()
         await direct.create(PODS, pod, namespace=namespace)
         await direct.patch(PODS.at("gated", namespace), {"metadata": {"annotations": {"last": "word"}}})
