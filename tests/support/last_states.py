@@ -30,6 +30,8 @@ class LastStates:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._pods: dict[str, Any] = {}
+        self._version: str | None = None
+        """Where the next watch goes on: an end that comes between two of them is seen by neither."""
         self._news = threading.Condition()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"last states of {lab.name}", daemon=True)
@@ -71,12 +73,14 @@ class LastStates:
             try:
                 self._watch()
             except Exception:  # a cut connection, in whatever way urllib3 says it; or 410: what is there comes anew
+                self._version = None
                 self._stopped.wait(AGAIN_SECONDS)
 
     def _watch(self) -> None:
-        core = self._lab.core
-        stream: Any = watch.Watch().stream(core.list_namespaced_pod, self._lab.name, timeout_seconds=10)
+        core, since = self._lab.core, {"resource_version": self._version} if self._version else {}
+        stream: Any = watch.Watch().stream(core.list_namespaced_pod, self._lab.name, timeout_seconds=10, **since)
         for event in stream:
+            self._version = event["object"].metadata.resource_version
             with self._news:
                 self._note(event["object"])
                 self._news.notify_all()
