@@ -55,7 +55,7 @@ def window(place: Lab) -> Iterator[Window]:
         made = {name: Told.of(execution, MODES[name][2], kept) for name, execution in runs.items()}
         made[OPERATION] = _of_operation(operation, kept)
         another.wait_for("Cancelled")
-        for name in [name for name, found in made.items() if found.way != "push"]:
+        for name in [name for name, found in made.items() if found.way != "push" or "repeatedAt" in found.mailbox]:
             made[name] = _once_more(name, place, author, kept)
         yield Window(made, early)
         parent.stop("Force")
@@ -69,7 +69,10 @@ def told(window: Window) -> dict[str, Told]:
 
 
 def _once_more(name: str, place: Lab, author: Author, kept: LastStates) -> Told:
-    """Another one of the same: a launcher that a busy node keeps from its processor may find the mailbox first."""
+    """Another one of the same: a launcher that a busy node keeps from its processor may find the mailbox first.
+
+    Or it answers so late that the mailbox is posted again meanwhile.
+    """
     if name == OPERATION:
         operation = _running(author, "unit-again")
         operation.stop("Cancel")
