@@ -24,13 +24,14 @@ from tests.support.watching import Object
 ENDS = ("natural", "Cancel")
 """Ways in which the workflow process ends by itself, so that closePolicy counts."""
 WAYS = (*ENDS, "Force", "Terminate", "Kill", "deadline")
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 120
 """Until then all operations of that run must have begun."""
 OWN_GRACE = 5
 """Seconds in which a program hears its signal also where many end at once."""
 LONG_GRACE = 600
 """That of the run, which is not an operation's; under a Kill that of the operation, where the request names less."""
-PATIENCE = 150.0
+PATIENCE = 180.0
+"""Longer than that deadline and what follows it."""
 NEVER = {"maximumAttempts": 5, "initialIntervalSeconds": 3600}
 HOUR = {"timer": {"delayMilliseconds": 3_600_000}}
 

@@ -15,7 +15,7 @@ from tests.support.lab import TERMINAL, phase_of
 from tests.support.logs import wait_until_started
 from tests.support.operations import Author, Operations
 
-SECONDS = 60
+SECONDS = 120
 
 
 @contextmanager

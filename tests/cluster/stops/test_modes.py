@@ -201,7 +201,7 @@ def test_a_deadline_is_not_taken_for_a_cancel(lab: Lab) -> None:
     # They count from the acceptance: until then there is to be a pod, or even a program that runs.
     alone = lab.start(programs.DEAF, {"activeDeadlineSeconds": 5}, stopPolicy={"gracePeriodSeconds": 2})
     after = lab.start(programs.DEAF, {"activeDeadlineSeconds": 5}, stopPolicy={"gracePeriodSeconds": 4})
-    before = lab.start(programs.DEAF, {"activeDeadlineSeconds": 30}, stopPolicy={"gracePeriodSeconds": 1})
+    before = lab.start(programs.DEAF, {"activeDeadlineSeconds": 60}, stopPolicy={"gracePeriodSeconds": 1})
     wait_until_started(before)
     before.stop("Cancel", reason="first")
     after.wait_for("KillCancelling")
