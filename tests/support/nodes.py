@@ -20,7 +20,7 @@ TAINTS = "node.kubernetes.io/"
 OUT_OF_SERVICE = f"{TAINTS}out-of-service"
 
 
-def wait_for_ready(core: Any, name: str, ready: bool, seconds: int = 60) -> datetime:
+def wait_for_ready(core: Any, name: str, ready: bool, seconds: int = 120) -> datetime:
     """Until the node is Ready, or is not; gives since when (the API server's word). Fails where it does not come."""
     stream: Any = watch.Watch().stream(
         core.list_node, field_selector=f"metadata.name={name}", timeout_seconds=seconds, _request_timeout=seconds + 5

@@ -56,13 +56,13 @@ def test_a_run_on_a_node_without_power_stays_open_until_the_node_is_back(place: 
         assert phase_of(running.wait_for(is_lost, 60).object) == "Running"
     finally:
         start_node(LOST)
-        wait_for_ready(place.core, LOST, ready=True, seconds=120)
-    ended = killed.wait_for("Cancelled", 90).object
+        wait_for_ready(place.core, LOST, ready=True)
+    ended = killed.wait_for("Cancelled").object
     assert ended["status"]["processes"][0]["state"] == "gone"
-    again = running.wait_for(lambda held: held["status"].get("attempt") == 2, 90).object
+    again = running.wait_for(lambda held: held["status"].get("attempt") == 2).object
     assert (phase_of(again), again["status"]["disruptions"]) == ("Running", 1)
     assert "PodDisrupted" in [entry["type"] for entry in again["status"]["history"]]
-    running.wait_for(runs_again, 60)
+    running.wait_for(runs_again)
     running.stop("Kill", gracePeriodSeconds=1)
-    running.wait_for("Cancelled", 60)
+    running.wait_for("Cancelled")
     assert proof.gone_for_good(place.name)

@@ -57,8 +57,8 @@ def removal(place: Lab, stopped_kubelet: Callable[[], None], request: pytest.Fix
         runs[name].stop(mode)
         runs[name].wait_for(phase)
     WORDS[request.param](place.core)
-    ends = {name: runs[name].wait_for("Cancelled", 60) for name in STOPS}
-    ends["running"] = runs["running"].wait_for(lambda held: held["status"].get("attempt") == 2, 60)
+    ends = {name: runs[name].wait_for("Cancelled") for name in STOPS}
+    ends["running"] = runs["running"].wait_for(lambda held: held["status"].get("attempt") == 2)
     alive = {name: any(p.node == LOST for p in execution.processes()) for name, execution in runs.items()}
     put_back(place.core, node)
     put_in_service(place.core, LOST)

@@ -139,7 +139,7 @@ def open_(lab: Lab, seen: Window, stop: Callable[[], None]) -> None:
     seen.runs = {name: start(lab, name, case) for name, case in (CASES | FORGOTTEN).items()}
     seen.runs |= {name: start(lab, name, case, OTHER) for name, case in SWEPT.items()}
     for execution in seen.runs.values():
-        wait_until_started(execution, 120)
+        wait_until_started(execution)
     stop()
     seen.runs["waiting"] = start(lab, "waiting", Case("Kill", deeds.nothing, "Cancelled"))
     seen.runs["waiting"].wait_for(lambda held: bool(held["status"].get("processes", [{}])[0].get("node")))
@@ -172,7 +172,7 @@ def lose(lab: Lab, seen: Window) -> None:
     """The node counts as lost; what is to be given up is given up."""
     seen.unready_since = wait_for_ready(lab.core, LOST, ready=False)
     for name in (*CASES, "given up", "given up, vanished", "waiting"):
-        seen.runs[name].wait_for(lambda held: bool(held["status"].get("unconfirmed")), 45)
+        seen.runs[name].wait_for(lambda held: bool(held["status"].get("unconfirmed")))
         seen.lost[name] = shot(seen.runs[name])
     for name in (*CASES, "waiting"):
         pods = seen.runs[name].pods()
@@ -190,12 +190,12 @@ def give_back(lab: Lab, seen: Window) -> None:
     start_kubelet(LOST)
     seen.ready_since = wait_for_ready(lab.core, LOST, ready=True)
     for name, case in (CASES | SWEPT | {"waiting": CASES["killed"]}).items():
-        came = seen.runs[name].wait_for(lambda held, case=case: became(held, case.end), 90)  # type: ignore[misc]  # case is bound
+        came = seen.runs[name].wait_for(lambda held, case=case: became(held, case.end))  # type: ignore[misc]  # case is bound
         seen.end[name], seen.ended_at[name] = Shot(came.object, ()), came.at
     for name, case in (CASES | SWEPT).items():
         if case.end not in TERMINAL:
             seen.runs[name].stop("Kill", reason="tidy up")
-            seen.runs[name].wait_for("Cancelled", 60)
+            seen.runs[name].wait_for("Cancelled")
 
 
 def became(held: Object, end: str) -> bool:
