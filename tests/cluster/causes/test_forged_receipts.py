@@ -41,7 +41,7 @@ def wait_until_forged(execution: Execution) -> None:
     """Until the program has said so. Its log is read on the node: the kubelet that hands logs out is stopped."""
     (pod,) = execution.pods()
     log = f"/var/log/pods/{pod.metadata.namespace}_{pod.metadata.name}_{pod.metadata.uid}/workflow/0.log"
-    current().docker("exec", LOST, "timeout", "15", "bash", "-c", f"until grep -q forged {log}; do sleep 0.1; done")
+    current().docker("exec", LOST, "timeout", "60", "bash", "-c", f"until grep -q forged {log}; do sleep 0.1; done")
 
 
 @pytest.mark.conformance("B17")

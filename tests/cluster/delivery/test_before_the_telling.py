@@ -44,6 +44,9 @@ def test_an_exit_before_the_telling_is_told_from_one_after_it(place: Lab) -> Non
             execution.wait_for("Cancelling")
         for execution in before.values():
             usr1(execution)
+        # A kubelet is back within seconds, and the mailbox with it: until then they must have ended.
+        for execution in before.values():
+            proof.wait_until_gone(execution.marker)
     for code, end in ((0, "Succeeded"), (6, "Failed")):
         held = before[code].wait_for(end).object
         assert "stop" not in receipt(before[code].pods()[0]), "it was not told"

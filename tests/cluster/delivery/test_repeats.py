@@ -28,7 +28,7 @@ def stop(number, frame):
     print("heard", flush=True)
 signal.signal(signal.SIGTERM, stop)
 print("started", flush=True)
-while not heard or time.monotonic() < heard[0] + 25:
+while not heard or time.monotonic() < heard[0] + 32:
     time.sleep(0.5)
 """
 
