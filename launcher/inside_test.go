@@ -98,8 +98,8 @@ func TestNoEventWaitsLongForAMessageThatIsHeldUp(t *testing.T) {
 	if took := time.Since(begin); took < reportPatience || took > patience/2 {
 		t.Errorf("a thousand events took %v", took)
 	}
-	go r.work()
 	r.message = message{path: os.DevNull, limit: kubeletMessageBytes, log: r.log}
+	go r.work()
 	if !waitAtMost(r.written, patience) {
 		t.Error("the newest report was lost")
 	}
