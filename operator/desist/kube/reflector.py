@@ -57,8 +57,10 @@ class Reflector(Generic[Record]):
         self._reads_deleted = reads_deleted
         self.synced = asyncio.Event()
         """Set once the first list has been told."""
+        self.source = source
+        self.streamed = False
+        """Whether this server has given a whole list as a stream."""
         self._client = client
-        self._source = source
         self._parse = parse
         self._on_change = on_change
         self._timing = timing or Timing()
@@ -68,7 +70,6 @@ class Reflector(Generic[Record]):
         """Whether the next list is asked for as a stream (WatchList)."""
         self._streams = True
         """Whether the server can do that at all."""
-        self._streamed = False
         self._liveness = Liveness(str(source), self._timing, client.options.request_timeout)
         self._leash: asyncio.Timeout | None = None
         """Around the present list and watch."""
@@ -77,16 +78,6 @@ class Reflector(Generic[Record]):
     def store(self) -> Mapping[str, Entry[Record]]:
         """What is there, by UID."""
         return MappingProxyType(self._entries)
-
-    @property
-    def source(self) -> Source:
-        """What is mirrored."""
-        return self._source
-
-    @property
-    def streamed(self) -> bool:
-        """Whether this server has given a whole list as a stream."""
-        return self._streamed
 
     @property
     def reached(self) -> int:
@@ -141,10 +132,10 @@ class Reflector(Generic[Record]):
                 return
             self._refused()
         except TimeoutError:
-            logger.warning("watch of %s: listing anew, as was asked for", self._source)
+            logger.warning("watch of %s: listing anew, as was asked for", self.source)
             return
         except Gone as error:
-            logger.info("watch of %s is too old, listing again: %s", self._source, error.message)
+            logger.info("watch of %s is too old, listing again: %s", self.source, error.message)
             self._position.lose()
             self._liveness.failed(self._now())
         except ApiError as error:
@@ -153,7 +144,7 @@ class Reflector(Generic[Record]):
                 self._refused()
             least = error.retry_after or 0.0
         except Exception:
-            logger.exception("watch of %s: a fault of ours, listing again", self._source)
+            logger.exception("watch of %s: a fault of ours, listing again", self.source)
             self._position.lose()
             self._liveness.failed(self._now())
         finally:
@@ -176,20 +167,20 @@ class Reflector(Generic[Record]):
         except (BadRequest, Invalid) as error:
             if listed is None:
                 raise
-            logger.info("lists of %s cannot be streamed by this server: %s", self._source, error.message)
+            logger.info("lists of %s cannot be streamed by this server: %s", self.source, error.message)
             self._streams = False
         finally:
             # What has no end, or none in time, would keep each later list from beginning for as long. The server's time
             # begins a little before ours.
             endless = self._liveness.open_for(self._now()) > 0.9 * self._timing.watch
             if listed is not None and not self._streaming and endless:
-                logger.info("a streamed list of %s had no end: no more of them", self._source)
+                logger.info("a streamed list of %s had no end: no more of them", self.source)
                 self._streams = False
 
     async def _list(self) -> None:
         listed: dict[str, Entry[Record]] = {}
         version = ""
-        async for page in pages(self._client, self._source.resource, replace(self._source.query, limit=PAGE)):
+        async for page in pages(self._client, self.source.resource, replace(self.source.query, limit=PAGE)):
             self._liveness.listing(self._now())
             version = page.resource_version
             for raw in page.items:
@@ -199,14 +190,14 @@ class Reflector(Generic[Record]):
 
     async def _watch(self, listed: dict[str, Entry[Record]] | None) -> None:
         """Follow events; with `listed`, the first ones are a list, up to a bookmark that says so."""
-        query = replace(self._source.query, resource_version=self._position.version)
+        query = replace(self.source.query, resource_version=self._position.version)
         parameters = {"allowWatchBookmarks": "true", "timeoutSeconds": str(self._timing.watch)}
         if listed is not None:
             parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         silence = self._timing.silence
-        async with self._client.watch(self._source.resource, query, parameters, silence) as events:
+        async with self._client.watch(self.source.resource, query, parameters, silence) as events:
             if self._liveness.opened(self._now()):
-                logger.info("watch of %s goes on", self._source)
+                logger.info("watch of %s goes on", self.source)
             async for event in events:
                 self._liveness.heard(self._now())
                 if event.type == "ERROR":
@@ -223,7 +214,7 @@ class Reflector(Generic[Record]):
             return False
         version, complete = bookmark(event.object)
         if complete:
-            self._streamed = True
+            self.streamed = True
             self._replace(listed, version)
         return complete
 
@@ -242,7 +233,7 @@ class Reflector(Generic[Record]):
         self._position.reach(version)
         self._streaming = True
         if not self.synced.is_set():
-            logger.info("watch of %s: %d listed", self._source, len(listed))
+            logger.info("watch of %s: %d listed", self.source, len(listed))
             self._liveness.listed = True
             self.synced.set()
 
@@ -269,7 +260,7 @@ class Reflector(Generic[Record]):
         try:
             return self._parse(raw)
         except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
-            logger.warning("one of %s, %s/%s, cannot be read: %s", self._source, who.namespace, who.name, error)
+            logger.warning("one of %s, %s/%s, cannot be read: %s", self.source, who.namespace, who.name, error)
             known = self._entries.get(who.uid)
             return known.record if known is not None else None
 
@@ -286,17 +277,17 @@ class Reflector(Generic[Record]):
 
     def _failed(self, error: ApiError) -> None:
         self._liveness.failed(self._now(), str(error))
-        kind = self._source.resource
+        kind = self.source.resource
         if isinstance(error, Forbidden):
             need = f"grant get, list and watch on {kind.plural!r} in API group {kind.group!r}"
-            logger.error("not permitted to watch %s: %s: %s", self._source, need, error.message)
+            logger.error("not permitted to watch %s: %s: %s", self.source, need, error.message)
         else:
-            logger.warning("watch of %s failed (%d in a row): %s", self._source, self._liveness.failures, error)
+            logger.warning("watch of %s failed (%d in a row): %s", self.source, self._liveness.failures, error)
 
     def _refused(self) -> None:
         """One more watch that the server has ended, and that has brought nothing."""
         if self._position.refused():
-            logger.warning("watch of %s cannot go on at version %s: list", self._source, self._position.version)
+            logger.warning("watch of %s cannot go on at version %s: list", self.source, self._position.version)
             self._position.lose()
 
     def _now(self) -> float:
