@@ -56,8 +56,8 @@ class Kind(Generic[Record]):
     """Whether a reflector of ours brings its objects, and not kopf."""
     kept: Callable[[Any], Any] = _whole
     """What is kept of a record: less of an object that is at rest."""
-    compared_every: int = 1
-    """In which of the rounds of `Resync` it is compared: 1 is each, 10 each tenth."""
+    seldom_compared: bool = False
+    """Whether `Resync` compares it with a list in a few of its rounds only."""
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -98,7 +98,7 @@ OPERATION = Kind(
     operation_record,
     mirrored=True,
     kept=operation_records.kept,
-    compared_every=10,
+    seldom_compared=True,
 )
 KINDS: tuple[Kind[WorkflowRecord] | Kind[ExecutionRecord] | Kind[OperationRecord], ...] = (
     WORKFLOW,

@@ -122,7 +122,7 @@ class Life:
     async def _fill(self) -> None:
         """Fill the stores and the caches, without a reconcile in between."""
         with self._parts.work.held():
-            for what, reflector in self._parts.watches.reflectors:
+            for what, reflector in self._parts.watches.reflectors.items():
                 self._run(f"watch of {what}", reflector.run())
             for kind in KINDS:
                 if not kind.mirrored:

@@ -1,15 +1,16 @@
 """What watches did not say: objects that were deleted, or changed, without a word, and a restored store.
 
-Contract: every `interval` seconds (operations: each tenth time), and shortly after kopf has listed again (`heard`),
-objects are listed (metadata only) and compared with the store. Records whose objects are gone are dropped (kopf does
-not tell of them where its watch was cut, and a late answer may put one back). Objects that are newer than their record,
-or have none, get PATIENCE to come through the watch; what is still behind then is read directly, and the watch counts
-as deaf. A reflector of ours leaves a deaf watch and lists (`relist`); kopf cannot be told to: until it delivers
-something of that kind the liveness probe fails.
+Contract: every `interval` seconds, and shortly after kopf has listed again (`heard`), objects are listed (metadata
+only) and compared with the store. Records whose objects are gone are dropped (kopf does not tell of them where its
+watch was cut, and a late answer may put one back). Objects that are newer than their record, or have none, get PATIENCE
+to come through the watch; what is still behind then is read directly, and the watch counts as deaf. A reflector of ours
+leaves a deaf watch and lists (`relist`); kopf cannot be told to: until it delivers something of that kind the liveness
+probe fails.
+Operations are compared each SELDOM-th time only. So are pods and nodes; a watch of theirs that owes something is left,
+and lists.
 Until the first object of a kind that kopf watches has come, while there are some, the operator is not ready: a
 connection that was made while the node's network was being set up may stay open and silent. A list that cannot be made
 is tried again; nothing is concluded from it.
-Pods and nodes are compared, too, each SELDOM-th time; a watch of theirs that owes something is left, and lists.
 A list whose version is lower than one that was known before it was asked for (an object's, or one that a reflector had
 come to by bookmarks alone), or that shows an object in an older state than is known, though it is no older itself,
 tells that the cluster's own store was restored from a backup. Then nothing that is known holds: all objects are listed
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10.0
 """Seconds that a watch may take to deliver what a list has shown."""
 SELDOM = 10
-"""In which of the rounds pods and nodes are compared."""
+"""In which of the rounds operations, pods and nodes are compared."""
 DEBOUNCE = 1.0
 """Seconds without a listing event after which kopf's listing counts as over."""
 
@@ -85,13 +86,14 @@ class Resync:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        for count in itertools.count():
+        for count in itertools.count(1):
             await self._wait()
             self._asked.clear()
+            all_of_them = count % SELDOM == 0
             for row in self.intake.table.values():
-                if count % row.kind.compared_every == 0:
+                if all_of_them or not row.kind.seldom_compared:
                     await _try(row.kind.name, self.compare(row))
-            if count % SELDOM == SELDOM - 1:
+            if all_of_them:
                 for what, comparison in self.others(PATIENCE):
                     await _try(what, comparison)
 

@@ -70,11 +70,11 @@ class Watches:
         nodes = Reflector(
             client, Source(NODES, Query()), lambda raw: node_record(_NODE.decode(raw), clock()), self.on_node
         )
-        self.reflectors: tuple[tuple[str, Reflector[Any]], ...] = (
-            ("pods", pods),
-            ("nodes", nodes),
-            *((kind.resource.plural, self._mirror(kind)) for kind in KINDS if kind.mirrored),
-        )
+        self._others: dict[str, Reflector[Any]] = {"pods": pods, "nodes": nodes}
+        self._mirrors = {kind.resource.plural: self._mirror(kind) for kind in KINDS if kind.mirrored}
+        """Of our kinds."""
+        self.reflectors = self._others | self._mirrors
+        """All of them, by what they mirror."""
 
     def anew(self) -> None:
         """Versions have gone back: list everything anew, and take it as it is."""
@@ -82,40 +82,39 @@ class Watches:
         for row in self._intake.table.values():
             if row.kind.mirrored:
                 row.store.doubt()
-        for _, reflector in self.reflectors:
+        for reflector in self.reflectors.values():
             reflector.anew()
 
     def relist(self, kind: Kind[Any]) -> None:
         """Leave the watch of one of our kinds, and list."""
-        dict(self.reflectors)[kind.resource.plural].relist()
+        self._mirrors[kind.resource.plural].relist()
 
     def comparisons(self, patience: float) -> Iterator[tuple[str, Awaitable[None]]]:
         """Of pods and of nodes with lists; a watch that owes something is left, to list. They raise kube's errors."""
-        kinds = {kind.resource.plural for kind in KINDS}
-        return ((what, self._compare(what, each, patience)) for what, each in self.reflectors if what not in kinds)
+        return ((what, self._compare(what, each, patience)) for what, each in self._others.items())
 
     def reached(self, kind: Kind[Any]) -> int:
         """Up to which version all of one of our kinds was told; 0: not known, or kopf watches it."""
-        reflector = dict(self.reflectors).get(kind.resource.plural)
+        reflector = self._mirrors.get(kind.resource.plural)
         return 0 if reflector is None else reflector.reached
 
     async def synced(self) -> None:
         """Wait until all hold what there is."""
-        await asyncio.gather(*(reflector.synced.wait() for _, reflector in self.reflectors))
+        await asyncio.gather(*(reflector.synced.wait() for reflector in self.reflectors.values()))
 
     def streamed(self) -> bool:
         """Whether this server gives lists as streams."""
-        return all(reflector.streamed for _, reflector in self.reflectors)
+        return all(reflector.streamed for reflector in self.reflectors.values())
 
     def stuck(self) -> str | None:
         """For the liveness probe."""
         now = asyncio.get_running_loop().time()
-        return next((reason for _, each in self.reflectors if (reason := each.stuck(now)) is not None), None)
+        return next((reason for each in self.reflectors.values() if (reason := each.stuck(now)) is not None), None)
 
     def behind(self) -> str | None:
         """For the readiness probe."""
         now = asyncio.get_running_loop().time()
-        return next((reason for _, each in self.reflectors if (reason := each.behind(now)) is not None), None)
+        return next((reason for each in self.reflectors.values() if (reason := each.behind(now)) is not None), None)
 
     def on_pod(self, change: Change[PodRecord]) -> None:
         """The reflector says something of a pod."""

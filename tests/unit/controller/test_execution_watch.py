@@ -126,7 +126,7 @@ def event(kind: str, body: dict[str, Any]) -> WatchEvent:
 def mirrored(*events: WatchEvent) -> tuple[Setting, Reflector[Any]]:
     """What the reflector itself was told."""
     setting = Setting()
-    reflector = dict(setting.watches.reflectors)[EXECUTION.resource.plural]
+    reflector = setting.watches.reflectors[EXECUTION.resource.plural]
     for each in events:
         reflector._take(each)
     return setting, reflector

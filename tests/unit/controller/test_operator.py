@@ -176,7 +176,7 @@ async def test_a_watch_that_has_lost_an_event_of_a_node_is_left_for_a_list(
         server.answers(path, answer(STREAM, plain))
     server.answers("/api/v1/nodes", streams[0], answer(streams[1], shown))
     made = operator(resync=0.01)
-    mirrored = dict(made._watches.reflectors)["nodes"]
+    mirrored = made._watches.reflectors["nodes"]
     async with asyncio.timeout(10):
         await made.life.start()
         while mirrored.store["n"].identity.resource_version != "4":  # noqa: ASYNC110 - nothing to await
