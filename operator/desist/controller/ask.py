@@ -21,10 +21,6 @@ from desist.lifecycle.observed.questions import Questions, WantedPod
 Own = Callable[[Questions, Any, Seen], Awaitable[Seen]]
 
 
-class NotNow(Exception):
-    """What is asked for cannot be told now; the key is woken when it can."""
-
-
 @dataclass(frozen=True, slots=True)
 class Asker(Generic[Seen]):
     """Asks."""
@@ -37,7 +33,7 @@ class Asker(Generic[Seen]):
     """Answers what only this kind asks for."""
 
     async def answer(self, questions: Questions, record: StoppableRecord, seen: Seen) -> Seen:
-        """The observation with the API server's answers in it. Raises NotNow, and kube's errors."""
+        """The observation with the API server's answers in it. Raises Unreadable, and kube's errors."""
         seen = await self.own(questions, record, seen)
         if questions.live_pod is not None:
             seen = await self._with_live_pod(record, seen, questions.live_pod)

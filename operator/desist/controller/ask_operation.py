@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 from desist.api.base import Opaque
 from desist.api.execution import WorkflowExecution
-from desist.controller.ask import NotNow
 from desist.controller.cluster import Cluster, Vanished
-from desist.controller.kinds import OPERATION, Unreadable
+from desist.controller.kinds import OPERATION
 from desist.controller.operation_records import OperationRecord
 from desist.controller.operations import Operations
 from desist.controller.reading import ExecutionReads
@@ -31,7 +30,7 @@ class OperationQuestions:
     async def answer(
         self, questions: Questions, record: OperationRecord, observed: ObservedOperation
     ) -> ObservedOperation:
-        """The observation with the answers in it. Raises NotNow, Vanished where it is gone, and kube's errors."""
+        """The observation with the answers in it. Raises Unreadable, Vanished where it is gone, kube's errors."""
         if questions.execution:
             observed = replace(observed, execution=await self._execution(record), execution_read=True)
         if questions.creator:
@@ -41,11 +40,7 @@ class OperationQuestions:
         return observed
 
     async def _execution(self, record: OperationRecord) -> WorkflowExecution | None:
-        try:
-            return await self.reads.answer(record.owner, self.operations.noted(record.metadata.uid))
-        except Unreadable as error:
-            # Whoever mends it wakes its operations.
-            raise NotNow(str(error)) from error
+        return await self.reads.answer(record.owner, self.operations.noted(record.metadata.uid))
 
     async def _creator(self, record: OperationRecord) -> str:
         """UID of the pod of that name that the execution controls; none where it has ended or is being deleted."""

@@ -3,6 +3,7 @@
 Contract: `reconcile` is called by the queue, for one key at a time, and may be called at any moment and again: it reads
 what is there and does what is missing. It returns when it is due again at the latest (None: not before something
 happens); it raises where the API server is at fault, and the queue backs off. It never waits for anything to happen.
+What it needs and cannot read is no fault, and is read again seldom.
 Where something is otherwise than it was judged, object and pod are read, since their events may be long in coming;
 a new reconcile judges what was found, later each time in a row.
 A stop that was not judged, or judged and not posted, waits for no watch to show an earlier deed: it is decided from
@@ -21,12 +22,12 @@ from typing import Any, Generic, TypeVar
 
 from desist.controller import log
 from desist.controller.apply import Applier, Result
-from desist.controller.ask import Asker, NotNow
+from desist.controller.ask import Asker
 from desist.controller.caches import Caches
 from desist.controller.cluster import Vanished
 from desist.controller.creates import NoSlot
 from desist.controller.interrupts import Overtaken
-from desist.controller.kinds import Key, Kind
+from desist.controller.kinds import Key, Kind, Unreadable
 from desist.controller.memory import Memory
 from desist.controller.observe import Seen
 from desist.controller.outcome import Outcome
@@ -39,6 +40,8 @@ from desist.lifecycle.plan import Plan
 logger = logging.getLogger(__name__)
 ROUNDS = 8
 """An answer may raise one more question (a pod that is found, its node); what asks more often asks for ever."""
+UNREADABLE_AGAIN = timedelta(minutes=1)
+"""Before what cannot be read is read again: that it was mended wakes nobody, where it is again as it was."""
 Judged = TypeVar("Judged", bound=StoppableRecord)
 
 
@@ -80,6 +83,14 @@ class Reconciler(Generic[Judged, Seen]):
 
     async def reconcile(self, uid: str) -> datetime | None:
         """Reconcile the object of that UID; gives when it is due again. Raises kube's errors."""
+        try:
+            return await self._look_at(uid)
+        except Unreadable as error:
+            # Its watch complains of it.
+            logger.debug("it comes later: %s", error)
+            return self.clock() + UNREADABLE_AGAIN
+
+    async def _look_at(self, uid: str) -> datetime | None:
         known = self.logic.store.get(uid)
         if known is not None and not self.logic.is_whole(known):
             due = self.logic.rests_until(known)
@@ -99,7 +110,7 @@ class Reconciler(Generic[Judged, Seen]):
                 return now + waits
             try:
                 result = await self._decide_and_apply(record, now)
-            except (NoSlot, NotNow, Overtaken) as later:
+            except (NoSlot, Overtaken) as later:
                 logger.debug("it comes later: %s", later)
                 return None
             except Vanished:
