@@ -95,9 +95,9 @@ class Client:
         """The lane of that budget: whether it is busy."""
         return self._lanes[budget]
 
-    async def read(self, path: str, parameters: Mapping[str, str] | None = None) -> bytes:
+    async def read(self, path: str) -> bytes:
         """GET of any path, as `/version`; the raw body."""
-        return await self._call(_Call(Request("GET", path, parameters or {})))
+        return await self._call(_Call(Request("GET", path)))
 
     async def get(
         self, address: Address, *, budget: Budget = Budget.START, metadata_only: bool = False
@@ -133,7 +133,6 @@ class Client:
         address: Address,
         patch: Mapping[str, Any],
         *,
-        subresource: str = "",
         budget: Budget = Budget.START,
         answer_within: float | None = None,
     ) -> dict[str, Any]:
@@ -142,7 +141,7 @@ class Client:
         Raises Conflict, NotFound, Invalid (another's UID without a version, too).
         """
         headers = {"Content-Type": MERGE_PATCH}
-        request = Request("PATCH", address.path(subresource), body=_json(patch), headers=headers)
+        request = Request("PATCH", address.path(), body=_json(patch), headers=headers)
         return _object(await self._call(_Call(request, budget, answer_within)))
 
     async def replace_status(

@@ -43,8 +43,6 @@ class Deletion:
     """Only this one, whoever bears the name; else Conflict."""
     resource_version: str = ""
     """Only in this state; else Conflict."""
-    propagation: str = ""
-    """Background, Foreground or Orphan; empty: the kind's default."""
 
     def body(self) -> dict[str, Any]:
         """As DeleteOptions."""
@@ -52,7 +50,6 @@ class Deletion:
         options = {
             "gracePeriodSeconds": self.grace_seconds,
             "preconditions": {name: value for name, value in guards.items() if value} or None,
-            "propagationPolicy": self.propagation or None,
         }
         wanted = {name: value for name, value in options.items() if value is not None}
         return {"apiVersion": "v1", "kind": "DeleteOptions", **wanted}

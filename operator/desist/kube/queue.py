@@ -167,11 +167,6 @@ class WorkQueue(Generic[Key]):
             self._vacate(key)
             self._fill()
 
-    def forget(self, key: Key) -> None:
-        """Drop the key's timer and its back-off; a reconcile that waits or runs is not touched."""
-        self._drop_timer(key)
-        self._failing.pop(key, None)
-
     async def stop(self, grace: float) -> frozenset[Key]:
         """Begin no more reconciles; give the running ones `grace` seconds, then cancel them. Gives their keys."""
         self._stopped = True

@@ -165,7 +165,7 @@ async def test_requests_are_what_kubernetes_wants(server: Server) -> None:
         await client.create(PODS, {"a": 1}, namespace="ns", dry_run=True)
         await client.patch(POD, {"b": 2})
         await client.replace_status(POD, {"c": 3})
-        await client.delete(POD, Deletion(grace_seconds=0, uid="u", resource_version="7", propagation="Background"))
+        await client.delete(POD, Deletion(grace_seconds=0, uid="u", resource_version="7"))
         await client.list(NODES, Query(labels="a=b,c", limit=5, metadata_only=True))
     got = [(a.method, a.path, dict(a.query), a.headers.get("Content-Type"), a.body) for a in server.asked]
     assert got[:4] == [
@@ -182,7 +182,6 @@ async def test_requests_are_what_kubernetes_wants(server: Server) -> None:
                 "kind": "DeleteOptions",
                 "gracePeriodSeconds": 0,
                 "preconditions": {"uid": "u", "resourceVersion": "7"},
-                "propagationPolicy": "Background",
             },
         ),
     ]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from desist.kube.errors import ServerUnavailable
 from desist.kube.queue import QueueOptions, WorkQueue
 from tests.unit.kube.diary import Diary, after
 from tests.unit.kube.virtual import run
@@ -114,16 +113,6 @@ def test_an_urgent_add_during_a_reconcile_makes_the_next_one_urgent() -> None:
         queue.add("a", urgent=True)
 
     assert after(act, QueueOptions(workers=1, reserved=0)).order == ["a", "a", "b"]
-
-
-def test_forget_drops_timer_and_back_off() -> None:
-    async def act(queue: WorkQueue[str], diary: Diary) -> None:
-        diary.errors = [ServerUnavailable(503, "x", "y", retry_after=20)]
-        queue.add("a")
-        await asyncio.sleep(5)
-        queue.forget("a")
-
-    assert after(act).times("a") == [0]
 
 
 def test_stop_begins_no_reconcile_lets_the_running_end_and_cuts_the_late() -> None:
