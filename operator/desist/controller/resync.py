@@ -148,14 +148,17 @@ class Resync:
 
     async def _wait(self) -> None:
         """Until the interval is over, or until kopf has listed again and is through."""
+        # Not `wait_for`: before Python 3.12 it drops a cancellation that comes when it has what it waits for.
         try:
-            await asyncio.wait_for(self._asked.wait(), self.interval)
+            async with asyncio.timeout(self.interval):
+                await self._asked.wait()
         except TimeoutError:
             return
-        while (left := self._last_listing + DEBOUNCE - asyncio.get_running_loop().time()) > 0:
+        while (until := self._last_listing + DEBOUNCE) > asyncio.get_running_loop().time():
             self._asked.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), left)
+                async with asyncio.timeout_at(until):
+                    await self._asked.wait()
 
 
 async def _try(what: str, comparison: Awaitable[None]) -> None:

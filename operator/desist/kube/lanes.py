@@ -102,9 +102,9 @@ class Lane:
     async def calm(self, since: float) -> None:
         """Wait while it is busy since so many seconds at most."""
         if self.busy(since):
-            left = self._busy_from + since - asyncio.get_running_loop().time()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._calm.wait(), left)
+                async with asyncio.timeout_at(self._busy_from + since):
+                    await self._calm.wait()
 
     def _come(self) -> None:
         self._asked += 1

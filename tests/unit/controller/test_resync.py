@@ -305,3 +305,16 @@ async def test_what_is_noted_while_a_list_is_made_is_no_sign_of_a_restore() -> N
     setting.list_metadata = slow  # type: ignore[method-assign]
     await setting.resync.compare(setting.row)
     assert (set(known(setting)), setting.restored) == ({"old", "young"}, [])
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_its_end_is_not_overlooked_where_kopf_lists_again_in_the_same_moment(steps: int) -> None:
+    setting = Setting({}, 10)
+    running = asyncio.create_task(setting.resync.run())
+    await asyncio.sleep(0.01)
+    setting.resync.heard(WORKFLOW, listing=True)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,), timeout=0.1)
+    assert running.cancelled()

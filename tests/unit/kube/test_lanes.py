@@ -126,3 +126,29 @@ def calm_after(takes: Sequence[float], within: float) -> float:
         return round(waited, 6)
 
     return run(play())
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_whoever_is_cancelled_in_the_moment_of_calm_does_not_go_on(steps: int) -> None:
+    async def play() -> bool:
+        lane = Lane(Allowance(at_a_time=100, a_second=1000, burst=100))
+        crowd = [asyncio.create_task(stay(lane)) for _ in range(CROWD)]
+        await asyncio.sleep(0.1)
+        waits = asyncio.create_task(in_calm(lane))
+        await asyncio.sleep(0)
+        crowd[0].cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waits.cancel()
+        await asyncio.wait((waits,), timeout=1)
+        return waits.cancelled()
+
+    async def stay(lane: Lane) -> None:
+        async with lane.enter():
+            await asyncio.sleep(60)
+
+    async def in_calm(lane: Lane) -> None:
+        await lane.calm(9)
+        await asyncio.sleep(60)
+
+    assert run(play())
