@@ -82,8 +82,6 @@ class QueueOptions:
 @dataclass(slots=True)
 class _Timer:
     when: float
-    urgent: bool
-    """Whatever `is_urgent` says."""
     handle: asyncio.TimerHandle
 
 
@@ -92,6 +90,8 @@ class _Failing:
     failures: int
     until: float
     """Before this time an ordinary add does not lead to a reconcile."""
+    urgent: bool
+    """Whether it is repeated as urgent then, whatever `is_urgent` says."""
 
 
 class WorkQueue(Generic[Key]):
@@ -260,20 +260,19 @@ class WorkQueue(Generic[Key]):
         else:
             logger.error("reconcile of %s failed (%d in a row), again in %.1f s", key, failures, delay, exc_info=error)
         until = self._now() + delay
-        self._failing[key] = _Failing(failures, until)
-        self._set_timer(key, until, urgent)
+        self._failing[key] = _Failing(failures, until, urgent)
+        self._set_timer(key, until)
 
-    def _set_timer(self, key: Key, when: float, urgent: bool = False) -> None:
+    def _set_timer(self, key: Key, when: float) -> None:
         known = self._timers.get(key)
         if known is not None:
-            urgent = urgent or known.urgent
             when = min(when, known.when)
             known.handle.cancel()
         if not self._stopped:
             # Spread out: thousands of timers that were set at once must not look at the clock at once.
             sleep = min(when - self._now(), LONGEST_SLEEP * random.uniform(0.5, 1.0))
             handle = asyncio.get_running_loop().call_later(sleep, self._look, key)
-            self._timers[key] = _Timer(when, urgent, handle)
+            self._timers[key] = _Timer(when, handle)
 
     def _look(self, key: Key) -> None:
         """Whether the key is due; if not, its timer goes on."""
@@ -282,10 +281,10 @@ class WorkQueue(Generic[Key]):
             self._set_timer(key, timer.when)
             return
         del self._timers[key]
-        failing = self._failing.get(key)
+        failing, urgent = self._failing.get(key), False
         if failing is not None and failing.until <= timer.when:
-            failing.until = timer.when - 1
-        self.add(key, timer.urgent or self._is_urgent(key))
+            failing.until, urgent = timer.when - 1, failing.urgent
+        self.add(key, urgent or self._is_urgent(key))
 
     def _drop_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

@@ -127,6 +127,17 @@ def test_during_a_back_off_an_ordinary_add_waits_and_an_urgent_one_does_not() ->
     assert diary.times("b") == [0, 5]
 
 
+@pytest.mark.parametrize("urgent", [False, True])
+def test_what_is_due_during_a_back_off_waits_for_its_end(urgent: bool) -> None:
+    async def act(queue: WorkQueue[str], diary: Diary) -> None:
+        diary.errors = [ServerUnavailable(503, "x", "y", retry_after=20)]
+        queue.add("a", urgent)
+        await asyncio.sleep(2)
+        queue.add_after("a", 1)
+
+    assert after(act, takes=0).times("a") == [0, 20]
+
+
 def test_an_add_during_a_reconcile_that_fails_waits_for_the_back_off() -> None:
     async def act(queue: WorkQueue[str], diary: Diary) -> None:
         diary.errors = [ServerUnavailable(503, "x", "y", retry_after=20)]
