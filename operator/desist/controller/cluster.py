@@ -32,6 +32,7 @@ from desist.kube.errors import (
     Invalid,
     NoAnswer,
     NotFound,
+    NotServed,
     TooManyRequests,
 )
 from desist.kube.lanes import Budget, Passage
@@ -68,7 +69,7 @@ class Outdated(Exception):
 
 
 class Vanished(Exception):
-    """404: the object is not there."""
+    """404 by the API server's own word: the object is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Cluster:
         """Whether the API server serves all of our kinds."""
         try:
             answer = msgspec.json.decode(await self.client.read(f"/apis/{GROUP}/{VERSION}"))
-        except NotFound:
+        except NotServed:
             return False
         return {kind.resource.plural for kind in KINDS} <= {found["name"] for found in answer["resources"]}
 

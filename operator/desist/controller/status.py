@@ -2,8 +2,8 @@
 
 Contract: one PUT under the resourceVersion that was judged. `write` gives what came of it, and raises what says nothing
 of this object (429, no connection).
-- A fault that may pass (a 5xx, no answer in time) is raised the first time, and counts as a refusal from its second
-  time in a row on: what status holds already must not wait for it.
+- A fault that may pass (a 5xx, no answer in time, a kind that is not served just now) is raised the first time, and
+  counts as a refusal from its second time in a row on: what status holds already must not wait for it.
 - An object that has no room for the status (413) gets it without its texts (`lean`), now and for LEAN_FOR; nothing is
   written where that is stored already, and what is told of it is told once (`is_news`).
 - A refusal is said in a Warning Event and in the log, and is not tried again before a back-off of 1 s, doubling to a
@@ -33,7 +33,7 @@ from desist.controller.interrupts import Interrupts
 from desist.controller.kinds import Body, Key, Kind
 from desist.controller.outcome import Outcome
 from desist.controller.records import StoppableRecord
-from desist.kube.errors import ApiError, NoAnswer, ServerUnavailable, TooLarge, of_the_server
+from desist.kube.errors import ApiError, NoAnswer, NotServed, ServerUnavailable, TooLarge, of_the_server
 from desist.kube.lanes import Budget
 from desist.lifecycle.shown.contention import Contention, contested, written
 from desist.lifecycle.shown.lean import lean
@@ -183,7 +183,7 @@ class StatusWriter:
     def _failed(self, record: StoppableRecord, refused: _Refused, error: ApiError) -> Written:
         if of_the_server(error):
             raise error
-        if isinstance(error, ServerUnavailable) and not refused.faulty:
+        if isinstance(error, ServerUnavailable | NotServed) and not refused.faulty:
             self._refused[record.metadata.uid] = replace(refused, faulty=True)
             raise error
         return self._refuse(record, refused, error)

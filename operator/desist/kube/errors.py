@@ -2,8 +2,11 @@
 
 Contract: every failed call of the client raises one of these and nothing else. The type says what to do: decide again
 (`Conflict`, `NotFound`, `Gone`), tell the user (`Invalid`, `BadRequest`, `Forbidden`, `TooLarge`), or come again later
-(`TooManyRequests`, `ServerUnavailable`, which may carry `retry_after`). `ServerUnavailable` after a write says nothing
-of whether the write happened. Rejected: aiohttp's exceptions let through (callers would have to know the transport).
+(`NotServed`, `TooManyRequests`, `ServerUnavailable`; the last two may carry `retry_after`). `ServerUnavailable` after a
+write says nothing of whether the write happened.
+That an object is not there may be proof of an end, so that only the API server's own word counts, which names it: not
+the 404 of a proxy or a load balancer, nor that of an API server that does not serve the kind (yet, or any more).
+Rejected: aiohttp's exceptions let through (callers would have to know the transport).
 """
 
 from __future__ import annotations
@@ -42,7 +45,11 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """404: there is no such object, or no such kind."""
+    """404, and the API server names what is not there: the object, or its namespace."""
+
+
+class NotServed(ApiError):
+    """404 of anything else: no such kind here, or it was not the API server that has answered."""
 
 
 class Conflict(ApiError):
@@ -104,6 +111,7 @@ def of_the_server(error: ApiError) -> bool:
 
 
 class _Details(msgspec.Struct, rename="camel"):
+    name: str = ""
     retry_after_seconds: float = 0
 
 
@@ -132,7 +140,8 @@ def _type_of(code: int, told: _Status) -> type[ApiError]:
         return AlreadyExists
     if code >= 500:
         return TooLarge if any(words in told.message for words in TOO_LARGE) else ServerUnavailable
-    return TYPES.get(code, ApiError)
+    named = told.details is not None and told.details.name
+    return NotServed if code == 404 and not named else TYPES.get(code, ApiError)
 
 
 def _seconds(header: str | None, details: _Details | None) -> float | None:

@@ -21,7 +21,7 @@ from desist.controller.settings import ControllerSettings
 from desist.kube.client import Client
 from desist.kube.errors import Gone
 from tests.unit.controller import fakes
-from tests.unit.kube.server import Handler, Server, json_answer, silent, status_answer, stream_answer
+from tests.unit.kube.server import Handler, Server, json_answer, page_not_found, silent, status_answer, stream_answer
 
 OURS = "/apis/desist.dev/v1alpha1"
 EXECUTIONS, WORKFLOWS, OPERATIONS = (f"{OURS}/{kind}" for kind in ("workflowexecutions", "workflows", "operations"))
@@ -81,7 +81,7 @@ async def ready(made: Operator) -> None:
 
 
 async def test_readyz_names_what_the_start_waits_for_at_that_moment(server: Server) -> None:
-    server.answers(OURS, status_answer(404), SERVED)
+    server.answers(OURS, page_not_found, SERVED)
     server.answers(WORKFLOWS, status_answer(403), EMPTY)
     server.answers(EXECUTIONS, silent)
     made = operator()
@@ -246,7 +246,7 @@ async def test_the_first_start_writes_a_push_key_under_the_version_that_it_read(
     await made.life.stop()
 
 
-@pytest.mark.parametrize("answer", [status_answer(404), status_answer(403, "Forbidden"), silent])
+@pytest.mark.parametrize("answer", [page_not_found, status_answer(403, "Forbidden"), silent])
 async def test_the_start_does_without_the_push_key(server: Server, answer: Handler) -> None:
     server.answers(SECRET, answer)
     made = operator(push_secret="desist-system/desist-push")

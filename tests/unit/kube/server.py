@@ -95,14 +95,20 @@ def late(seconds: float, then: Handler) -> Handler:
     return handle
 
 
-def status_answer(code: int, reason: str = "Any", headers: Mapping[str, str] | None = None) -> Handler:
-    """A failure, as the API server words it."""
+def status_answer(code: int, reason: str = "Any", headers: Mapping[str, str] | None = None, name: str = "p") -> Handler:
+    """A failure, as the API server words it; `name`: of the object, empty where it knows none."""
 
     async def handle(_: web.Request) -> web.StreamResponse:
-        told = {"kind": "Status", "reason": reason, "message": f"told {code}", "code": code}
+        details = {"name": name} if name else {}
+        told = {"kind": "Status", "reason": reason, "message": f"told {code}", "code": code, "details": details}
         return web.json_response(told, status=code, headers=headers)
 
     return handle
+
+
+async def page_not_found(_: web.Request) -> web.StreamResponse:
+    """What a load balancer says that knows no such way."""
+    return web.Response(text="<h1>404 Not Found</h1>", status=404, content_type="text/html")
 
 
 async def broken(request: web.Request) -> web.StreamResponse:

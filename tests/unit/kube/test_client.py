@@ -23,6 +23,7 @@ from desist.kube.errors import (
     Invalid,
     NoAnswer,
     NotFound,
+    NotServed,
     ServerUnavailable,
     TooLarge,
     TooManyRequests,
@@ -32,7 +33,17 @@ from desist.kube.errors import (
 from desist.kube.lanes import CROWD, Allowance, Budget
 from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import NODES, PODS, Query, Resource
-from tests.unit.kube.server import Handler, Server, broken, json_answer, late, silent, status_answer, stream_answer
+from tests.unit.kube.server import (
+    Handler,
+    Server,
+    broken,
+    json_answer,
+    late,
+    page_not_found,
+    silent,
+    status_answer,
+    stream_answer,
+)
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
@@ -68,6 +79,20 @@ async def test_a_failure_is_of_the_type_that_its_status_means(
             await client.get(POD)
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.reason, caught.value.message) == (status, reason, f"told {status}")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [status_answer(404, "NotFound", name=""), page_not_found],
+    ids=["the API server knows no such kind", "a page of a load balancer"],
+)
+async def test_a_404_that_names_no_object_does_not_say_that_one_is_not_there(server: Server, answer: Handler) -> None:
+    for path in (PATH, f"{PATH}/status"):
+        server.answers(path, answer)
+    async with Client(server.connection, CALM) as client:
+        for call in (client.get(POD), client.patch(POD, {}), client.replace_status(POD, {}), client.delete(POD)):
+            with pytest.raises(NotServed):
+                await call
 
 
 @pytest.mark.parametrize(
