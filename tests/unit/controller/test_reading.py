@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -110,6 +112,26 @@ async def test_a_read_serves_all_that_were_noted_before_it_began_while_it_is_on_
     setting.fake.gate.set()
     await asyncio.gather(*asked)
     await setting.reads.answer(NAMED, noted[0])
+    assert setting.fake.calls == ["metadata order-1"]
+
+
+async def test_nothing_that_was_read_is_held_beside_the_store() -> None:
+    setting = Setting(status={**ENDED, "observedGeneration": 1, "cancellation": None})
+    since = setting.operations.tick()
+    found = await setting.reads.answer(NAMED, since)
+    reference = weakref.ref(found)
+    del found
+    await quiet()
+    gc.collect()
+    assert reference() is None
+    assert await setting.reads.answer(NAMED, since) is not None, "it is read again"
+
+
+async def test_one_that_is_not_there_is_asked_for_once() -> None:
+    setting = Setting()
+    setting.fake.vanished = {"metadata"}
+    since = setting.operations.tick()
+    assert [await setting.reads.answer(NAMED, since) for _ in range(3)] == [None] * 3
     assert setting.fake.calls == ["metadata order-1"]
 
 
