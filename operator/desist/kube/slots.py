@@ -2,10 +2,10 @@
 
 Contract: `take` gives a key a slot, or notes that it waits; it never blocks. When a slot falls free it is kept for the
 next key that waits, groups taking turns, and `wake` is called with that key: its next reconcile finds the slot taken
-for it. `release` at the end of every reconcile gives back what the key holds, used or not, so that no slot is lost to a
-key that changed its mind; `leave` also where it failed: it comes again after a back-off, during which nothing is kept
-for it. A group holds at most as many slots as it leaves free: another's call finds one, however
-many hang.
+for it, also where the one that found none still runs then. `release` at the end of every other reconcile gives back
+what the key holds, used or not, so that no slot is lost to a key that changed its mind; `leave` also where it failed:
+it comes again after a back-off, during which nothing is kept for it. A group holds at most as many slots as it leaves
+free: another's call finds one, however many hang.
 Rejected: a semaphore (who waits for it holds a worker; a tenant's hundred hanging calls hold all of them).
 """
 
@@ -31,6 +31,8 @@ class Slots(Generic[Key]):
         self._held: dict[Key, Group] = {}
         self._by_group: Counter[Group] = Counter()
         self._waiting: Turns[Key] = Turns()
+        self._turned_away: set[Key] = set()
+        """Keys whose present reconcile has found none."""
 
     def __len__(self) -> int:
         """Slots that are taken."""
@@ -46,13 +48,19 @@ class Slots(Generic[Key]):
         if key not in self._held:
             if not self._may(group):
                 self._waiting.add(key, group)
+                self._turned_away.add(key)
                 return False
             self._waiting.discard(key)
             self._hold(key, group)
+        self._turned_away.discard(key)
         return True
 
     def release(self, key: Key) -> None:
         """The key's reconcile is over."""
+        if key in self._turned_away:
+            # What it holds was kept for the next one.
+            self._turned_away.discard(key)
+            return
         group = self._held.pop(key, None)
         if group is not None:
             self._by_group[group] -= 1
@@ -63,6 +71,7 @@ class Slots(Generic[Key]):
     def leave(self, key: Key) -> None:
         """The key's reconcile has failed: it holds nothing and waits for nothing."""
         self._waiting.discard(key)
+        self._turned_away.discard(key)
         self.release(key)
 
     def _hand_on(self) -> None:

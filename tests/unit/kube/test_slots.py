@@ -23,11 +23,25 @@ def test_a_key_without_a_slot_is_woken_when_one_is_kept_for_it() -> None:
     assert slots.take("a/2", "a")
 
 
+def test_a_slot_that_is_kept_for_a_key_whose_reconcile_still_runs_is_its_next_ones() -> None:
+    woken: list[str] = []
+    slots = Slots(1, woken.append)
+    for key in ("a/1", "a/2", "a/3"):
+        slots.take(key, "a")
+    slots.release("a/1")
+    slots.release("a/2")
+    assert woken == ["a/2"], "it found none, and was still under way when one was kept for it"
+    assert slots.take("a/2", "a")
+    slots.release("a/2")
+    assert woken == ["a/2", "a/3"]
+
+
 def test_a_slot_that_is_not_used_goes_to_the_next() -> None:
     woken: list[str] = []
     slots = Slots(1, woken.append)
     for key in ("a/1", "a/2", "a/3"):
         slots.take(key, "a")
+    slots.release("a/2")
     slots.release("a/1")
     slots.release("a/2")
     assert woken == ["a/2", "a/3"]
@@ -58,7 +72,8 @@ def test_groups_take_turns_for_what_falls_free() -> None:
     woken: list[str] = []
     slots = Slots(1, woken.append)
     for key in ("a/0", "a/1", "a/2", "a/3", "b/1"):
-        slots.take(key, key[0])
+        if not slots.take(key, key[0]):
+            slots.release(key)
     for _ in range(4):
         slots.release((["a/0", *woken])[-1])
     assert woken == ["a/1", "b/1", "a/2", "a/3"]
@@ -79,6 +94,8 @@ class Reconciles(RuleBasedStateMachine):
         self.slots: Slots[str] = Slots(4, self.woken)
         self.kept: set[str] = set()
         self.wanted: set[str] = set()
+        self.found_none: set[str] = set()
+        """Keys whose reconcile goes on without a slot."""
 
     def woken(self, key: str) -> None:
         assert key in self.wanted, "woken for nothing"
@@ -90,18 +107,23 @@ class Reconciles(RuleBasedStateMachine):
         if self.slots.take(key, key[0]):
             self.kept.add(key)
             self.wanted.discard(key)
+            self.found_none.discard(key)
         else:
             self.wanted.add(key)
+            self.found_none.add(key)
 
     @rule(key=keys)
     def goes(self, key: str) -> None:
-        self.kept.discard(key)
+        if key not in self.found_none:
+            self.kept.discard(key)
+        self.found_none.discard(key)
         self.slots.release(key)
 
     @rule(key=keys)
     def fails(self, key: str) -> None:
         self.kept.discard(key)
         self.wanted.discard(key)
+        self.found_none.discard(key)
         self.slots.leave(key)
 
     @invariant()
