@@ -31,6 +31,7 @@ from typing import Any
 from desist.controller.cluster import Cluster, Vanished
 from desist.controller.intake import Intake
 from desist.controller.kinds import Kind, Managed
+from desist.kube.errors import ApiError
 from desist.kube.lanes import Budget
 
 logger = logging.getLogger(__name__)
@@ -139,11 +140,13 @@ class Resync:
             self.intake.forget(row.kind, uid)
 
     async def _read(self, kind: Kind[Any], namespace: str, name: str) -> bool:
-        """Note the object as it is; False where it went meanwhile."""
+        """Note the object as it is; False where it went meanwhile. One that cannot be had holds no other one up."""
         try:
             self.intake.note(kind, await self.cluster.get(kind, namespace, name, Budget.START))
         except Vanished:
             return False
+        except ApiError as error:
+            logger.warning("%s %s/%s, which is listed, is not read: %s", kind.name, namespace, name, error)
         return True
 
     async def _wait(self) -> None:

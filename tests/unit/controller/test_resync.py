@@ -45,6 +45,8 @@ class Setting:
         self.restored: list[bool] = []
         self.bodies: list[dict[str, Any] | ApiError] = []
         self.absent: set[str] = set()
+        self.unread: set[str] = set()
+        """Names whose read the API server fails."""
         self.body: dict[str, Any] = {}
         """What is read; empty: a workflow of the name that is asked for."""
         self.lists: list[str] = []
@@ -81,6 +83,8 @@ class Setting:
     async def get(self, kind: Kind[Any], namespace: str, name: str, budget: Budget = Budget.STOP) -> dict[str, Any]:
         if name in self.absent:
             raise Vanished(name)
+        if name in self.unread:
+            raise ServerUnavailable(503, "Unavailable", "later")
         metadata = {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "9"}
         return self.body or body_of(metadata)
 
@@ -110,6 +114,14 @@ async def test_what_was_not_delivered_in_time_is_read_and_the_watch_is_deaf_unti
     assert setting.resync.deaf() is not None
     setting.resync.heard(WORKFLOW, listing=False)
     assert setting.resync.deaf() is None
+
+
+async def test_one_that_cannot_be_read_just_now_keeps_neither_others_from_being_read_nor_the_watch_from_blame() -> None:
+    setting = Setting({name: Listed("shop", name, 9) for name in ("a", "b", "c")}, 10)
+    setting.unread = {"a", "b"}
+    await setting.resync.compare(setting.row)
+    assert [setting.store.get(name) is not None for name in "abc"] == [False, False, True]
+    assert setting.resync.deaf() == "the watch of Workflow is deaf: 3 not delivered"
 
 
 async def test_a_watch_that_has_delivered_nothing_though_there_is_something_is_not_ready() -> None:
