@@ -18,19 +18,9 @@ from desist.controller import log, login
 from desist.controller.settings import SettingError, from_environment
 from desist.kube.connection import ConnectionProblem
 
-LEVELS = 25_000
-"""Python's recursion limit. The API server takes JSON that is nested 10,000 levels deep, and reading takes two frames a
-level at most. With Python's own 1,000 one such object would end a list, a watch and kopf's reading for everybody."""
-
-
-def allow_deep_json() -> None:
-    """Read everything that the API server stores; whether it is too deep to run is said at the object."""
-    sys.setrecursionlimit(LEVELS)
-
 
 def main() -> None:
     """Run the operator until it is told to stop."""
-    allow_deep_json()
     try:
         settings = from_environment(os.environ)
         login.connection()

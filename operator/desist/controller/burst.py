@@ -40,7 +40,7 @@ class Burst:
         if self._waits is None:
             self._waits = asyncio.create_task(self._release())
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Call what is held back now."""
         held, self._held = self._held, []
         for call in held:
@@ -49,4 +49,4 @@ class Burst:
     async def _release(self) -> None:
         await self._acceptances.calm(BURST)
         self._waits = None
-        self.close()
+        self.flush()

@@ -15,6 +15,7 @@ operator).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
@@ -22,6 +23,15 @@ from typing import Any
 import kopf
 
 from desist.api.meta import GROUP
+
+LEVELS = 25_000
+"""Python's recursion limit. The API server takes JSON that is nested 10,000 levels deep, and reading takes two frames a
+level at most. With Python's own 1,000 one such object would end a list, a watch and kopf's reading for everybody."""
+
+
+def allow_deep_json() -> None:
+    """Read everything that the API server stores; whether it is too deep to run is said at the object."""
+    sys.setrecursionlimit(LEVELS)
 
 
 class EndlessBackoff:
@@ -69,6 +79,7 @@ class NoProgress(kopf.ProgressStorage):
 
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf as the contract above says."""
+    allow_deep_json()
     settings.persistence.finalizer = f"{GROUP}/never-set"
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()

@@ -112,7 +112,7 @@ class Push:
     def close(self) -> None:
         """Send what is held back, and close them."""
         if self._burst is not None:
-            self._burst.close()
+            self._burst.flush()
         self._datagrams.close()
 
     def send(self, of: Key, stop: PushStop) -> None:
@@ -205,7 +205,7 @@ class Complaints:
     def make(self, words: str, of: str) -> None:
         """Say so, or count it."""
         now = self.seconds()
-        due, pause, left_out = self._next.pop(of, (now, FIRST, 0))
+        due, pause, left_out = self._next.pop(of, (now, FIRST / 2, 0))
         if now < due:
             self._next[of] = (due, pause, left_out + 1)
             return

@@ -30,7 +30,7 @@ def sent(play: Callable[[Lane, Callable[[str], None]], Coroutine[Any, Any, None]
             burst.send(lambda: calls.append((name, NAME.get(), round(asyncio.get_running_loop().time(), 3))))
 
         await play(lane, send)
-        burst.close()
+        burst.flush()
 
     run(all_of_it())
     return calls

@@ -14,7 +14,7 @@ from desist.controller.kinds import EXECUTION, WORKFLOW, Unreadable
 READS = """
 import json, sys
 import msgspec
-from desist.controller.__main__ import allow_deep_json
+from desist.controller.frame import allow_deep_json
 from desist.controller.records import execution_record, workflow_record
 from desist.kube.wire import Page, WatchEvent, identity
 

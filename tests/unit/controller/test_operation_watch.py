@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from desist.controller.__main__ import allow_deep_json
+from desist.controller.frame import allow_deep_json
 from desist.controller.kinds import EXECUTION, OPERATION, Key
 from desist.controller.operation_records import Ended, Known, OperationRecord
 from desist.kube.listing import Change, ChangeKind

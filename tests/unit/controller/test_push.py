@@ -249,7 +249,7 @@ def test_header_signature_and_body_are_in_their_places() -> None:
 
 
 def test_complaints_begin_anew_after_a_long_silence(caplog: pytest.LogCaptureFixture) -> None:
-    moments = [0.0, 0.5, 2.1, 3.0, 2.1 + 3 * LONGEST]
+    moments = [0.0, 0.5, 1.1, 3.0, 1.1 + 3 * LONGEST]
     complaints = Complaints(lambda: moments[0])
     while moments:
         complaints.make("it rains", "rain")
