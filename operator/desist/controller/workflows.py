@@ -2,8 +2,8 @@
 
 Contract: `reconcile` judges one workflow: what Desist refuses in the template, then what the API server says to a
 dry-run create of a pod made from it. The condition names the field. What the API server refuses is tried again later
-(the setting `retry_invalid_after`): a quota, a policy or a webhook may stand behind it, as invalid as it may call the
-template, and nothing tells of their change. Nothing is written where nothing changed.
+(the settings `retry_after`, and `retry_invalid_after` where it calls the pod invalid): a quota, a policy or a webhook
+may stand behind it in both cases, and nothing tells of their change. Nothing is written where nothing changed.
 """
 
 from __future__ import annotations
