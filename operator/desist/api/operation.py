@@ -83,7 +83,7 @@ class TimerWork(Model):
     """A wait that outlives every process."""
 
     delay_milliseconds: Annotated[int, Field(ge=0, le=315_360_000_000)]
-    """It is due so many milliseconds after the controller first saw it (status.dueAt); at most ten years."""
+    """It is due so many milliseconds after the controller first saw it, or after its creation where the controller was away then (status.dueAt); at most ten years."""
 
 
 class CreatedBy(Model):
