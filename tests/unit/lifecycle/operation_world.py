@@ -7,7 +7,7 @@ would. Answers to the core's questions are those of a cluster in which nobody el
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from desist.api.cancellation import Cancellation
@@ -50,6 +50,8 @@ class Operations:
     writes: dict[str, int] = field(default_factory=dict)
     execution_there: bool = True
     earlier: int = 0
+    age: timedelta = timedelta(0)
+    """How old each was when it was first seen."""
     counted_at: datetime | None = None
     listed_at_end: frozenset[str] | None = None
     """What the controller remembers of the LIST that it made when the run's end had been stored."""
@@ -196,6 +198,7 @@ class Operations:
             deleted=tuple(pod for pod in self.deleted if pod.operation == held.metadata.uid),
             nodes=tuple(self.run.nodes),
             earlier=self.earlier,
+            age=self.age,
             created=self.created,
             refusals=self.refusals,
             pushes=tuple(self.run.pushes.values()),

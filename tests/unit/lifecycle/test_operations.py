@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -118,6 +119,15 @@ def test_a_timer_is_due_after_its_delay_and_costs_two_writes() -> None:
     assert world.status("t").phase is Phase.RUNNING
     world.settle(1)
     assert (world.status("t").phase, world.writes["t"]) == (Phase.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize(("age", "due"), [(4, 90), (6, 84), (100, -10)])
+def test_a_timer_that_had_to_wait_for_the_controller_counts_from_its_creation(age: int, due: int) -> None:
+    world = Operations(age=timedelta(seconds=age))
+    world.create("t", timer={"delay_milliseconds": 90_000})
+    world.settle()
+    assert world.status("t").due_at == at(world.run.seconds + due)
+    assert world.status("t").phase is (Phase.RUNNING if due > 0 else Phase.SUCCEEDED)
 
 
 @pytest.mark.parametrize(
