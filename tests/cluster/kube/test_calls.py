@@ -19,6 +19,7 @@ from desist.kube.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    NotServed,
     ServerUnavailable,
     Unauthorized,
 )
@@ -70,7 +71,7 @@ REFUSALS: dict[str, tuple[Call, type[ApiError]]] = {
         lambda c, ns, made: c.delete(MAPS.at("a", ns), Deletion(uid=made["metadata"]["uid"], resource_version="1")),
         Conflict,
     ),
-    "a kind that is not served": (lambda c, ns, _: c.list(Resource("no.io", "v1", "things"), Query()), NotFound),
+    "a kind that is not served": (lambda c, ns, _: c.list(Resource("no.io", "v1", "things"), Query()), NotServed),
 }
 
 
