@@ -2,7 +2,9 @@
 
 `python -m hack.bench.whole [--beside CHECKOUT]`, on the cluster that is up; the release is put away meanwhile. Each
 turn starts the operator as a process on this machine, without push (no datagram goes from here to a pod and back), lets
-programs start, cancels all of them at once, and waits until all have ended, by the kubelets' word.
+programs start, cancels all of them at once, and waits until all have ended, by the kubelets' word. With `--every` they
+are cancelled one after the other: then the operator does not share the processors' caches with forty ends of pods, and
+its cost is that of a machine with processors to spare.
 Printed are calls of functions a stop, how often `decide` ran, and processor time of each part's calls, with what they
 call, as a share of the whole. A profile makes everything slower, small functions most of all: milliseconds are those of
 a turn of its own without it.
@@ -48,6 +50,14 @@ Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
 """By file, line and name: calls without recursions, all calls, own seconds, seconds with what was called, callers."""
 
 
+class Work(NamedTuple):
+    """What is stopped in a turn."""
+
+    stops: int
+    every: float
+    """Seconds between two of them; 0: at once."""
+
+
 class Cost(NamedTuple):
     """Of one stop."""
 
@@ -62,42 +72,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m hack.bench.whole", description=__doc__)
     parser.add_argument("--beside", type=Path, help="another checkout")
     parser.add_argument("--stops", type=int, default=40, help="at once (default 40)")
+    parser.add_argument("--every", type=float, default=0.0, help="seconds between two of them (default: at once)")
     parser.add_argument("--turns", type=int, default=2, help="of each (default 2)")
     options = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="desist-whole-"))
     print(f"logs and profiles: {scratch}", file=sys.stderr)
+    work, both = Work(options.stops, options.every), checkouts(options.beside)
     with cluster_lock(), release_away():
         for turn in range(options.turns):
-            for name, checkout in checkouts(options.beside).items():
-                busy = stopped(checkout / "operator", options.stops, scratch / f"{name}-{turn + 1}.log")
-                print(f"{name} {turn + 1}: {busy / options.stops:.1f} ms a stop", flush=True)
-        for name, checkout in checkouts(options.beside).items():
+            for name, checkout in both.items():
+                busy = stopped(checkout / "operator", work, scratch / f"{name}-{turn + 1}.log")
+                print(f"{name} {turn + 1}: {busy / work.stops:.1f} ms a stop", flush=True)
+        for name, checkout in both.items():
             profile = scratch / f"{name}.profile"
-            stopped(checkout / "operator", options.stops, scratch / f"{name}-profiled.log", profile)
-            show(name, cost(profile, options.stops))
+            stopped(checkout / "operator", work, scratch / f"{name}-profiled.log", profile)
+            show(name, cost(profile, work.stops))
 
 
-def stopped(source: Path, stops: int, log: Path, profile: Path | None = None) -> float:
+def stopped(source: Path, work: Work, log: Path, profile: Path | None = None) -> float:
     """Milliseconds of processor time that all stops take the operator in that folder, in a process of its own."""
     with Operator(source, log, images().launcher, profile=profile) as operator:
         operator.settle()
         namespace = Namespace()
         with namespace.there():
-            return asyncio.run(_stop_all(operator, namespace.namespace, stops, profile is not None))
+            return asyncio.run(_stop_all(operator, namespace.namespace, work, profile is not None))
 
 
-async def _stop_all(operator: Operator, namespace: str, stops: int, profile: bool) -> float:
-    """Start so many, and stop them at once."""
+async def _stop_all(operator: Operator, namespace: str, work: Work, profile: bool) -> float:
+    """Start so many, and stop them."""
     kept: list[Sample] = []
     async with Client(Connection.from_kubeconfig(kubeconfig()), WIDE) as client:
         stage = Stage(client, namespace, kept.append)
-        subjects = [Subject(MAILBOX, STORM, CANCEL, 0, number) for number in range(stops)]
+        subjects = [Subject(MAILBOX, STORM, CANCEL, 0, number) for number in range(work.stops)]
         async with stage.watching():
             await stage.prepare(subjects)
             await asyncio.sleep(IDLE)
             before = operator.cpu_seconds()
             with operator.profiled() if profile else nullcontext():
-                await stage.at_once(subjects)
+                await (stage.one_at_a_time(subjects, work.every) if work.every else stage.at_once(subjects))
                 await asyncio.sleep(AFTER)
             return 1000 * (operator.cpu_seconds() - before)
 

@@ -26,12 +26,19 @@ EXPIRED: Mapping[str, Any] = {
         "code": 410,
     },
 }
-REASONS = {403: "Forbidden", 409: "Conflict", 410: "Expired", 429: "TooManyRequests", 503: "ServiceUnavailable"}
+REASONS = {
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    410: "Expired",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Answered by the proxy, with a Status object."""
+    """Answered by the proxy, with a Status object that names no other: a 404 is that of a kind that is not served."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

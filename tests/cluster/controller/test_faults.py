@@ -98,9 +98,11 @@ LOST = [
     ("a status write that met another version", Fault(Answer(409), method="PUT", path="/status")),
     ("a status write that the server had no time for", Fault(Answer(503), method="PUT", path="/status")),
     ("a status write that came too fast", Fault(Answer(429, {"Retry-After": "1"}), method="PUT", path="/status")),
+    ("a status write to a server that does not serve the kind", Fault(Answer(404), method="PUT", path="/status")),
     ("a pod that was made", Fault(Lose(), method="POST", path="/pods")),
     ("a mailbox that was written", Fault(Lose(), method="PATCH", path="/pods/")),
     ("a mailbox that met another version", Fault(Answer(409), method="PATCH", path="/pods/")),
+    ("a mailbox to a server that does not serve the kind", Fault(Answer(404), method="PATCH", path="/pods/")),
 ]
 
 
