@@ -144,9 +144,11 @@ class WorkQueue(Generic[Key]):
             self._again[key] = urgent or self._again.get(key, False)
             return
         failing = self._failing.get(key)
-        if failing is not None and not urgent and failing.until > self._now():
-            self._set_timer(key, failing.until)
-            return
+        if failing is not None and not urgent:
+            if failing.until > self._now():
+                self._set_timer(key, failing.until)
+                return
+            urgent = failing.urgent
         self._enqueue(key, urgent)
         self._fill()
 
@@ -281,10 +283,10 @@ class WorkQueue(Generic[Key]):
             self._set_timer(key, timer.when)
             return
         del self._timers[key]
-        failing, urgent = self._failing.get(key), False
+        failing = self._failing.get(key)
         if failing is not None and failing.until <= timer.when:
-            failing.until, urgent = timer.when - 1, failing.urgent
-        self.add(key, urgent or self._is_urgent(key))
+            failing.until = timer.when - 1
+        self.add(key, self._is_urgent(key))
 
     def _drop_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

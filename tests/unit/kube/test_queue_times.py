@@ -175,3 +175,27 @@ def test_an_urgent_reconcile_that_fails_is_tried_again_as_an_urgent_one() -> Non
 
     # While it waits for its second reconcile, an ordinary add takes nothing from it.
     assert after(act, QueueOptions(workers=1, reserved=0, backoff=3.0)).order[:5] == ["stop", "k0", "k1", "k2", "stop"]
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["an event", "an earlier timer"])
+def test_what_comes_first_after_an_urgent_back_off_that_the_machine_slept_through_is_urgent(early: bool) -> None:
+    asleep = 0.0
+
+    async def act(queue: WorkQueue[str], diary: Diary) -> None:
+        nonlocal asleep
+        loop = asyncio.get_running_loop()
+        queue._clock = lambda: loop.time() + asleep
+        diary.errors = [TooManyRequests(429, "TooManyRequests", "later", retry_after=20)]
+        queue.add("stop", urgent=True)
+        await asyncio.sleep(2)
+        if early:
+            queue.add_after("stop", 3)
+        asleep = 3600.0
+        if early:
+            await asyncio.sleep(2.5)
+        for number in range(8):
+            queue.add(f"k{number}")
+        if not early:
+            queue.add("stop")
+
+    assert after(act, QueueOptions(workers=1, reserved=0)).order[:3] == ["stop", "k0", "stop"]
