@@ -78,8 +78,8 @@ class ExecutionReads:
         read = asyncio.create_task(self._read(name, named, began), context=contextvars.Context())
         self._last[name] = _Read(began, read)
         if len(self._last) > KEPT:
-            oldest = next(iter(self._last))
-            if self._last[oldest].task is None:
+            oldest = next((each for each, last in self._last.items() if last.task is None), None)
+            if oldest is not None:
                 del self._last[oldest]
 
     async def _read(self, name: Name, named: ObjectMeta, began: int) -> ExecutionRecord | None:

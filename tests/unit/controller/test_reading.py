@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from desist.api.meta import ObjectMeta
+from desist.controller import reading
 from desist.controller.caches import Caches
 from desist.controller.executions import Executions
 from desist.controller.kinds import EXECUTION, Kind
@@ -125,6 +126,22 @@ async def test_nothing_that_was_read_is_held_beside_the_store() -> None:
     gc.collect()
     assert reference() is None
     assert await setting.reads.answer(NAMED, since) is not None, "it is read again"
+
+
+async def test_a_read_that_hangs_does_not_keep_the_memory_of_others_from_being_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "KEPT", 5)
+    setting = Setting()
+    setting.fake.gate.clear()
+    hangs = asyncio.create_task(setting.reads.answer(NAMED, setting.operations.tick()))
+    await quiet()
+    for number in range(50):
+        other = ObjectMeta(name=f"gone-{number}", namespace="shop", uid=f"gone-{number}")
+        assert await setting.reads.answer(other, setting.operations.tick()) is None
+    assert len(setting.reads._last) <= 6
+    setting.fake.gate.set()
+    assert await hangs is not None
 
 
 async def test_one_that_is_not_there_is_asked_for_once() -> None:
