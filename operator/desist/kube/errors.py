@@ -5,7 +5,8 @@ Contract: every failed call of the client raises one of these and nothing else. 
 (`NotServed`, `TooManyRequests`, `ServerUnavailable`; the last two may carry `retry_after`). `ServerUnavailable` after a
 write says nothing of whether the write happened.
 That an object is not there may be proof of an end, so that only the API server's own word counts, which names it: not
-the 404 of a proxy or a load balancer, nor that of an API server that does not serve the kind (yet, or any more).
+the 404 of a proxy or a load balancer, nor that of an API server that does not serve the kind (yet, or any more). Nor do
+a proxy's other refusals say anything of an object (`NotTheServer`): the API server says each in a Status object.
 Rejected: aiohttp's exceptions let through (callers would have to know the transport).
 """
 
@@ -80,6 +81,10 @@ class ServerUnavailable(ApiError):
     """5xx, no connection, or no answer in time."""
 
 
+class NotTheServer(ServerUnavailable):
+    """A redirect or a 4xx without a Status object: something between us and the API server has answered."""
+
+
 class NoAnswer(ServerUnavailable):
     """The request was sent, and nothing was said in time; it may still be carried out."""
 
@@ -95,6 +100,8 @@ TYPES: dict[int, type[ApiError]] = {
     422: Invalid,
     429: TooManyRequests,
 }
+BY_ANYBODY = (401, 413, 429)
+"""These mean the same, whoever says so; the API server itself says the last one in plain words."""
 
 
 TOO_LARGE = ("request is too large", "message larger than max")
@@ -116,6 +123,7 @@ class _Details(msgspec.Struct, rename="camel"):
 
 
 class _Status(msgspec.Struct, rename="camel"):
+    kind: str = ""
     reason: str = ""
     message: str = ""
     code: int = 0
@@ -140,8 +148,10 @@ def _type_of(code: int, told: _Status) -> type[ApiError]:
         return AlreadyExists
     if code >= 500:
         return TooLarge if any(words in told.message for words in TOO_LARGE) else ServerUnavailable
-    named = told.details is not None and told.details.name
-    return NotServed if code == 404 and not named else TYPES.get(code, ApiError)
+    if code == 404 and not (told.details and told.details.name):
+        return NotServed
+    worded = told.kind == "Status" or code in BY_ANYBODY or not code
+    return TYPES.get(code, ApiError) if worded else NotTheServer
 
 
 def _seconds(header: str | None, details: _Details | None) -> float | None:

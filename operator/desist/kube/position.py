@@ -9,7 +9,7 @@ busy, away or does not know us has refused nothing (`refuses`).
 
 from __future__ import annotations
 
-from desist.kube.errors import ApiError, Forbidden, NotFound, NotServed, TooManyRequests, Unauthorized
+from desist.kube.errors import ApiError, Forbidden, NotFound, NotServed, NotTheServer, TooManyRequests, Unauthorized
 from desist.kube.wire import NOT_AN_EVENT
 
 REFUSED = 8
@@ -43,5 +43,5 @@ class Position:
 
 def refuses(error: ApiError) -> bool:
     """Whether the server has said no to just this watch."""
-    passing = isinstance(error, Unauthorized | Forbidden | NotFound | NotServed | TooManyRequests)
+    passing = isinstance(error, Unauthorized | Forbidden | NotFound | NotServed | NotTheServer | TooManyRequests)
     return not passing and (error.status not in (0, 503) or error.reason == NOT_AN_EVENT)

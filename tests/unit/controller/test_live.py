@@ -27,6 +27,7 @@ from tests.unit.controller.fakes import NOW, FakeCluster, record
 from tests.unit.controller.test_injected import OWN, WRAPPED
 from tests.unit.controller.test_reconcile import Setting
 from tests.unit.controller.test_views import owner, raw_pod
+from tests.unit.kube.server import Handler, Server, page_answer, status_answer
 
 CACHED, LIVE, OTHER = make_node(), make_node(boot_id="boot-2"), make_node("node-2")
 ASKED = Questions(live_nodes=("node-1",))
@@ -129,6 +130,22 @@ async def test_a_name_that_is_taken_is_as_good_as_made_where_the_pod_is_the_atte
     assert (answered.answer, client.calls) == (answer, ["create", "get"])
     assert answered.pod_uid == ("pod-uid" if answer is Answer.PASSED else "")
     assert ("pod order-1-abc exists and is not this run's" in answered.message) == (answer is Answer.TAKEN)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (status_answer(400, "BadRequest"), Answer.INVALID),
+        (status_answer(422, "Invalid"), Answer.INVALID),
+        (page_answer(400), Answer.REFUSED),
+        (page_answer(422), Answer.REFUSED),
+    ],
+)
+async def test_a_pod_is_invalid_only_where_the_api_server_itself_says_so(said: Handler, answer: Answer) -> None:
+    manifest = Opaque.of({"metadata": {"name": "p", "labels": {"desist.dev/run-id": "RUN", "desist.dev/attempt": "1"}}})
+    async with Server() as server, Client(server.connection) as client:
+        server.answers("/api/v1/namespaces/shop/pods", said)
+        assert (await Cluster(client, "controller-1", Clock()).create_pod(OWNER, manifest)).answer is answer
 
 
 async def test_a_name_that_is_taken_by_the_pod_of_an_operation_is_as_good_as_made_where_it_is_the_same_one() -> None:

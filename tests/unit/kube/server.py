@@ -106,9 +106,17 @@ def status_answer(code: int, reason: str = "Any", headers: Mapping[str, str] | N
     return handle
 
 
-async def page_not_found(_: web.Request) -> web.StreamResponse:
-    """What a load balancer says that knows no such way."""
-    return web.Response(text="<h1>404 Not Found</h1>", status=404, content_type="text/html")
+def page_answer(code: int) -> Handler:
+    """A page of something that stands between, as a proxy or a load balancer."""
+
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=f"<h1>{code}</h1>", status=code, content_type="text/html")
+
+    return handle
+
+
+page_not_found = page_answer(404)
+"""What a load balancer says that knows no such way."""
 
 
 async def broken(request: web.Request) -> web.StreamResponse:

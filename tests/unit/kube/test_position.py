@@ -40,7 +40,12 @@ def test_where_nothing_is_known_nothing_can_be_given_up() -> None:
 
 @pytest.mark.parametrize("status", [400, 422, 500, 504])
 def test_the_server_has_refused_the_watch(status: int) -> None:
-    assert refuses(error_from(status, b""))
+    assert refuses(error_from(status, b'{"kind":"Status"}'))
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 410, 422])
+def test_a_page_of_a_proxy_has_refused_nothing(status: int) -> None:
+    assert not refuses(error_from(status, b"<h1>no</h1>"))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
