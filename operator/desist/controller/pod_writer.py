@@ -2,8 +2,9 @@
 
 Contract: both are guarded by what was judged. Where somebody changes the pod all the time and nothing that matters has
 changed, the pod is read and the call made again at once, under its new version. A refusal is remembered for the core,
-which has another way; it is never raised. A fault that may pass (a 5xx, no answer in time) counts as a refusal from its
-second time on. What says nothing of this pod (429, no connection) is raised: the queue comes again.
+which has another way; it is never raised. A fault that may pass (a 5xx, no answer in time, a kind that is not served
+just now) counts as a refusal from its second time on. What says nothing of this pod (429, no connection) is raised:
+the queue comes again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.records import Placed
-from desist.kube.errors import ApiError, Invalid, ServerUnavailable, TooLarge, of_the_server
+from desist.kube.errors import ApiError, Invalid, NotServed, ServerUnavailable, TooLarge, of_the_server
 from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.observed.questions import PodCall, Refusal, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -106,7 +107,7 @@ class PodWriter:
     def _refused(self, of: str, pod_uid: str, call: PodCall, asks: str, error: ApiError) -> Outcome:
         if of_the_server(error):
             raise error
-        times = 0 if isinstance(error, ServerUnavailable) else 1
+        times = 0 if isinstance(error, ServerUnavailable | NotServed) else 1
         message = error.message or error.reason
         refusal = Refusal(pod_uid, call, asks, message, self.clock(), times)
         counted = self.memory.pod_refused(of, refusal)

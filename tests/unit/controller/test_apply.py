@@ -18,7 +18,7 @@ from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.status import StatusWriter
 from desist.controller.work import LONGEST_RECONCILE
-from desist.kube.errors import ApiError
+from desist.kube.errors import ApiError, NotServed, NotTheServer
 from desist.lifecycle.observed.pushes import Pushed
 from desist.lifecycle.observed.questions import Answer, CreateAnswer
 from desist.lifecycle.plan import (
@@ -191,6 +191,14 @@ async def test_a_posting_waits_for_nobody() -> None:
     busy = FakeCluster(busy=True)
     await apply(busy, POST)
     assert busy.calls
+
+
+@pytest.mark.parametrize("kind", [NotServed, NotTheServer])
+async def test_a_page_of_a_proxy_counts_as_a_refused_posting_from_its_second_time_on(kind: type[ApiError]) -> None:
+    cluster, memory = FakeCluster(refuses={"post": lambda _: kind(404, "Unknown", "<h1>404</h1>")}), Memory()
+    for times in (0, 1):
+        assert (await apply(cluster, POST, memory=memory)).outcome is Outcome.AGAIN
+        assert [refusal.times for refusal in memory.pod_refusals("wfx")] == [times]
 
 
 async def test_a_repeat_that_fails_puts_nothing_off_and_is_tried_again_soon() -> None:
