@@ -39,7 +39,7 @@ from desist.kube.lanes import Budget, Passage
 from desist.kube.listing import PAGE, pages
 from desist.kube.options import Deletion
 from desist.kube.resource import EVENTS, NODES, PODS, SECRETS, Query
-from desist.kube.wire import identity
+from desist.kube.wire import identity, served_kinds, server_version
 from desist.lifecycle.observed.pods import NodeView, PodView
 from desist.lifecycle.observed.questions import Answer, CreateAnswer, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -92,15 +92,14 @@ class Cluster:
     async def served(self) -> bool:
         """Whether the API server serves all of our kinds."""
         try:
-            answer = msgspec.json.decode(await self.client.read(f"/apis/{GROUP}/{VERSION}"))
+            found = served_kinds(await self.client.read(f"/apis/{GROUP}/{VERSION}"))
         except NotServed:
             return False
-        return {kind.resource.plural for kind in KINDS} <= {found["name"] for found in answer["resources"]}
+        return {kind.resource.plural for kind in KINDS} <= found
 
     async def version(self) -> tuple[int, int]:
         """The API server's version, major and minor."""
-        answer = msgspec.json.decode(await self.client.read("/version"))
-        return int(answer["major"]), int("".join(filter(str.isdecimal, answer["minor"])))
+        return server_version(await self.client.read("/version"))
 
     async def list(self, kind: Kind[Any]) -> AsyncIterator[Body]:
         """All objects of one of our kinds, as they come: no more than a page is held, and one object decoded.

@@ -30,7 +30,7 @@ from desist.kube.options import ClientOptions, Deletion
 from desist.kube.resource import Address, Query, Resource
 from desist.kube.server_time import ServerTime
 from desist.kube.transport import Request, Transport
-from desist.kube.wire import Page, WatchEvent
+from desist.kube.wire import NOT_AN_OBJECT, Page, WatchEvent, decoded
 
 logger = logging.getLogger(__name__)
 EVENTS_YIELD = 3.0
@@ -232,4 +232,8 @@ def _json(body: object) -> bytes:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    return msgspec.json.decode(body, type=dict[str, Any])
+    """Also a Status has metadata, as a DELETE may give it."""
+    found = decoded(body, dict[str, Any])
+    if not isinstance(found.get("metadata"), dict):
+        raise ServerUnavailable(0, NOT_AN_OBJECT, "it has no metadata")
+    return found

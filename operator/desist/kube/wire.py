@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
 from desist.kube.errors import ServerUnavailable
 
+T = TypeVar("T")
 NOT_AN_EVENT = "NotAnEvent"
+NOT_AN_OBJECT = "NotAnObject"
 KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 
 
@@ -58,11 +60,17 @@ class Page(msgspec.Struct, frozen=True):
 
     @staticmethod
     def decode(body: bytes) -> Page:
-        """Raises ServerUnavailable where the body is no list (it was cut, or something stands between)."""
+        """Raises ServerUnavailable where the body is no list (it was cut, or something stands between).
+
+        One without a version is none either: taken for an empty list, it would say that nothing is there.
+        """
         try:
-            return _PAGES.decode(body)
+            page = _PAGES.decode(body)
         except msgspec.MsgspecError as error:
             raise ServerUnavailable(0, "NotAList", str(error)) from error
+        if not page.resource_version:
+            raise ServerUnavailable(0, "NotAList", "it has no resourceVersion")
+        return page
 
 
 class WatchEvent(msgspec.Struct, frozen=True):
@@ -93,10 +101,42 @@ class _Identified(msgspec.Struct, frozen=True):
     metadata: Identity
 
 
+class _ServedKind(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Served(msgspec.Struct, frozen=True):
+    resources: list[_ServedKind]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    major: str
+    minor: str
+
+
 _PAGES = msgspec.json.Decoder(Page)
 _EVENTS = msgspec.json.Decoder(WatchEvent)
 _BOOKMARKS = msgspec.json.Decoder(_Bookmark)
 _IDENTITIES = msgspec.json.Decoder(_Identified)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """A success's body. Raises ServerUnavailable where it is no such thing (something between us has made it)."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ServerUnavailable(0, NOT_AN_OBJECT, str(error)) from error
+
+
+def served_kinds(body: bytes) -> frozenset[str]:
+    """Plurals of the kinds of a group and version, with their subresources. Raises as `decoded`."""
+    return frozenset(found.name for found in decoded(body, _Served).resources)
+
+
+def server_version(body: bytes) -> tuple[int, int]:
+    """The API server's version, major and minor. Raises as `decoded`."""
+    said = decoded(body, _Version)
+    return int(said.major), int("".join(filter(str.isdecimal, said.minor)))
 
 
 def identity(raw: bytes) -> Identity:

@@ -21,7 +21,16 @@ from desist.controller.settings import ControllerSettings
 from desist.kube.client import Client
 from desist.kube.errors import Gone
 from tests.unit.controller import fakes
-from tests.unit.kube.server import Handler, Server, json_answer, page_not_found, silent, status_answer, stream_answer
+from tests.unit.kube.server import (
+    Handler,
+    Server,
+    json_answer,
+    page_answer,
+    page_not_found,
+    silent,
+    status_answer,
+    stream_answer,
+)
 
 OURS = "/apis/desist.dev/v1alpha1"
 EXECUTIONS, WORKFLOWS, OPERATIONS = (f"{OURS}/{kind}" for kind in ("workflowexecutions", "workflows", "operations"))
@@ -92,6 +101,16 @@ async def test_readyz_names_what_the_start_waits_for_at_that_moment(server: Serv
     assert not made.life.health.dead()
     start.cancel()
     await asyncio.gather(start, return_exceptions=True)
+
+
+@pytest.mark.parametrize("path", [OURS, "/version"])
+async def test_the_start_waits_while_something_else_answers_for_the_api_server(server: Server, path: str) -> None:
+    right = SERVED if path == OURS else json_answer({"major": "1", "minor": "36"})
+    server.answers(path, page_answer(200), json_answer({}), right)
+    made = operator()
+    async with asyncio.timeout(10):
+        await made.life.start()
+    await made.life.stop()
 
 
 @pytest.mark.parametrize(("lists", "streams"), [((STREAM,), True), (PLAIN, False)], ids=["streamed", "plain"])

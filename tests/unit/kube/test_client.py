@@ -24,6 +24,7 @@ from desist.kube.errors import (
     NoAnswer,
     NotFound,
     NotServed,
+    NotTheServer,
     ServerUnavailable,
     TooLarge,
     TooManyRequests,
@@ -39,6 +40,7 @@ from tests.unit.kube.server import (
     broken,
     json_answer,
     late,
+    page_answer,
     page_not_found,
     silent,
     status_answer,
@@ -47,6 +49,7 @@ from tests.unit.kube.server import (
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
+FINE = {"metadata": {"name": "p"}}
 CALM = ClientOptions(request_timeout=20, patience=0)
 QUICK = ClientOptions(request_timeout=0.3, patience=0)
 """Only where there is no answer: a busy machine may be as late with one."""
@@ -95,6 +98,44 @@ async def test_a_404_that_names_no_object_does_not_say_that_one_is_not_there(ser
                 await call
 
 
+@pytest.mark.parametrize("code", [302, 400, 403, 405, 409, 410, 422])
+async def test_a_refusal_that_the_api_server_has_not_worded_says_nothing_of_the_object(
+    server: Server, code: int
+) -> None:
+    server.answers(PATH, page_answer(code))
+    async with Client(server.connection, CALM) as client:
+        for call in (client.get(POD), client.patch(POD, {}), client.delete(POD)):
+            with pytest.raises(NotTheServer):
+                await call
+
+
+@pytest.mark.parametrize(("code", "kind"), [(401, Unauthorized), (413, TooLarge), (429, TooManyRequests)])
+async def test_what_anybody_may_say_counts_whoever_says_it(server: Server, code: int, kind: type[ApiError]) -> None:
+    server.answers(PATH, page_answer(code))
+    async with Client(server.connection, CALM) as client:
+        with pytest.raises(kind):
+            await client.patch(POD, {})
+
+
+@pytest.mark.parametrize("answer", [page_answer(200), json_answer([]), json_answer({"status": "ok"})])
+async def test_a_success_that_is_no_object_is_an_api_error_like_any_other(server: Server, answer: Handler) -> None:
+    server.answers(PATH, answer)
+    async with Client(server.connection, CALM) as client:
+        for call in (client.get(POD), client.patch(POD, {}), client.delete(POD)):
+            with pytest.raises(ServerUnavailable):
+                await call
+
+
+@pytest.mark.parametrize(
+    "body", [{"kind": "Status", "metadata": {}, "status": "Failure", "code": 404}, {"metadata": {}, "items": []}]
+)
+async def test_a_list_without_a_version_does_not_say_that_nothing_is_there(server: Server, body: object) -> None:
+    server.answers("/api/v1/nodes", json_answer(body))
+    async with Client(server.connection, CALM) as client:
+        with pytest.raises(ServerUnavailable):
+            await client.list(NODES, Query())
+
+
 @pytest.mark.parametrize(
     "words",
     ["etcdserver: request is too large", "rpc error: trying to send message larger than max (3000000 vs. 2097152)"],
@@ -126,7 +167,7 @@ async def test_a_call_with_a_time_of_its_own_ends_as_no_answer_when_it_is_over(s
 
 
 async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick(server: Server) -> None:
-    server.answers(PATH, *[late(0.2, json_answer({}))] * 40, late(0.3, json_answer({})), silent)
+    server.answers(PATH, *[late(0.2, json_answer(FINE))] * 40, late(0.3, json_answer(FINE)), silent)
     async with Client(server.connection, ClientOptions(request_timeout=60, patience=0)) as client, asyncio.timeout(30):
         await asyncio.gather(*(client.get(POD) for _ in range(40)))
         await client.patch(POD, {}, answer_within=0.1)
@@ -136,7 +177,7 @@ async def test_a_server_that_is_slow_for_all_gets_longer_than_one_that_was_quick
 
 async def test_calls_that_hang_in_one_namespace_let_one_in_another_through(server: Server) -> None:
     server.answers(PATH, silent)
-    server.answers("/api/v1/namespaces/other/pods/p", json_answer({}))
+    server.answers("/api/v1/namespaces/other/pods/p", json_answer(FINE))
     options = ClientOptions(request_timeout=60, patience=0, tells=Allowance(at_a_time=4, a_second=1000, burst=100))
     async with Client(server.connection, options) as client, asyncio.timeout(20):
         hang = asyncio.gather(*(client.patch(POD, {}, budget=Budget.TELL) for _ in range(9)))
@@ -146,8 +187,8 @@ async def test_calls_that_hang_in_one_namespace_let_one_in_another_through(serve
 
 
 async def test_an_event_waits_while_stops_are_written(server: Server) -> None:
-    server.answers(PATH, late(0.25, json_answer({})))
-    server.answers("/api/v1/namespaces/ns/pods", json_answer({}))
+    server.answers(PATH, late(0.25, json_answer(FINE)))
+    server.answers("/api/v1/namespaces/ns/pods", json_answer(FINE))
     done = []
     async with Client(server.connection) as client, asyncio.timeout(20):
         stops = asyncio.gather(*(client.patch(POD, {}, budget=Budget.TELL) for _ in range(CROWD)))
@@ -215,7 +256,7 @@ async def test_requests_are_what_kubernetes_wants(server: Server) -> None:
 
 
 async def test_a_delete_without_wishes_leaves_everything_to_the_object(server: Server) -> None:
-    server.answers(PATH, json_answer({}))
+    server.answers(PATH, json_answer(FINE))
     async with Client(server.connection, CALM) as client:
         await client.delete(POD)
     assert server.asked[0].body == {"apiVersion": "v1", "kind": "DeleteOptions"}
@@ -233,10 +274,10 @@ class Rotated:
 
 
 async def test_after_a_401_the_token_is_read_anew_once(server: Server) -> None:
-    server.answers(PATH, status_answer(401), json_answer({"fine": True}))
+    server.answers(PATH, status_answer(401), json_answer(FINE))
     token = Rotated()
     async with Client(Connection(server.url, token=token), CALM) as client:
-        assert await client.get(POD) == {"fine": True}
+        assert await client.get(POD) == FINE
     assert [a.headers["Authorization"] for a in server.asked] == ["Bearer old", "Bearer new"]
 
 
@@ -266,7 +307,7 @@ async def test_a_watch_logs_in_again_too(server: Server) -> None:
 
 
 async def test_basic_credentials_are_sent(server: Server) -> None:
-    server.answers(PATH, json_answer({}))
+    server.answers(PATH, json_answer(FINE))
     async with Client(Connection(server.url, basic=("me", "secret")), CALM) as client:
         await client.get(POD)
     assert server.asked[0].headers["Authorization"] == "Basic bWU6c2VjcmV0"

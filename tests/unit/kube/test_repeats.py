@@ -22,6 +22,7 @@ from tests.unit.kube.server import Handler, Server, broken, json_answer, silent,
 
 POD = PODS.at("p", "ns")
 PATH = "/api/v1/namespaces/ns/pods/p"
+FINE = {"metadata": {"name": "p"}}
 QUICK = ClientOptions(request_timeout=0.3, patience=0)
 
 
@@ -57,10 +58,10 @@ PATHS = (PATH, f"{PATH}/status", "/api/v1/namespaces/ns/pods")
 )
 async def test_only_what_cannot_do_harm_is_repeated(server: Server, call: str, fault: Handler, repeated: bool) -> None:
     for path in PATHS:
-        server.answers(path, fault, json_answer({"fine": True}))
+        server.answers(path, fault, json_answer(FINE))
     async with Client(server.connection, ClientOptions(patience=2)) as client:
         if repeated:
-            assert await CALLS[call](client) == {"fine": True}
+            assert await CALLS[call](client) == FINE
         else:
             with pytest.raises(ApiError):
                 await CALLS[call](client)
@@ -69,7 +70,7 @@ async def test_only_what_cannot_do_harm_is_repeated(server: Server, call: str, f
 
 
 async def test_retry_after_is_obeyed(server: Server) -> None:
-    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer({"fine": True}))
+    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer(FINE))
     async with Client(server.connection, ClientOptions(patience=2)) as client:
         began = asyncio.get_running_loop().time()
         await client.get(POD)
@@ -78,8 +79,8 @@ async def test_retry_after_is_obeyed(server: Server) -> None:
 
 async def test_a_lane_that_was_told_to_wait_waits_whole_and_the_other_goes_on(server: Server) -> None:
     other = "/api/v1/namespaces/ns/pods/q"
-    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer({}))
-    server.answers(other, json_answer({}))
+    server.answers(PATH, status_answer(429, headers={"Retry-After": "1"}), json_answer(FINE))
+    server.answers(other, json_answer(FINE))
     async with Client(server.connection, ClientOptions(patience=2)) as client:
         now = asyncio.get_running_loop().time
         first = now()
@@ -122,13 +123,13 @@ async def test_a_wait_longer_than_the_patience_is_the_callers(server: Server) ->
 
 async def test_starts_that_are_told_to_wait_and_starts_that_hang_hold_up_no_stop(server: Server) -> None:
     server.answers("/api/v1/namespaces/ns/pods", silent)
-    server.answers(PATH, json_answer({"fine": True}))
+    server.answers(PATH, json_answer(FINE))
     options = ClientOptions(starts=Allowance(at_a_time=2, a_second=100, burst=100), request_timeout=30)
     async with Client(server.connection, options) as client, asyncio.timeout(10):
         starts = [asyncio.create_task(client.create(PODS, {}, namespace="ns")) for _ in range(5)]
         await server.wait_for(2)
         client._lanes[Budget.START].close_for(60)
-        assert await client.patch(POD, {}, budget=Budget.STOP) == {"fine": True}
+        assert await client.patch(POD, {}, budget=Budget.STOP) == FINE
         assert [a.method for a in server.asked] == ["POST", "POST", "PATCH"]
         for task in starts:
             task.cancel()

@@ -39,7 +39,7 @@ def test_what_cannot_be_read_says_nothing(header: str | None) -> None:
 
 async def test_each_answer_tells_it(server: Server) -> None:
     async def dated(request: web.Request) -> web.StreamResponse:
-        answer = await json_answer({"metadata": {}, "items": []})(request)
+        answer = await json_answer({"metadata": {"resourceVersion": "5"}, "items": []})(request)
         answer.headers["Date"] = format_datetime(NOW, usegmt=True)
         return answer
 
@@ -51,7 +51,7 @@ async def test_each_answer_tells_it(server: Server) -> None:
 
 
 async def test_a_field_selector_and_the_wish_for_metadata_alone_are_sent(server: Server) -> None:
-    server.answers("/api/v1/pods", json_answer({"metadata": {}, "items": []}))
+    server.answers("/api/v1/pods", json_answer({"metadata": {"resourceVersion": "5"}, "items": []}))
     server.answers("/api/v1/namespaces/ns/pods/p", json_answer({"metadata": {"name": "p"}}))
     async with Client(server.connection) as client:
         await client.list(PODS, Query(fields="spec.nodeName=worker"))
