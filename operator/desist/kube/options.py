@@ -11,7 +11,7 @@ from typing import Any
 from desist.kube.lanes import Allowance
 
 STOPS = Allowance(at_a_time=40, a_second=400, burst=400)
-"""As many at a time as there are places for urgent reconciles, and more: none of them waits for a seat."""
+"""As many as there are places for urgent reconciles with the usual number of workers: none of them waits for a seat."""
 TELLS = STOPS
 STARTS = Allowance(at_a_time=16, a_second=200, burst=200)
 EVENTS = Allowance(at_a_time=4, a_second=100, burst=100)
