@@ -129,7 +129,9 @@ func startActor(dir, spec string, clean time.Duration) {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	must(cmd.Start())
 	go cmd.Wait()
-	waitFor(dir, 20*time.Second, func() bool { return strings.Contains(eventsIn(dir), ready+"\n") })
+	waitFor(dir, 20*time.Second, func() bool {
+		return strings.Contains(eventsIn(dir), ready+"\n") && (!strings.Contains(kinds, "stopped") || isStopped(dir, name))
+	})
 }
 
 // stormRole forks without end, and dies of its stop signal as it comes.

@@ -37,8 +37,8 @@ func TestWithSignalToMainTheCommandAloneIsTold(t *testing.T) {
 func TestWithSignalToMainTheCommandAloneGoesOnWhereItWasStopped(t *testing.T) {
 	inBoth(t, func(t *testing.T, p *pod) {
 		p.env = append(p.env, "DESIST_SIGNAL_TO=Main")
-		p.start(p.actor("-stopped", "-code", "4")...)
-		p.waitEvent("command ready")
+		p.start(p.actor("-name", "command", "-stopped", "-code", "4")...)
+		p.until("the command to be stopped", func() bool { return isStopped(p.dir, "command") })
 		p.post(cancel(1))
 		p.wantExit(4)
 	})
