@@ -19,7 +19,7 @@ from desist.controller.cluster import Cluster, Outdated, Vanished
 from desist.controller.memory import Memory
 from desist.controller.outcome import Outcome
 from desist.controller.records import Placed
-from desist.kube.errors import ApiError, Invalid, NotServed, ServerUnavailable, TooLarge, of_the_server
+from desist.kube.errors import ApiError, Invalid, TooLarge, may_pass, of_the_server
 from desist.lifecycle.observed.pods import ContainerPhase, PodView
 from desist.lifecycle.observed.questions import PodCall, Refusal, WantedPod
 from desist.lifecycle.plan import DeletePod, PostMailbox
@@ -107,7 +107,7 @@ class PodWriter:
     def _refused(self, of: str, pod_uid: str, call: PodCall, asks: str, error: ApiError) -> Outcome:
         if of_the_server(error):
             raise error
-        times = 0 if isinstance(error, ServerUnavailable | NotServed) else 1
+        times = 0 if may_pass(error) else 1
         message = error.message or error.reason
         refusal = Refusal(pod_uid, call, asks, message, self.clock(), times)
         counted = self.memory.pod_refused(of, refusal)

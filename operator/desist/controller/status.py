@@ -33,7 +33,7 @@ from desist.controller.interrupts import Interrupts
 from desist.controller.kinds import Body, Key, Kind
 from desist.controller.outcome import Outcome
 from desist.controller.records import StoppableRecord
-from desist.kube.errors import ApiError, NoAnswer, NotServed, ServerUnavailable, TooLarge, of_the_server
+from desist.kube.errors import ApiError, NoAnswer, TooLarge, may_pass, of_the_server
 from desist.kube.lanes import Budget
 from desist.lifecycle.shown.contention import Contention, contested, written
 from desist.lifecycle.shown.lean import lean
@@ -183,7 +183,7 @@ class StatusWriter:
     def _failed(self, record: StoppableRecord, refused: _Refused, error: ApiError) -> Written:
         if of_the_server(error):
             raise error
-        if isinstance(error, ServerUnavailable | NotServed) and not refused.faulty:
+        if may_pass(error) and not refused.faulty:
             self._refused[record.metadata.uid] = replace(refused, faulty=True)
             raise error
         return self._refuse(record, refused, error)

@@ -117,6 +117,11 @@ def of_the_server(error: ApiError) -> bool:
     return unreached or isinstance(error, TooManyRequests | Unauthorized)
 
 
+def may_pass(error: ApiError) -> bool:
+    """Whether another try may go well without anybody's doing: a 5xx, no answer in time, a kind that is not served."""
+    return isinstance(error, ServerUnavailable | NotServed)
+
+
 class _Details(msgspec.Struct, rename="camel"):
     name: str = ""
     retry_after_seconds: float = 0

@@ -10,6 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from desist.kube.slots import Slots
 
 
+def one_slot_and_three_who_want_it(woken: list[str]) -> Slots[str]:
+    """The first has it, and the reconciles of all are under way; who is woken is written down."""
+    slots = Slots(1, woken.append)
+    for key in ("a/1", "a/2", "a/3"):
+        slots.take(key, "a")
+    return slots
+
+
 def test_a_key_without_a_slot_is_woken_when_one_is_kept_for_it() -> None:
     woken: list[str] = []
     slots = Slots(1, woken.append)
@@ -25,9 +33,7 @@ def test_a_key_without_a_slot_is_woken_when_one_is_kept_for_it() -> None:
 
 def test_a_slot_that_is_kept_for_a_key_whose_reconcile_still_runs_is_its_next_ones() -> None:
     woken: list[str] = []
-    slots = Slots(1, woken.append)
-    for key in ("a/1", "a/2", "a/3"):
-        slots.take(key, "a")
+    slots = one_slot_and_three_who_want_it(woken)
     slots.release("a/1")
     slots.release("a/2")
     assert woken == ["a/2"], "it found none, and was still under way when one was kept for it"
@@ -38,9 +44,7 @@ def test_a_slot_that_is_kept_for_a_key_whose_reconcile_still_runs_is_its_next_on
 
 def test_a_slot_that_is_not_used_goes_to_the_next() -> None:
     woken: list[str] = []
-    slots = Slots(1, woken.append)
-    for key in ("a/1", "a/2", "a/3"):
-        slots.take(key, "a")
+    slots = one_slot_and_three_who_want_it(woken)
     slots.release("a/2")
     slots.release("a/1")
     slots.release("a/2")
@@ -49,9 +53,7 @@ def test_a_slot_that_is_not_used_goes_to_the_next() -> None:
 
 def test_no_slot_is_kept_for_a_key_whose_reconcile_failed() -> None:
     woken: list[str] = []
-    slots = Slots(1, woken.append)
-    for key in ("a/1", "a/2", "a/3"):
-        slots.take(key, "a")
+    slots = one_slot_and_three_who_want_it(woken)
     slots.leave("a/2")
     slots.release("a/1")
     assert woken == ["a/3"]
